@@ -1,0 +1,89 @@
+/*
+ * core.h
+ *	  The ground that every module stands on: stable hashing, ids, statements
+ *	  through SPI, tenancy.  Layer 0: includes no other module.
+ */
+#ifndef MEMAI_CORE_H
+#define MEMAI_CORE_H
+
+#include "core/compat.h"
+#include "core/errors.h"
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "utils/uuid.h"
+
+/* ---- hash.c: pure, no server dependency but the integer types ---- */
+
+/*
+ * 64-bit hash of len bytes under a seed.  The same on every machine, byte
+ * order and release: scopes and embedding features that are stored on disk
+ * depend on it, so the function can never change.
+ */
+extern uint64 memai_hash64(const void *data, size_t len, uint64 seed);
+
+/* ---- ids.c ---- */
+
+/*
+ * Writes a new time-ordered UUID (RFC 9562 version 7).  Ids that one backend
+ * makes are strictly increasing, so they keep the order of a statement's rows.
+ */
+extern void memai_new_id(pg_uuid_t *id);
+
+/* ---- statement.c ---- */
+
+#define MEMAI_STATEMENT_MAX_ARGS 16
+
+/*
+ * One SQL statement of memai's own, prepared at first use and kept for the
+ * session.  Declare it static; fill sql, nargs and argtypes; leave plan NULL.
+ * The text is fixed at compile time: values travel as parameters only.
+ */
+typedef struct MemaiStatement
+{
+	const char *sql;
+	int			nargs;
+	Oid			argtypes[MEMAI_STATEMENT_MAX_ARGS];
+	SPIPlanPtr	plan;
+} MemaiStatement;
+
+/*
+ * Runs the statement inside an open SPI connection with the caller's rights
+ * and returns the number of rows; results are in SPI_tuptable as usual.
+ * nulls may be NULL when no value is null.  max_rows 0 means all.  The caller
+ * must run under a fixed search_path (SET search_path on the SQL function).
+ * Raises whatever the statement raises.
+ */
+extern uint64 memai_statement_run(MemaiStatement *statement, Datum *values,
+								  const char *nulls, bool read_only, long max_rows);
+
+/* ---- tenant.c ---- */
+
+#define MEMAI_DEFAULT_NAMESPACE "default"
+#define MEMAI_KEY_MAX_LENGTH	1024	/* bytes, of user_id and of namespace */
+
+/*
+ * Whose data a call is about: the three texts and their hash.  Strings are in
+ * the memory context that was current when memai_scope_resolve was called.
+ */
+typedef struct MemaiScope
+{
+	text	   *tenant;
+	text	   *user_id;
+	text	   *namespace;
+	int64		scope;
+} MemaiScope;
+
+/*
+ * Fills the scope of a call from its user_id and namespace arguments, either
+ * of which may be NULL (then the setting memai.user_id, and 'default').
+ * Raises 22023 when no user is known or a key is empty or too long, 42501
+ * when memai.user_id names another user.
+ */
+extern void memai_scope_resolve(MemaiScope *scope, text *user_id, text *namespace);
+
+/* The tenant of the running statement, palloc'd; never empty. */
+extern text *memai_current_tenant_text(void);
+
+extern void memai_core_init(void);
+
+#endif							/* MEMAI_CORE_H */

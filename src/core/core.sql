@@ -1,0 +1,27 @@
+-- ---- core: schema, roles, identity and tenancy ----
+
+CREATE SCHEMA memai;
+COMMENT ON SCHEMA memai IS 'memai: AI memory inside PostgreSQL';
+
+CREATE FUNCTION memai._ensure_role(name text) RETURNS void
+	AS 'MODULE_PATHNAME', 'memai_ensure_role' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION memai._ensure_role(text) IS 'private: create a role without login unless it exists (roles are shared by databases)';
+REVOKE ALL ON FUNCTION memai._ensure_role(text) FROM PUBLIC;
+SELECT memai._ensure_role('memai_user');
+SELECT memai._ensure_role('memai_admin');
+
+CREATE FUNCTION memai.new_id() RETURNS uuid
+	AS 'MODULE_PATHNAME', 'memai_new_id_sql' LANGUAGE C VOLATILE PARALLEL SAFE;
+COMMENT ON FUNCTION memai.new_id() IS 'a new time-ordered identifier (UUID version 7)';
+
+CREATE FUNCTION memai.current_tenant() RETURNS text
+	AS 'MODULE_PATHNAME', 'memai_current_tenant' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION memai.current_tenant() IS 'the tenant whose rows this session sees: the setting memai.tenant, or the name of the current role';
+
+CREATE FUNCTION memai.current_user_id() RETURNS text
+	AS 'MODULE_PATHNAME', 'memai_current_user_id' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION memai.current_user_id() IS 'the user this session is limited to by the setting memai.user_id, or NULL';
+
+CREATE FUNCTION memai.scope_hash(tenant text, user_id text, namespace text) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'memai_scope_hash' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION memai.scope_hash(text, text, text) IS 'the 64-bit hash of tenant, user and namespace that leads every key';

@@ -1,0 +1,39 @@
+/*
+ * statement.c
+ *	  memai's own SQL statements: prepared once a session, run through SPI.
+ *
+ * A kept plan belongs to the session, not to a transaction.  PostgreSQL plans
+ * it again by itself when a table, the role (row-level security) or the
+ * search_path changes.
+ */
+#include "postgres.h"
+
+#include "core/core.h"
+
+static void
+prepare_statement(MemaiStatement *statement)
+{
+	SPIPlanPtr	plan;
+
+	Assert(statement->nargs <= MEMAI_STATEMENT_MAX_ARGS);
+	plan = SPI_prepare(statement->sql, statement->nargs, statement->argtypes);
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	if (SPI_keepplan(plan) != 0)
+		elog(ERROR, "SPI_keepplan failed");
+	statement->plan = plan;
+}
+
+uint64
+memai_statement_run(MemaiStatement *statement, Datum *values,
+					const char *nulls, bool read_only, long max_rows)
+{
+	int			result;
+
+	if (statement->plan == NULL)
+		prepare_statement(statement);
+	result = SPI_execute_plan(statement->plan, values, nulls, read_only, max_rows);
+	if (result < 0)
+		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(result));
+	return SPI_processed;
+}

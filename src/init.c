@@ -1,0 +1,26 @@
+/*
+ * init.c
+ *	  Library load: one init per module, in layer order, nothing else.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/guc.h"
+
+#include "core/core.h"
+#include "model/model.h"
+#include "vector/vector.h"
+
+PG_MODULE_MAGIC;
+
+void		_PG_init(void);
+
+void
+_PG_init(void)
+{
+	memai_core_init();
+	memai_vector_init();
+	memai_model_init();
+
+	MarkGUCPrefixReserved("memai");
+}

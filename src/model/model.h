@@ -1,0 +1,100 @@
+/*
+ * model.h
+ *	  The registry of models and the calls that go through it.  Above this
+ *	  module nobody knows a vendor, a URL or a credential.
+ */
+#ifndef MEMAI_MODEL_H
+#define MEMAI_MODEL_H
+
+#include "core/core.h"
+#include "vector/vector.h"
+
+/* embed texts that will be stored, or a question that looks for them */
+typedef enum MemaiInputType
+{
+	MEMAI_INPUT_DOCUMENT,
+	MEMAI_INPUT_QUERY
+} MemaiInputType;
+
+/* what a caller may know of a model; strings are palloc'd with the struct */
+typedef struct MemaiModelInfo
+{
+	char	   *name;			/* registry key, also the partition key of embeddings */
+	char	   *kind;			/* embed, chat or rerank */
+	int			dimensions;		/* embed: length of its vectors */
+	int			context_window; /* chat: tokens of input and output together */
+	double		recall_weight;	/* embed: weight of its ranking in hybrid recall */
+} MemaiModelInfo;
+
+/* a span of bytes in the server's encoding, not NUL-terminated */
+typedef struct MemaiSpan
+{
+	const char *data;
+	size_t		len;
+} MemaiSpan;
+
+/* one turn of a conversation; role is system, user, assistant or tool */
+typedef struct MemaiChatMessage
+{
+	const char *role;
+	MemaiSpan	content;
+} MemaiChatMessage;
+
+/*
+ * One statement that the answer should rest on.  The same text also stands in
+ * a system message, marked as data; a provider that quotes its sources itself
+ * (local/extract) reads it here instead of parsing it out again.
+ */
+typedef struct MemaiGrounding
+{
+	MemaiSpan	content;
+	TimestampTz occurred_at;	/* DT_NOBEGIN when not known */
+	double		score;			/* recall's, higher is better */
+} MemaiGrounding;
+
+typedef struct MemaiChatRequest
+{
+	int			nmessages;
+	const MemaiChatMessage *messages;
+	int			ngrounding;
+	const MemaiGrounding *grounding;
+	double		temperature;	/* NaN: the provider's default */
+	int			max_tokens;		/* 0: the provider's default */
+} MemaiChatRequest;
+
+typedef struct MemaiChatResult
+{
+	char	   *content;		/* server encoding, NUL-terminated, palloc'd */
+	const char *finish_reason;	/* stop, length, content_filter, tool_calls */
+	int			prompt_tokens;	/* -1: not reported */
+	int			completion_tokens;	/* -1: not reported */
+} MemaiChatResult;
+
+/*
+ * Looks up a model that the current role may use: by name, or with name NULL
+ * the default of that kind ("embed", "chat").  Raises 42704 when there is none,
+ * 42501 when it is not granted, 42809 when it is of another kind.  The result
+ * is palloc'd in the current context.
+ */
+extern MemaiModelInfo *memai_model_lookup(const char *name, const char *kind);
+
+/*
+ * Embeds ninputs texts (server encoding) in one go; vectors[i] belongs to
+ * inputs[i] whatever the provider's order.  vectors is an array of ninputs
+ * pointers that the caller provides; each vector is palloc'd in the current
+ * context, has info->dimensions dimensions and finite elements.  May call out:
+ * never hold a lock.  Raises class MA errors and 57014.
+ */
+extern void memai_model_embed(const MemaiModelInfo *info, MemaiInputType type,
+							  int ninputs, const MemaiSpan *inputs, MemaiVector **vectors);
+
+/*
+ * One chat completion.  result's strings are palloc'd in the current context.
+ * May call out: never hold a lock.  Raises class MA errors and 57014.
+ */
+extern void memai_model_complete(const MemaiModelInfo *info, const MemaiChatRequest *request,
+								 MemaiChatResult *result);
+
+extern void memai_model_init(void);
+
+#endif							/* MEMAI_MODEL_H */

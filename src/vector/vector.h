@@ -1,0 +1,57 @@
+/*
+ * vector.h
+ *	  The type vector: on-disk form, construction and reading.
+ */
+#ifndef MEMAI_VECTOR_H
+#define MEMAI_VECTOR_H
+
+#include "core/compat.h"
+
+#define MEMAI_VECTOR_MAX_DIM 16000
+
+/*
+ * On-disk form, the same as pgvector's: the varlena header, the number of
+ * dimensions, two bytes that must be zero, the elements.
+ */
+typedef struct MemaiVector
+{
+	int32		vl_len_;		/* varlena header, do not touch directly */
+	int16		dim;
+	int16		unused;			/* always 0 */
+	float		x[FLEXIBLE_ARRAY_MEMBER];
+} MemaiVector;
+
+#define MEMAI_VECTOR_SIZE(dim) (offsetof(MemaiVector, x) + sizeof(float) * (size_t) (dim))
+
+/*
+ * A zeroed vector of dim dimensions, palloc'd in the current context.
+ * Raises 22000 or 54000 when dim is outside 1..MEMAI_VECTOR_MAX_DIM.
+ */
+extern MemaiVector *memai_vector_alloc(int dim);
+
+/*
+ * The vector in a datum, detoasted (palloc'd only if it had to be), its size
+ * checked against its dimension.  Raises XX001 when they disagree.
+ */
+extern MemaiVector *memai_vector_from_datum(Datum datum);
+
+/* Raises 22000 unless every element is finite. */
+extern void memai_vector_check_finite(const MemaiVector *vector);
+
+/*
+ * OID of the type vector of this extension, and of its array type, in the
+ * current database; cached for the session.
+ */
+extern Oid	memai_vector_type_oid(void);
+extern Oid	memai_vector_array_type_oid(void);
+
+/* distances between two arrays of dim floats; best kernel of this CPU */
+extern float memai_vector_inner_product(int dim, const float *a, const float *b);
+extern float memai_vector_l2_squared(int dim, const float *a, const float *b);
+
+/* cosine distance in [0, 2]; NaN when either vector is all zero */
+extern double memai_vector_cosine_distance(int dim, const float *a, const float *b);
+
+extern void memai_vector_init(void);
+
+#endif							/* MEMAI_VECTOR_H */
