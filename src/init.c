@@ -9,6 +9,7 @@
 
 #include "core/core.h"
 #include "model/model.h"
+#include "text/text.h"
 #include "vector/vector.h"
 
 PG_MODULE_MAGIC;
@@ -20,6 +21,7 @@ _PG_init(void)
 {
 	memai_core_init();
 	memai_vector_init();
+	memai_text_init();
 	memai_model_init();
 
 	MarkGUCPrefixReserved("memai");

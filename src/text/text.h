@@ -1,0 +1,92 @@
+/*
+ * text.h
+ *	  Text as memai compares it: normalised tokens, hashed terms, BM25, token
+ *	  counts.  The same on every machine, locale and release.
+ */
+#ifndef MEMAI_TEXT_H
+#define MEMAI_TEXT_H
+
+#include "core/compat.h"
+
+/* ---- tokenise.c: pure ---- */
+
+#define MEMAI_TOKEN_MAX_BYTES 128
+
+/* one word as text compares it: case folded, compatibility forms replaced */
+typedef struct MemaiToken
+{
+	char		data[MEMAI_TOKEN_MAX_BYTES];	/* UTF-8, not NUL-terminated */
+	int			len;
+} MemaiToken;
+
+/* where a walk over the words of a text stands; start with data and end */
+typedef struct MemaiTokeniser
+{
+	const unsigned char *next;
+	const unsigned char *end;
+	uint32		pending;		/* CJK: first half of the next bigram, or 0 */
+} MemaiTokeniser;
+
+extern void memai_tokeniser_start(MemaiTokeniser *tokeniser, const char *utf8, size_t len);
+
+/*
+ * The next word, or false at the end.  Words are runs of letters, digits and
+ * marks of any script, an apostrophe inside a word included; scripts that are
+ * written without spaces come as overlapping pairs of characters.  Never fails:
+ * bytes that are not UTF-8 separate words; a longer word is cut at the limit.
+ */
+extern bool memai_tokeniser_next(MemaiTokeniser *tokeniser, MemaiToken *token);
+
+/* Removes accents in place (Latin, Greek, Cyrillic); the length can only shrink. */
+extern void memai_token_strip_accents(MemaiToken *token);
+
+/* ---- lexeme.c: needs the server (text search dictionaries) ---- */
+
+/*
+ * The hashed terms of a document: a bytea that stands beside the text and is
+ * all that BM25 needs of it.  Stop words are gone, words are stemmed by the
+ * dictionary of memai.text_search_config, each distinct stem is a 32-bit hash
+ * with its frequency.  data is in the server's encoding.  Palloc'd in the
+ * current context.  Format: terms.c.
+ */
+extern bytea *memai_text_terms(const char *data, size_t len);
+
+/* the distinct term hashes of a question; palloc'd array, its length returned */
+extern int	memai_text_query_terms(const char *data, size_t len, uint32 **hashes);
+
+/* ---- terms.c: pure; the argument is the bytea's payload ---- */
+
+/* number of term occurrences in the document (its BM25 length); 0 when damaged */
+extern uint32 memai_terms_length(const unsigned char *payload, size_t size);
+
+/* how often one term occurs; 0 when absent or damaged.  O(log n). */
+extern uint32 memai_terms_frequency(const unsigned char *payload, size_t size, uint32 hash);
+
+/* ---- bm25.c: pure ---- */
+
+/*
+ * Okapi BM25 with Lucene's always-positive inverse document frequency,
+ * ln(1 + (n - df + 0.5) / (df + 0.5)) (Robertson & Zaragoza 2009).
+ */
+typedef struct MemaiBm25
+{
+	double		k1;
+	double		b;
+	double		average_length;
+} MemaiBm25;
+
+extern double memai_bm25_idf(double ndocuments, double document_frequency);
+extern double memai_bm25_term(const MemaiBm25 *bm25, double idf, double frequency, double length);
+
+/* ---- tokens.c: pure ---- */
+
+/*
+ * Estimate of the tokens that a language model's tokeniser makes of a text:
+ * one a CJK character, one for every four bytes of a word (at least one),
+ * one a punctuation mark.  Within 20 % of common BPE vocabularies on prose.
+ */
+extern int64 memai_estimate_tokens(const char *utf8, size_t len);
+
+extern void memai_text_init(void);
+
+#endif							/* MEMAI_TEXT_H */
