@@ -56,6 +56,12 @@ typedef struct MemaiStatement
 extern uint64 memai_statement_run(MemaiStatement *statement, Datum *values,
 								  const char *nulls, bool read_only, long max_rows);
 
+/*
+ * Opens a cursor on the read-only statement instead; fetch with
+ * SPI_cursor_fetch, close with SPI_cursor_close.
+ */
+extern Portal memai_statement_open(MemaiStatement *statement, Datum *values, const char *nulls);
+
 /* ---- tenant.c ---- */
 
 #define MEMAI_DEFAULT_NAMESPACE "default"

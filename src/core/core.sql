@@ -25,3 +25,12 @@ COMMENT ON FUNCTION memai.current_user_id() IS 'the user this session is limited
 CREATE FUNCTION memai.scope_hash(tenant text, user_id text, namespace text) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'memai_scope_hash' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION memai.scope_hash(text, text, text) IS 'the 64-bit hash of tenant, user and namespace that leads every key';
+
+CREATE FUNCTION memai._scope(user_id text, namespace text) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'memai_scope_sql' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION memai._scope(text, text) IS 'private: checked scope of a call from its user_id and namespace, either of which may be NULL';
+REVOKE ALL ON FUNCTION memai._scope(text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION memai._scope(text, text) TO memai_user;
+
+GRANT USAGE ON SCHEMA memai TO memai_user, memai_admin;
+GRANT memai_user TO memai_admin;

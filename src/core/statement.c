@@ -37,3 +37,16 @@ memai_statement_run(MemaiStatement *statement, Datum *values,
 		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(result));
 	return SPI_processed;
 }
+
+Portal
+memai_statement_open(MemaiStatement *statement, Datum *values, const char *nulls)
+{
+	Portal		portal;
+
+	if (statement->plan == NULL)
+		prepare_statement(statement);
+	portal = SPI_cursor_open(NULL, statement->plan, values, nulls, true);
+	if (portal == NULL)
+		elog(ERROR, "SPI_cursor_open failed: %s", SPI_result_code_string(SPI_result));
+	return portal;
+}

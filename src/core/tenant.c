@@ -25,6 +25,7 @@ static char *user_id_setting = NULL;
 PG_FUNCTION_INFO_V1(memai_current_tenant);
 PG_FUNCTION_INFO_V1(memai_current_user_id);
 PG_FUNCTION_INFO_V1(memai_scope_hash);
+PG_FUNCTION_INFO_V1(memai_scope_sql);
 
 static const char *
 tenant_name(void)
@@ -128,6 +129,17 @@ Datum
 memai_scope_hash(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_INT64(scope_hash(PG_GETARG_TEXT_PP(0), PG_GETARG_TEXT_PP(1), PG_GETARG_TEXT_PP(2)));
+}
+
+/* _scope(user_id text, namespace text) returns bigint: stable, for SQL-language functions */
+Datum
+memai_scope_sql(PG_FUNCTION_ARGS)
+{
+	MemaiScope	scope;
+
+	memai_scope_resolve(&scope, PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0),
+						PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1));
+	PG_RETURN_INT64(scope.scope);
 }
 
 void

@@ -1,0 +1,216 @@
+/*
+ * context.c
+ *	  What a model is told from memory: blocks first, then recalled items.
+ *
+ * Stored text may have been written by anyone, so it is shown as data: each
+ * section stands between markers that carry a random number made for this
+ * call, which no stored text can know, and each item keeps to one line.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
+#include "memory/memory_int.h"
+#include "miscadmin.h"
+#include "text/text.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#define MAX_TOKENS_LIMIT 1000000
+
+typedef struct ContextWriter
+{
+	StringInfo	out;
+	int64		tokens_left;
+	char		marker[17];		/* 64 random bits in hexadecimal */
+} ContextWriter;
+
+static MemaiStatement select_blocks = {
+	.sql = "SELECT label, value FROM memai.block WHERE scope = $1 ORDER BY label",
+	.nargs = 1,
+	.argtypes = {INT8OID},
+};
+
+PG_FUNCTION_INFO_V1(memai_context);
+
+static int64
+estimate(const char *data, int len)
+{
+	char	   *utf8 = pg_server_to_any(data, len, PG_UTF8);
+
+	return memai_estimate_tokens(utf8, utf8 == data ? (size_t) len : strlen(utf8));
+}
+
+static void
+make_marker(ContextWriter *writer)
+{
+	uint64		random;
+
+	if (!pg_strong_random(&random, sizeof(random)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate random values")));
+	snprintf(writer->marker, sizeof(writer->marker), "%016llx", (unsigned long long) random);
+}
+
+/* Appends stored text on one line. */
+static void
+append_line(StringInfo line, const char *data, int len)
+{
+	for (int i = 0; i < len; i++)
+	{
+		bool		control = (unsigned char) data[i] < 0x20 || data[i] == 0x7f;
+
+		appendStringInfoCharMacro(line, control ? ' ' : data[i]);
+	}
+}
+
+static void
+append_text(StringInfo line, const text *value)
+{
+	append_line(line, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
+}
+
+/*
+ * Opens a section lazily, with its first line, so that an empty section costs
+ * nothing.  Returns false when the line does not fit the budget.
+ */
+static bool
+write_line(ContextWriter *writer, const char *section, bool *opened, const StringInfoData *line)
+{
+	StringInfoData piece;
+	int64		tokens;
+
+	initStringInfo(&piece);
+	if (!*opened)
+		appendStringInfo(&piece, "<%s %s>\n", section, writer->marker);
+	appendBinaryStringInfo(&piece, line->data, line->len);
+	appendStringInfoChar(&piece, '\n');
+	tokens = estimate(piece.data, piece.len);
+	if (!*opened)
+	{
+		char	   *closing = psprintf("</%s %s>\n", section, writer->marker);
+
+		tokens += estimate(closing, strlen(closing));
+	}
+	if (tokens > writer->tokens_left)
+		return false;
+	writer->tokens_left -= tokens;
+	appendBinaryStringInfo(writer->out, piece.data, piece.len);
+	*opened = true;
+	return true;
+}
+
+static void
+close_section(ContextWriter *writer, const char *section, bool opened)
+{
+	if (opened)
+		appendStringInfo(writer->out, "</%s %s>\n", section, writer->marker);
+}
+
+static void
+write_blocks(ContextWriter *writer, const MemaiScope *scope)
+{
+	Datum		value = Int64GetDatum(scope->scope);
+	uint64		nrows = memai_statement_run(&select_blocks, &value, NULL, true, 0);
+	bool		opened = false;
+
+	for (uint64 row = 0; row < nrows; row++)
+	{
+		StringInfoData line;
+		bool		null;
+
+		CHECK_FOR_INTERRUPTS();
+		initStringInfo(&line);
+		append_text(&line, DatumGetTextPP(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1, &null)));
+		appendStringInfoString(&line, ": ");
+		append_text(&line, DatumGetTextPP(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 2, &null)));
+		write_line(writer, "blocks", &opened, &line);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	close_section(writer, "blocks", opened);
+}
+
+static void
+append_date(StringInfo line, TimestampTz timestamp)
+{
+	struct pg_tm tm;
+	fsec_t		fsec;
+	int			tz;
+
+	if (TIMESTAMP_NOT_FINITE(timestamp) ||
+		timestamp2tm(timestamp, &tz, &tm, &fsec, NULL, NULL) != 0)
+		return;
+	appendStringInfo(line, "%04d-%02d-%02d ", tm.tm_year, tm.tm_mon, tm.tm_mday);
+}
+
+static int
+write_recalled(ContextWriter *writer, List *recalled)
+{
+	bool		opened = false;
+	int			nwritten = 0;
+	ListCell   *cell;
+
+	foreach(cell, recalled)
+	{
+		MemaiRecalled *item = lfirst(cell);
+		StringInfoData line;
+
+		CHECK_FOR_INTERRUPTS();
+		initStringInfo(&line);
+		appendStringInfoString(&line, "- ");
+		append_date(&line, item->occurred_at);
+		if (item->name != NULL || item->role != NULL)
+		{
+			append_text(&line, item->name ? item->name : item->role);
+			appendStringInfoString(&line, ": ");
+		}
+		append_text(&line, item->content);
+		if (write_line(writer, "memories", &opened, &line))
+			nwritten++;
+	}
+	close_section(writer, "memories", opened);
+	return nwritten;
+}
+
+int
+memai_context_append(StringInfo out, const MemaiScope *scope, List *recalled, int max_tokens)
+{
+	ContextWriter writer = {.out = out,.tokens_left = max_tokens};
+
+	make_marker(&writer);
+	write_blocks(&writer, scope);
+	return write_recalled(&writer, recalled);
+}
+
+/*
+ * context(query text, user_id text, namespace text, max_tokens integer,
+ * k integer) returns text: volatile, since it may call a model
+ */
+Datum
+memai_context(PG_FUNCTION_ARGS)
+{
+	MemoryContext result_context = CurrentMemoryContext;
+	MemaiScope	scope;
+	MemaiRecallQuery query = {.scope = &scope};
+	int			max_tokens = PG_ARGISNULL(3) ? 1000 : PG_GETARG_INT32(3);
+	StringInfoData out;
+
+	query.query = PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0);
+	memai_check_content("query", query.query);
+	memai_scope_resolve(&scope, PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1),
+						PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2));
+	query.k = PG_ARGISNULL(4) ? 20 : PG_GETARG_INT32(4);
+	memai_check_k(query.k);
+	if (max_tokens < 1 || max_tokens > MAX_TOKENS_LIMIT)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("max_tokens is out of range: %d", max_tokens),
+				 errdetail("The range is 1 to %d.", MAX_TOKENS_LIMIT)));
+
+	initStringInfo(&out);
+	SPI_connect();
+	memai_context_append(&out, &scope, memai_recall_run(&query, result_context), max_tokens);
+	SPI_finish();
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(out.data, out.len));
+}

@@ -1,0 +1,313 @@
+/*
+ * episode.c
+ *	  Storing what happened: memai.remember_messages and its C counterpart.
+ *
+ * A call stores all of its messages or none.  Vectors are made after the rows
+ * are in, in slices, so memory does not grow with the number of messages.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "memory/memory_int.h"
+#include "miscadmin.h"
+#include "text/text.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+/* messages of one call; more belong into several statements */
+#define MESSAGES_MAX 100000
+
+static MemaiStatement insert_episodes = {
+	.sql = "INSERT INTO memai.episode (tenant, user_id, namespace, scope, thread_id, source, "
+	"id, role, name, content, metadata, occurred_at, terms) "
+	"SELECT $1, $2, $3, $4, $5, $6, e.* "
+	"FROM ROWS FROM (unnest($7), unnest($8), unnest($9), unnest($10), unnest($11), unnest($12), unnest($13)) AS e",
+	.nargs = 13,
+	.argtypes = {TEXTOID, TEXTOID, TEXTOID, INT8OID, UUIDOID, TEXTOID,
+		UUIDARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, JSONBARRAYOID, TIMESTAMPTZARRAYOID, BYTEAARRAYOID},
+};
+
+PG_FUNCTION_INFO_V1(memai_remember_messages);
+
+/* one column of the rows to insert */
+typedef struct Column
+{
+	Datum	   *values;
+	bool	   *nulls;
+} Column;
+
+static Column
+make_column(int nrows)
+{
+	Column		column;
+
+	column.values = palloc0(sizeof(Datum) * nrows);
+	column.nulls = palloc0(sizeof(bool) * nrows);
+	return column;
+}
+
+static Datum
+column_array(const Column *column, int nrows, Oid type, int typlen, bool byval, char align)
+{
+	int			lower_bound = 1;
+
+	return PointerGetDatum(construct_md_array(column->values, column->nulls, 1, &nrows, &lower_bound,
+											  type, typlen, byval, align));
+}
+
+static void
+set_text(Column *column, int row, const text *value)
+{
+	column->values[row] = PointerGetDatum(value);
+	column->nulls[row] = (value == NULL);
+}
+
+static void
+insert_rows(const MemaiScope *scope, const pg_uuid_t *thread_id, const char *source,
+			int nepisodes, MemaiEpisode *episodes, const MemaiSpan *texts)
+{
+	Column		id = make_column(nepisodes),
+				role = make_column(nepisodes),
+				name = make_column(nepisodes),
+				content = make_column(nepisodes),
+				metadata = make_column(nepisodes),
+				occurred_at = make_column(nepisodes),
+				terms = make_column(nepisodes);
+	Jsonb	   *no_metadata = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
+	Datum		values[13];
+	char		nulls[13];
+
+	for (int i = 0; i < nepisodes; i++)
+	{
+		MemaiEpisode *episode = &episodes[i];
+
+		CHECK_FOR_INTERRUPTS();
+		memai_new_id(&episode->id);
+		id.values[i] = UUIDPGetDatum(&episode->id);
+		set_text(&role, i, episode->role);
+		set_text(&name, i, episode->name);
+		set_text(&content, i, episode->content);
+		metadata.values[i] = JsonbPGetDatum(episode->metadata ? episode->metadata : no_metadata);
+		occurred_at.values[i] = TimestampTzGetDatum(episode->occurred_at);
+		terms.values[i] = PointerGetDatum(memai_text_terms(texts[i].data, texts[i].len));
+	}
+
+	memset(nulls, ' ', sizeof(nulls));
+	memai_scope_values(scope, values);
+	values[4] = UUIDPGetDatum(thread_id);
+	if (thread_id == NULL)
+		nulls[4] = 'n';
+	values[5] = CStringGetTextDatum(source);
+	values[6] = column_array(&id, nepisodes, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR);
+	values[7] = column_array(&role, nepisodes, TEXTOID, -1, false, TYPALIGN_INT);
+	values[8] = column_array(&name, nepisodes, TEXTOID, -1, false, TYPALIGN_INT);
+	values[9] = column_array(&content, nepisodes, TEXTOID, -1, false, TYPALIGN_INT);
+	values[10] = column_array(&metadata, nepisodes, JSONBOID, -1, false, TYPALIGN_INT);
+	values[11] = column_array(&occurred_at, nepisodes, TIMESTAMPTZOID, sizeof(TimestampTz), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+	values[12] = column_array(&terms, nepisodes, BYTEAOID, -1, false, TYPALIGN_INT);
+	memai_statement_run(&insert_episodes, values, nulls, false, 0);
+}
+
+void
+memai_episodes_store(const MemaiScope *scope, const pg_uuid_t *thread_id, const char *source,
+					 int nepisodes, MemaiEpisode *episodes)
+{
+	MemaiSpan  *texts = palloc(sizeof(MemaiSpan) * nepisodes);
+	const pg_uuid_t **ids = palloc(sizeof(pg_uuid_t *) * nepisodes);
+
+	if (nepisodes == 0)
+		return;
+	for (int i = 0; i < nepisodes; i++)
+	{
+		texts[i] = memai_search_text(episodes[i].name, episodes[i].content);
+		ids[i] = &episodes[i].id;
+	}
+	insert_rows(scope, thread_id, source, nepisodes, episodes, texts);
+	memai_embeddings_store(scope, false, nepisodes, ids, texts);
+}
+
+/* ---- reading the messages argument ---- */
+
+/* a string member as text, NULL when it is absent or JSON null */
+static text *
+string_member(const JsonbValue *value, const char *name)
+{
+	if (value->type == jbvNull)
+		return NULL;
+	if (value->type != jbvString)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s of a message must be a string", name)));
+	return cstring_to_text_with_len(value->val.string.val, value->val.string.len);
+}
+
+static TimestampTz
+time_member(const JsonbValue *value)
+{
+	char	   *string = text_to_cstring(string_member(value, "occurred_at"));
+
+	return DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in, CStringGetDatum(string),
+												   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+}
+
+static void
+set_member(MemaiEpisode *episode, const JsonbValue *key, const JsonbValue *value)
+{
+	const char *name = key->val.string.val;
+	int			len = key->val.string.len;
+
+#define KEY_IS(literal) (len == strlen(literal) && memcmp(name, literal, len) == 0)
+	if (KEY_IS("role"))
+		episode->role = string_member(value, "role");
+	else if (KEY_IS("content"))
+		episode->content = string_member(value, "content");
+	else if (KEY_IS("name"))
+		episode->name = string_member(value, "name");
+	else if (KEY_IS("occurred_at"))
+	{
+		if (value->type != jbvNull)
+			episode->occurred_at = time_member(value);
+	}
+	else if (KEY_IS("metadata"))
+	{
+		if (value->type != jbvNull)
+			episode->metadata = JsonbValueToJsonb(unconstify(JsonbValue *, value));
+	}
+	else
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a message has no member \"%.*s\"", Min(len, 40), name),
+				 errhint("The members are role, content, name, occurred_at and metadata; put anything else into metadata.")));
+#undef KEY_IS
+}
+
+static void
+read_message(const JsonbValue *message, MemaiEpisode *episode)
+{
+	JsonbIterator *iterator;
+	JsonbValue	key,
+				value;
+
+	if (message->type != jbvBinary || !JsonContainerIsObject(message->val.binary.data))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("each message must be a JSON object"),
+				 errhint("Write it like {\"role\": \"user\", \"content\": \"...\"}.")));
+	iterator = JsonbIteratorInit(message->val.binary.data);
+	if (JsonbIteratorNext(&iterator, &key, true) != WJB_BEGIN_OBJECT)
+		elog(ERROR, "message is not an object");
+	while (JsonbIteratorNext(&iterator, &key, true) == WJB_KEY)
+	{
+		(void) JsonbIteratorNext(&iterator, &value, true);
+		set_member(episode, &key, &value);
+	}
+	memai_check_content("content", episode->content);
+	memai_check_metadata(episode->metadata);
+	if (episode->role == NULL)
+		episode->role = cstring_to_text("user");
+	memai_check_role(episode->role);
+	if (episode->name != NULL && VARSIZE_ANY_EXHDR(episode->name) > MEMAI_KEY_MAX_LENGTH)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("name of a message is too long"),
+				 errdetail("The limit is %d bytes.", MEMAI_KEY_MAX_LENGTH)));
+}
+
+/*
+ * Messages to episodes, each with its position (from 1) in the error context.
+ * A message without a time happened a microsecond after the one before it, or
+ * at start.
+ */
+typedef struct MessagesReader
+{
+	int			position;
+} MessagesReader;
+
+static void
+add_message_position(void *arg)
+{
+	errcontext("message %d", ((MessagesReader *) arg)->position);
+}
+
+static MemaiEpisode *
+read_messages(Jsonb *messages, TimestampTz start, Jsonb *metadata, int *nepisodes)
+{
+	MessagesReader reader = {0};
+	ErrorContextCallback callback = {.callback = add_message_position,.arg = &reader,.previous = error_context_stack};
+	MemaiEpisode *episodes;
+	TimestampTz next_time = start;
+	int			n;
+
+	if (!JB_ROOT_IS_ARRAY(messages) || JB_ROOT_IS_SCALAR(messages))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("messages must be a JSON array"),
+				 errhint("Write it like '[{\"role\": \"user\", \"content\": \"...\"}]'.")));
+	n = JB_ROOT_COUNT(messages);
+	if (n > MESSAGES_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("too many messages"),
+				 errdetail("There are %d, the limit of one call is %d.", n, MESSAGES_MAX),
+				 errhint("Store them with several calls.")));
+
+	episodes = palloc0(mul_size(sizeof(MemaiEpisode), Max(n, 1)));
+	error_context_stack = &callback;
+	for (int i = 0; i < n; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		reader.position = i + 1;
+		episodes[i].occurred_at = next_time;
+		episodes[i].metadata = metadata;
+		read_message(getIthJsonbValueFromContainer(&messages->root, i), &episodes[i]);
+		next_time = episodes[i].occurred_at + 1;
+	}
+	error_context_stack = callback.previous;
+	*nepisodes = n;
+	return episodes;
+}
+
+/*
+ * remember_messages(messages jsonb, user_id text, namespace text, thread_id uuid,
+ * occurred_at timestamptz, metadata jsonb) returns setof uuid
+ */
+Datum
+memai_remember_messages(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	pg_uuid_t	new_thread;
+	pg_uuid_t  *thread_id = PG_ARGISNULL(3) ? NULL : PG_GETARG_UUID_P(3);
+	TimestampTz start = PG_ARGISNULL(4) ? GetCurrentTimestamp() : PG_GETARG_TIMESTAMPTZ(4);
+	Jsonb	   *metadata = PG_ARGISNULL(5) ? NULL : PG_GETARG_JSONB_P(5);
+	MemaiScope	scope;
+	MemaiEpisode *episodes;
+	int			nepisodes;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("messages must not be null")));
+	memai_scope_resolve(&scope, PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1),
+						PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2));
+	memai_check_metadata(metadata);
+	episodes = read_messages(PG_GETARG_JSONB_P(0), start, metadata, &nepisodes);
+	if (thread_id == NULL)
+	{
+		memai_new_id(&new_thread);
+		thread_id = &new_thread;
+	}
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	SPI_connect();
+	memai_episodes_store(&scope, thread_id, "message", nepisodes, episodes);
+	SPI_finish();
+	for (int i = 0; i < nepisodes; i++)
+	{
+		Datum		value = UUIDPGetDatum(&episodes[i].id);
+		bool		null = false;
+
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &value, &null);
+	}
+	return (Datum) 0;
+}

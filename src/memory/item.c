@@ -1,0 +1,169 @@
+/*
+ * item.c
+ *	  What episodes and memories have in common: checks of their texts, the
+ *	  text under which they are found, their vectors.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "memory/memory_int.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "vector/vector.h"
+
+/* vectors in memory at a time; a batch is one call of the provider or more */
+#define EMBED_SLICE 512
+
+static MemaiStatement insert_embeddings = {
+	.sql = "INSERT INTO memai.embedding (tenant, user_id, namespace, scope, model, episode_id, memory_id, embedding) "
+	"SELECT $1, $2, $3, $4, $5, e.episode_id, e.memory_id, e.embedding "
+	"FROM ROWS FROM (unnest($6), unnest($7), unnest($8)) AS e (episode_id, memory_id, embedding)",
+};
+
+void
+memai_check_content(const char *name, const text *content)
+{
+	if (content == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", name)));
+	if (VARSIZE_ANY_EXHDR(content) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must not be empty", name)));
+	if (VARSIZE_ANY_EXHDR(content) > MEMAI_CONTENT_MAX_LENGTH)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("%s is too long", name),
+				 errdetail("It has %zu bytes, the limit is %d.",
+						   (size_t) VARSIZE_ANY_EXHDR(content), MEMAI_CONTENT_MAX_LENGTH),
+				 errhint("Split it into several parts.")));
+}
+
+void
+memai_check_role(const text *role)
+{
+	static const char *const roles[] = {"user", "assistant", "system", "tool"};
+	size_t		len = VARSIZE_ANY_EXHDR(role);
+
+	for (int i = 0; i < lengthof(roles); i++)
+	{
+		if (strlen(roles[i]) == len && memcmp(roles[i], VARDATA_ANY(role), len) == 0)
+			return;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid role \"%.*s\"",
+					pg_mbcliplen(VARDATA_ANY(role), len, 40), VARDATA_ANY(role)),
+			 errhint("A role is user, assistant, system or tool.")));
+}
+
+void
+memai_check_metadata(const Jsonb *metadata)
+{
+	if (metadata != NULL && !JB_ROOT_IS_OBJECT(metadata))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("metadata must be a JSON object"),
+				 errhint("Write it like '{\"topic\": \"travel\"}'.")));
+}
+
+MemaiSpan
+memai_search_text(const text *name, const text *content)
+{
+	MemaiSpan	span;
+	StringInfoData joined;
+
+	if (name == NULL)
+	{
+		span.data = VARDATA_ANY(content);
+		span.len = VARSIZE_ANY_EXHDR(content);
+		return span;
+	}
+	initStringInfo(&joined);
+	appendBinaryStringInfo(&joined, VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+	appendStringInfoString(&joined, ": ");
+	appendBinaryStringInfo(&joined, VARDATA_ANY(content), VARSIZE_ANY_EXHDR(content));
+	span.data = joined.data;
+	span.len = joined.len;
+	return span;
+}
+
+void
+memai_scope_values(const MemaiScope *scope, Datum *values)
+{
+	values[0] = PointerGetDatum(scope->tenant);
+	values[1] = PointerGetDatum(scope->user_id);
+	values[2] = PointerGetDatum(scope->namespace);
+	values[3] = Int64GetDatum(scope->scope);
+}
+
+static void
+set_embedding_arguments(MemaiStatement *statement)
+{
+	const Oid	types[] = {TEXTOID, TEXTOID, TEXTOID, INT8OID, TEXTOID, UUIDARRAYOID, UUIDARRAYOID};
+
+	statement->nargs = lengthof(types) + 1;
+	memcpy(statement->argtypes, types, sizeof(types));
+	statement->argtypes[lengthof(types)] = memai_vector_array_type_oid();
+}
+
+/* one array of ids, and one of as many NULLs for the table they are not of */
+static Datum
+id_array(int nitems, const pg_uuid_t *const *ids)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * nitems);
+	bool	   *nulls = palloc(sizeof(bool) * nitems);
+	int			lower_bound = 1;
+
+	for (int i = 0; i < nitems; i++)
+	{
+		elements[i] = ids ? UUIDPGetDatum(ids[i]) : (Datum) 0;
+		nulls[i] = (ids == NULL);
+	}
+	return PointerGetDatum(construct_md_array(elements, nulls, 1, &nitems, &lower_bound,
+											  UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+}
+
+static void
+store_slice(const MemaiScope *scope, const MemaiModelInfo *model, bool is_memory, int nitems,
+			const pg_uuid_t *const *ids, const MemaiSpan *texts)
+{
+	MemaiVector **vectors = palloc(sizeof(MemaiVector *) * nitems);
+	Datum	   *elements = palloc(sizeof(Datum) * nitems);
+	Datum		values[8];
+
+	memai_model_embed(model, MEMAI_INPUT_DOCUMENT, nitems, texts, vectors);
+	for (int i = 0; i < nitems; i++)
+		elements[i] = PointerGetDatum(vectors[i]);
+
+	memai_scope_values(scope, values);
+	values[4] = CStringGetTextDatum(model->name);
+	values[5] = id_array(nitems, is_memory ? NULL : ids);
+	values[6] = id_array(nitems, is_memory ? ids : NULL);
+	values[7] = PointerGetDatum(construct_array(elements, nitems, memai_vector_type_oid(),
+												-1, false, TYPALIGN_INT));
+	memai_statement_run(&insert_embeddings, values, NULL, false, 0);
+}
+
+void
+memai_embeddings_store(const MemaiScope *scope, bool is_memory, int nitems,
+					   const pg_uuid_t *const *ids, const MemaiSpan *texts)
+{
+	MemaiModelInfo *model = memai_model_lookup(NULL, "embed");
+	MemoryContext slice_context = AllocSetContextCreate(CurrentMemoryContext, "memai memory embed",
+														ALLOCSET_DEFAULT_SIZES);
+
+	if (insert_embeddings.plan == NULL)
+		set_embedding_arguments(&insert_embeddings);
+	for (int start = 0; start < nitems; start += EMBED_SLICE)
+	{
+		MemoryContext previous = MemoryContextSwitchTo(slice_context);
+
+		CHECK_FOR_INTERRUPTS();
+		store_slice(scope, model, is_memory, Min(EMBED_SLICE, nitems - start), ids + start, texts + start);
+		MemoryContextSwitchTo(previous);
+		MemoryContextReset(slice_context);
+	}
+	MemoryContextDelete(slice_context);
+}

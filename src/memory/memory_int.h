@@ -1,0 +1,62 @@
+/*
+ * memory_int.h
+ *	  What the files of memory/ share with each other only.
+ */
+#ifndef MEMAI_MEMORY_INT_H
+#define MEMAI_MEMORY_INT_H
+
+#include "memory/memory.h"
+#include "model/model.h"
+#include "utils/array.h"
+
+/* ---- item.c: what episodes and memories have in common ---- */
+
+/*
+ * The text under which an item is found: its content, after "name: " when a
+ * speaker is known.  The span points into content or into palloc'd memory.
+ */
+extern MemaiSpan memai_search_text(const text *name, const text *content);
+
+/*
+ * Embeds items with the default embedding model and stores the vectors, one
+ * statement for all.  ids[i] belongs to texts[i]; is_memory says which table
+ * the ids are of.  The caller is connected to SPI.
+ */
+extern void memai_embeddings_store(const MemaiScope *scope, bool is_memory, int nitems,
+								   const pg_uuid_t *const *ids, const MemaiSpan *texts);
+
+/* Puts the four scope values into the first four parameters of a statement. */
+extern void memai_scope_values(const MemaiScope *scope, Datum *values);
+
+/* ---- rank.c: pure ---- */
+
+/*
+ * One item that takes part in ranking; numbers only.  conversation numbers
+ * count up from 0 without gaps in the order of the items, so the items of one
+ * conversation stand together, in their order; an item without a conversation
+ * is one of its own.
+ */
+typedef struct RankItem
+{
+	int32		conversation;
+	uint32		length;			/* of the item in terms */
+	bool		eligible;		/* may be returned; the others only give context */
+	bool		has_similarity;
+	double		similarity;		/* cosine similarity with the question */
+	int64		occurred_at;	/* of equals the later one comes first */
+	double		keyword;		/* out */
+	double		score;			/* out: 0..1 */
+} RankItem;
+
+/*
+ * Scores nitems items against a question of nterms terms.  frequencies holds
+ * nitems rows of nterms term frequencies.  similarity_weight is the trust in
+ * similarity relative to keywords.  order receives the positions of the
+ * eligible items, best first; their number is returned.  scratch is caller's
+ * memory of memai_rank_scratch_size bytes.  Method: the head of rank.c.
+ */
+extern int	memai_rank(int nitems, RankItem *items, int nterms, const uint16 *frequencies,
+					   double similarity_weight, int *order, void *scratch);
+extern size_t memai_rank_scratch_size(int nitems, int nterms);
+
+#endif							/* MEMAI_MEMORY_INT_H */
