@@ -4,8 +4,11 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(EXTENSION)
 MODULE_big = $(EXTENSION)
 PGFILEDESC = "memai - AI memory inside PostgreSQL"
 
-# ---- modules in layer order: one directory, one public header, its install SQL ----
-MODULE_DIRS = core json vector text stats index http model job memory ingest chat worker
+# ---- modules by layer, lowest first: one directory, one public header, its install SQL.
+# A module includes the public headers of lower layers only (checked by make lint). ----
+comma := ,
+LAYERS = core json,vector,text,stats index,http model,job memory ingest chat worker
+MODULE_DIRS = $(subst $(comma), ,$(LAYERS))
 SRCS = src/init.c $(sort $(wildcard $(addsuffix /*.c,$(addprefix src/,$(MODULE_DIRS)))))
 OBJS = $(SRCS:.c=.o)
 
@@ -19,32 +22,48 @@ DATA_built  = $(INSTALL_SQL)
 DATA        = $(wildcard src/sql/upgrade/*--*--*.sql) \
 	$(filter-out %/$(EXTENSION)--$(EXTVERSION).sql,$(wildcard src/sql/released/*--*.sql))
 
-PG_CPPFLAGS = -I$(srcdir)/src -isystem $(shell $(PG_CONFIG) --includedir-server) \
+# -MMD -MP: each object lists the headers it was made from, see the -include below
+PG_CPPFLAGS = -I$(srcdir)/src -isystem $(shell $(PG_CONFIG) --includedir-server) -MMD -MP \
 	-DMEMAI_VERSION='"$(EXTVERSION)"' -Wextra -Werror -Wno-unused-parameter \
 	$(shell pkg-config --cflags libcurl json-c)
 SHLIB_LINK  = $(shell pkg-config --libs libcurl json-c) -lm
 
-# ---- tests ----
+# ---- tests: make installcheck runs these three against a running server ----
 REGRESS        = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 REGRESS_OPTS   = --load-extension=$(EXTENSION)
 ISOLATION      = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec)))
 ISOLATION_OPTS = --inputdir=test --outputdir=test/output_iso --load-extension=$(EXTENSION)
 TAP_TESTS      = 1
 PROVE_TESTS   ?= $(sort $(wildcard test/t/*.pl))
-EXTRA_CLEAN    = test/output_iso $(wildcard src/sql/$(EXTENSION)--*.sql)
+EXTRA_CLEAN    = build test/output_iso $(OBJS:.o=.d) $(wildcard src/sql/$(EXTENSION)--*.sql)
 
 # no bitcode: JIT never inlines these functions, and clang would double the build
 override with_llvm = no
 
 PG_CONFIG ?= pg_config
-PGXS := $(shell $(PG_CONFIG) --pgxs)
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+
+ifneq ($(wildcard $(PGXS)),)
 include $(PGXS)
 
 # after the include: Makefile.global resets it
 PROVE_FLAGS += -I test/perl
 
-# PGXS tracks no headers: rebuild all when one changes
-$(OBJS): $(wildcard src/*.h src/*/*.h) Makefile $(EXTENSION).control
+$(OBJS): Makefile $(EXTENSION).control
+-include $(OBJS:.o=.d)
 
 $(INSTALL_SQL): $(SQL_FRAGMENTS) $(EXTENSION).control Makefile
 	cat $(SQL_FRAGMENTS) > $@.tmp && mv $@.tmp $@
+
+include test/targets.mk
+else
+all install installcheck clean:
+	@echo "$(PG_CONFIG) --pgxs names no file: install PostgreSQL 15 or later with its development" >&2; \
+	 echo "files (Debian: postgresql-server-dev-15), set PG_CONFIG, or run make test as root." >&2; exit 1
+endif
+
+# These two come without PostgreSQL too: they install what is missing, build,
+# and run in a throw-away cluster of their own (test/README.md).
+.PHONY: test demo
+test demo:
+	@bash test/harness/$@.sh

@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+#
+# demo.sh: `make demo`.  Builds memai, starts a throw-away cluster and runs
+# test/demo/run.sh on an empty database.  KEEP=1 leaves the cluster running.
+set -u
+# shellcheck source=test/harness/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+prepare memai-demo
+build || exit 1
+start_cluster
+as_server "$PGBIN/createdb" memai
+export PGDATABASE=memai
+status=0
+run_group bash test/demo/run.sh || status=$?
+
+if [ "${KEEP:-0}" = 1 ]; then
+	trap - EXIT
+	as=
+	if [ "$(id -u)" = 0 ]; then
+		as='runuser -u postgres -- '
+	fi
+	cat <<-END
+
+		The cluster is still running. Go on by hand:
+		  $PGBIN/psql -h $PGHOST -p $PGPORT -U $PGUSER -d $PGDATABASE
+		Stop it and remove everything:
+		  $as$PGBIN/pg_ctl -D $WORK/data -m fast stop && rm -rf $WORK
+	END
+fi
+exit "$status"
