@@ -24,7 +24,7 @@ typedef struct MemaiTokeniser
 {
 	const unsigned char *next;
 	const unsigned char *end;
-	uint32		pending;		/* CJK: first half of the next bigram, or 0 */
+	uint32		pending;		/* not 0: the character at next stood in a pair */
 } MemaiTokeniser;
 
 extern void memai_tokeniser_start(MemaiTokeniser *tokeniser, const char *utf8, size_t len);

@@ -1,0 +1,193 @@
+/*
+ * terms.c
+ *	  The hashed terms of a document as they are stored.  Pure: no allocation,
+ *	  no errors, no server state.
+ *
+ * Payload, the same on every machine:
+ *
+ *	 1 byte		format version, 1
+ *	 varint		occurrences: the document's length in terms, stop words apart
+ *	 varint		n, the number of distinct terms
+ *	 n * 4		their hashes, little-endian, ascending
+ *	 n * 1		their frequencies in the same order, 255 for 255 and more
+ *
+ * A varint has seven bits a byte, the lowest first; the high bit says that
+ * another byte follows.  The size of the payload follows from its header, so
+ * readers check it whole in constant time and answer 0 for anything else.
+ */
+#include "postgres.h"
+
+#include "text/terms.h"
+#include "text/text.h"
+
+#define ST_SORT sort_hashes
+#define ST_ELEMENT_TYPE uint32
+#define ST_COMPARE(a, b) (*(a) < *(b) ? -1 : *(a) > *(b))
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
+#define FORMAT_VERSION 1
+#define VARINT_MAX_BYTES 5
+#define HASH_BYTES 4
+#define MAX_FREQUENCY 255
+
+/* a payload whose size is right */
+typedef struct TermsHeader
+{
+	uint32		occurrences;
+	uint32		nterms;
+	const unsigned char *hashes;
+	const unsigned char *frequencies;
+} TermsHeader;
+
+static size_t
+write_varint(unsigned char *out, uint32 value)
+{
+	size_t		n = 0;
+
+	for (; value >= 0x80; value >>= 7)
+		out[n++] = (unsigned char) (value | 0x80);
+	out[n++] = (unsigned char) value;
+	return n;
+}
+
+/* Reads a varint that ends before end; false when it does not or exceeds 32 bits. */
+static bool
+read_varint(const unsigned char **next, const unsigned char *end, uint32 *value)
+{
+	uint64		result = 0;
+
+	for (int shift = 0; shift < 7 * VARINT_MAX_BYTES && *next < end; shift += 7)
+	{
+		unsigned char byte = *(*next)++;
+
+		result |= (uint64) (byte & 0x7F) << shift;
+		if (byte < 0x80)
+		{
+			*value = (uint32) result;
+			return result <= PG_UINT32_MAX;
+		}
+	}
+	return false;
+}
+
+static bool
+read_header(const unsigned char *payload, size_t size, TermsHeader *header)
+{
+	const unsigned char *next = payload;
+	const unsigned char *end = payload + size;
+
+	if (size < 1 || *next++ != FORMAT_VERSION)
+		return false;
+	if (!read_varint(&next, end, &header->occurrences) ||
+		!read_varint(&next, end, &header->nterms))
+		return false;
+	if (header->occurrences < header->nterms ||
+		(uint64) (end - next) != (uint64) header->nterms * (HASH_BYTES + 1))
+		return false;
+	header->hashes = next;
+	header->frequencies = next + (size_t) header->nterms * HASH_BYTES;
+	return true;
+}
+
+static inline uint32
+read_hash(const unsigned char *bytes)
+{
+	return (uint32) bytes[0] | ((uint32) bytes[1] << 8) |
+		((uint32) bytes[2] << 16) | ((uint32) bytes[3] << 24);
+}
+
+size_t
+memai_terms_max_size(uint32 n)
+{
+	return 1 + 2 * VARINT_MAX_BYTES + (size_t) n * (HASH_BYTES + 1);
+}
+
+uint32
+memai_terms_distinct(uint32 *hashes, uint32 n)
+{
+	uint32		kept = 0;
+
+	sort_hashes(hashes, n);
+	for (uint32 i = 0; i < n; i++)
+	{
+		if (kept == 0 || hashes[kept - 1] != hashes[i])
+			hashes[kept++] = hashes[i];
+	}
+	return kept;
+}
+
+static uint32
+count_distinct(const uint32 *sorted, uint32 n)
+{
+	uint32		distinct = 0;
+
+	for (uint32 i = 0; i < n; i++)
+		distinct += (i == 0 || sorted[i] != sorted[i - 1]);
+	return distinct;
+}
+
+size_t
+memai_terms_build(uint32 *hashes, uint32 n, unsigned char *payload)
+{
+	unsigned char *out = payload;
+	unsigned char *frequency;
+	uint32		nterms;
+
+	sort_hashes(hashes, n);
+	nterms = count_distinct(hashes, n);
+	*out++ = FORMAT_VERSION;
+	out += write_varint(out, n);
+	out += write_varint(out, nterms);
+	frequency = out + (size_t) nterms * HASH_BYTES;
+
+	for (uint32 i = 0; i < n;)
+	{
+		uint32		hash = hashes[i];
+		uint32		count = 0;
+
+		while (i < n && hashes[i] == hash)
+		{
+			i++;
+			count++;
+		}
+		for (int byte = 0; byte < HASH_BYTES; byte++)
+			*out++ = (unsigned char) (hash >> (8 * byte));
+		*frequency++ = (unsigned char) Min(count, MAX_FREQUENCY);
+	}
+	return frequency - payload;
+}
+
+uint32
+memai_terms_length(const unsigned char *payload, size_t size)
+{
+	TermsHeader header;
+
+	return read_header(payload, size, &header) ? header.occurrences : 0;
+}
+
+uint32
+memai_terms_frequency(const unsigned char *payload, size_t size, uint32 hash)
+{
+	TermsHeader header;
+	uint32		low = 0;
+	uint32		high;
+
+	if (!read_header(payload, size, &header))
+		return 0;
+	high = header.nterms;
+	while (low < high)
+	{
+		uint32		middle = low + (high - low) / 2;
+		uint32		found = read_hash(header.hashes + (size_t) middle * HASH_BYTES);
+
+		if (hash < found)
+			high = middle;
+		else if (hash > found)
+			low = middle + 1;
+		else
+			return header.frequencies[middle];
+	}
+	return 0;
+}
