@@ -17,6 +17,7 @@
 #include "utils/timestamp.h"
 
 #define MAX_TOKENS_LIMIT 1000000
+#define PERSONA_LABEL "persona"
 
 typedef struct ContextWriter
 {
@@ -108,8 +109,15 @@ close_section(ContextWriter *writer, const char *section, bool opened)
 		appendStringInfo(writer->out, "</%s %s>\n", section, writer->marker);
 }
 
+static bool
+is_persona(const text *label)
+{
+	return VARSIZE_ANY_EXHDR(label) == strlen(PERSONA_LABEL) &&
+		memcmp(VARDATA_ANY(label), PERSONA_LABEL, strlen(PERSONA_LABEL)) == 0;
+}
+
 static void
-write_blocks(ContextWriter *writer, const MemaiScope *scope)
+write_blocks(ContextWriter *writer, const MemaiScope *scope, MemaiContext *context)
 {
 	Datum		value = Int64GetDatum(scope->scope);
 	uint64		nrows = memai_statement_run(&select_blocks, &value, NULL, true, 0);
@@ -117,15 +125,18 @@ write_blocks(ContextWriter *writer, const MemaiScope *scope)
 
 	for (uint64 row = 0; row < nrows; row++)
 	{
+		HeapTuple	tuple = SPI_tuptable->vals[row];
 		StringInfoData line;
 		bool		null;
+		text	   *label = DatumGetTextPP(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 1, &null));
 
 		CHECK_FOR_INTERRUPTS();
 		initStringInfo(&line);
-		append_text(&line, DatumGetTextPP(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1, &null)));
+		append_text(&line, label);
 		appendStringInfoString(&line, ": ");
-		append_text(&line, DatumGetTextPP(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 2, &null)));
-		write_line(writer, "blocks", &opened, &line);
+		append_text(&line, DatumGetTextPP(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 2, &null)));
+		if (write_line(writer, "blocks", &opened, &line) && is_persona(label))
+			context->persona_included = true;
 	}
 	SPI_freetuptable(SPI_tuptable);
 	close_section(writer, "blocks", opened);
@@ -144,11 +155,10 @@ append_date(StringInfo line, TimestampTz timestamp)
 	appendStringInfo(line, "%04d-%02d-%02d ", tm.tm_year, tm.tm_mon, tm.tm_mday);
 }
 
-static int
-write_recalled(ContextWriter *writer, List *recalled)
+static void
+write_recalled(ContextWriter *writer, List *recalled, MemaiContext *context)
 {
 	bool		opened = false;
-	int			nwritten = 0;
 	ListCell   *cell;
 
 	foreach(cell, recalled)
@@ -167,20 +177,22 @@ write_recalled(ContextWriter *writer, List *recalled)
 		}
 		append_text(&line, item->content);
 		if (write_line(writer, "memories", &opened, &line))
-			nwritten++;
+			context->items = lappend(context->items, item);
 	}
 	close_section(writer, "memories", opened);
-	return nwritten;
 }
 
-int
-memai_context_append(StringInfo out, const MemaiScope *scope, List *recalled, int max_tokens)
+void
+memai_context_append(StringInfo out, const MemaiScope *scope, List *recalled,
+					 int max_tokens, MemaiContext *context)
 {
 	ContextWriter writer = {.out = out,.tokens_left = max_tokens};
 
+	memset(context, 0, sizeof(MemaiContext));
 	make_marker(&writer);
-	write_blocks(&writer, scope);
-	return write_recalled(&writer, recalled);
+	write_blocks(&writer, scope, context);
+	write_recalled(&writer, recalled, context);
+	context->tokens = max_tokens - (int) writer.tokens_left;
 }
 
 /*
@@ -194,6 +206,7 @@ memai_context(PG_FUNCTION_ARGS)
 	MemaiScope	scope;
 	MemaiRecallQuery query = {.scope = &scope};
 	int			max_tokens = PG_ARGISNULL(3) ? 1000 : PG_GETARG_INT32(3);
+	MemaiContext context;
 	StringInfoData out;
 
 	query.query = PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0);
@@ -210,7 +223,7 @@ memai_context(PG_FUNCTION_ARGS)
 
 	initStringInfo(&out);
 	SPI_connect();
-	memai_context_append(&out, &scope, memai_recall_run(&query, result_context), max_tokens);
+	memai_context_append(&out, &scope, memai_recall_run(&query, result_context), max_tokens, &context);
 	SPI_finish();
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(out.data, out.len));
 }

@@ -201,6 +201,13 @@ close_fact(const MemaiScope *scope, const LiveFact *old, const pg_uuid_t *succes
 	add_history(scope, &old->id, "SUPERSEDE", old->content, content, reason);
 }
 
+static bool
+text_equal(const text *a, const text *b)
+{
+	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
+		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
+}
+
 /* The scope holds this statement live already: give it the slot if it has none. */
 static void
 adopt_slot(const Fact *fact, const LiveFact *known)
@@ -211,8 +218,7 @@ adopt_slot(const Fact *fact, const LiveFact *known)
 		return;
 	if (known->slot != NULL)
 	{
-		if (DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID, PointerGetDatum(known->slot),
-												 PointerGetDatum(fact->slot))))
+		if (text_equal(known->slot, fact->slot))
 			return;
 		ereport(ERROR,
 				(errcode(ERRCODE_UNIQUE_VIOLATION),

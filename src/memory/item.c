@@ -6,9 +6,11 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "memory/memory_int.h"
 #include "mb/pg_wchar.h"
+#include "memory/memory_int.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "vector/vector.h"
 
 /* vectors in memory at a time; a batch is one call of the provider or more */
@@ -46,7 +48,7 @@ memai_check_role(const text *role)
 	static const char *const roles[] = {"user", "assistant", "system", "tool"};
 	size_t		len = VARSIZE_ANY_EXHDR(role);
 
-	for (int i = 0; i < lengthof(roles); i++)
+	for (size_t i = 0; i < lengthof(roles); i++)
 	{
 		if (strlen(roles[i]) == len && memcmp(roles[i], VARDATA_ANY(role), len) == 0)
 			return;

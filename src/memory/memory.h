@@ -23,6 +23,9 @@ extern void memai_check_role(const text *role);
 /* Raises 22023 unless metadata is an object (or NULL). */
 extern void memai_check_metadata(const Jsonb *metadata);
 
+/* Puts the four scope values into the first four parameters of a statement. */
+extern void memai_scope_values(const MemaiScope *scope, Datum *values);
+
 /* ---- episode.c ---- */
 
 /* one episode that is to be stored; NULL texts are absent */
@@ -88,15 +91,25 @@ extern List *memai_recall_run(const MemaiRecallQuery *query, MemoryContext resul
 /* Raises 22023 unless k is in 1..MEMAI_RECALL_MAX_K. */
 extern void memai_check_k(int k);
 
+/* Raises 22023 unless filter is an object (or NULL). */
+extern void memai_check_filter(const Jsonb *filter);
+
 /* ---- context.c ---- */
+
+/* what of memory found room in a context */
+typedef struct MemaiContext
+{
+	List	   *items;			/* the MemaiRecalled that are shown */
+	int			tokens;			/* estimated, markers included */
+	bool		persona_included;	/* a block named persona is shown */
+} MemaiContext;
 
 /*
  * Appends the scope's blocks and then the recalled items, best first, each in
- * a section that is marked as data by a delimiter nobody can forge, until
- * max_tokens estimated tokens are used.  Returns the number of items that
- * found room.  The caller is connected to SPI.
+ * a section that is marked as data by a delimiter nobody can forge, while they
+ * fit into max_tokens estimated tokens.  The caller is connected to SPI.
  */
-extern int	memai_context_append(StringInfo out, const MemaiScope *scope,
-								 List *recalled, int max_tokens);
+extern void memai_context_append(StringInfo out, const MemaiScope *scope, List *recalled,
+								 int max_tokens, MemaiContext *context);
 
 #endif							/* MEMAI_MEMORY_H */

@@ -25,9 +25,6 @@ extern MemaiSpan memai_search_text(const text *name, const text *content);
 extern void memai_embeddings_store(const MemaiScope *scope, bool is_memory, int nitems,
 								   const pg_uuid_t *const *ids, const MemaiSpan *texts);
 
-/* Puts the four scope values into the first four parameters of a statement. */
-extern void memai_scope_values(const MemaiScope *scope, Datum *values);
-
 /* ---- rank.c: pure ---- */
 
 /*

@@ -18,6 +18,8 @@
 #include "miscadmin.h"
 #include "text/text.h"
 #include "utils/builtins.h"
+#include "utils/float.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "vector/vector.h"
 
@@ -58,7 +60,7 @@ typedef struct IdEntry
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
-typedef struct Gather
+typedef struct Recall
 {
 	const MemaiRecallQuery *query;
 	int			nterms;
@@ -68,7 +70,7 @@ typedef struct Gather
 	int			capacity;
 	Candidate  *candidates;
 	idtable_hash *by_id;
-} Gather;
+} Recall;
 
 static MemaiStatement select_episodes = {
 	.sql = "SELECT id, thread_id, terms, occurred_at, "
@@ -116,35 +118,35 @@ column(int row, int attribute, bool *null)
 }
 
 static Candidate *
-add_candidate(Gather *gather)
+add_candidate(Recall *recall)
 {
-	if (gather->ncandidates == gather->capacity)
+	if (recall->ncandidates == recall->capacity)
 	{
-		gather->capacity *= 2;
-		gather->candidates = repalloc_huge(gather->candidates,
-										   mul_size(sizeof(Candidate), gather->capacity));
+		recall->capacity *= 2;
+		recall->candidates = repalloc_huge(recall->candidates,
+										   mul_size(sizeof(Candidate), recall->capacity));
 	}
-	memset(&gather->candidates[gather->ncandidates], 0, sizeof(Candidate));
-	return &gather->candidates[gather->ncandidates++];
+	memset(&recall->candidates[recall->ncandidates], 0, sizeof(Candidate));
+	return &recall->candidates[recall->ncandidates++];
 }
 
 static void
-count_terms(const Gather *gather, Candidate *candidate, bytea *terms)
+count_terms(const Recall *recall, Candidate *candidate, bytea *terms)
 {
 	const unsigned char *payload = (const unsigned char *) VARDATA_ANY(terms);
 	size_t		size = VARSIZE_ANY_EXHDR(terms);
 
 	candidate->length = memai_terms_length(payload, size);
-	candidate->frequencies = palloc(sizeof(uint16) * Max(gather->nterms, 1));
-	for (int t = 0; t < gather->nterms; t++)
-		candidate->frequencies[t] = Min(memai_terms_frequency(payload, size, gather->terms[t]), PG_UINT16_MAX);
+	candidate->frequencies = palloc(sizeof(uint16) * Max(recall->nterms, 1));
+	for (int t = 0; t < recall->nterms; t++)
+		candidate->frequencies[t] = Min(memai_terms_frequency(payload, size, recall->terms[t]), PG_UINT16_MAX);
 }
 
 /* a row of select_episodes or select_memories */
 static void
-gather_item(Gather *gather, int row, bool is_memory)
+gather_item(Recall *recall, int row, bool is_memory)
 {
-	Candidate  *candidate = add_candidate(gather);
+	Candidate  *candidate = add_candidate(recall);
 	IdEntry    *entry;
 	Datum		thread_id;
 	bool		null,
@@ -155,35 +157,35 @@ gather_item(Gather *gather, int row, bool is_memory)
 	candidate->has_thread = !null;
 	if (!null)
 		candidate->thread_id = *DatumGetUUIDP(thread_id);
-	count_terms(gather, candidate, DatumGetByteaPP(column(row, 3, &null)));
+	count_terms(recall, candidate, DatumGetByteaPP(column(row, 3, &null)));
 	candidate->occurred_at = DatumGetTimestampTz(column(row, 4, &null));
 	candidate->eligible = DatumGetBool(column(row, 5, &null));
 	candidate->is_memory = is_memory;
 
-	entry = idtable_insert(gather->by_id, candidate->id, &found);
-	entry->candidate = gather->ncandidates - 1;
+	entry = idtable_insert(recall->by_id, candidate->id, &found);
+	entry->candidate = recall->ncandidates - 1;
 }
 
 /* a row of select_embeddings: its similarity to the question */
 static void
-gather_embedding(Gather *gather, int row)
+gather_embedding(Recall *recall, int row)
 {
 	bool		null;
-	IdEntry    *entry = idtable_lookup(gather->by_id, *DatumGetUUIDP(column(row, 1, &null)));
+	IdEntry    *entry = idtable_lookup(recall->by_id, *DatumGetUUIDP(column(row, 1, &null)));
 	MemaiVector *vector;
 	Candidate  *candidate;
 
 	if (entry == NULL)
 		return;					/* of a memory that is not live */
 	vector = memai_vector_from_datum(column(row, 2, &null));
-	if (vector->dim != gather->vector->dim)
+	if (vector->dim != recall->vector->dim)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("stored vectors do not fit the embedding model"),
 				 errdetail("A stored vector has %d dimensions, the model makes %d.",
-						   vector->dim, gather->vector->dim)));
-	candidate = &gather->candidates[entry->candidate];
-	candidate->similarity = 1.0 - memai_vector_cosine_distance(vector->dim, vector->x, gather->vector->x);
+						   vector->dim, recall->vector->dim)));
+	candidate = &recall->candidates[entry->candidate];
+	candidate->similarity = 1.0 - memai_vector_cosine_distance(vector->dim, vector->x, recall->vector->x);
 	candidate->has_similarity = !isnan(candidate->similarity);
 }
 
@@ -196,7 +198,7 @@ typedef enum GatherKind
 
 /* Runs one of the gathering statements, a bounded number of rows at a time. */
 static void
-gather_rows(Gather *gather, GatherKind kind, MemaiStatement *statement, Datum *values, const char *nulls)
+gather_rows(Recall *recall, GatherKind kind, MemaiStatement *statement, Datum *values, const char *nulls)
 {
 	MemoryContext rows_context = AllocSetContextCreate(CurrentMemoryContext, "memai memory rows",
 													   ALLOCSET_DEFAULT_SIZES);
@@ -214,11 +216,11 @@ gather_rows(Gather *gather, GatherKind kind, MemaiStatement *statement, Datum *v
 			{
 				MemoryContext previous = MemoryContextSwitchTo(rows_context);
 
-				gather_embedding(gather, (int) row);
+				gather_embedding(recall, (int) row);
 				MemoryContextSwitchTo(previous);
 			}
 			else
-				gather_item(gather, (int) row, kind == GATHER_MEMORIES);
+				gather_item(recall, (int) row, kind == GATHER_MEMORIES);
 		}
 		SPI_freetuptable(SPI_tuptable);
 		MemoryContextReset(rows_context);
@@ -228,9 +230,9 @@ gather_rows(Gather *gather, GatherKind kind, MemaiStatement *statement, Datum *v
 }
 
 static void
-gather_scope(Gather *gather, const MemaiModelInfo *model)
+gather_scope(Recall *recall, const MemaiModelInfo *model)
 {
-	const MemaiRecallQuery *query = gather->query;
+	const MemaiRecallQuery *query = recall->query;
 	Datum		values[4];
 	char		nulls[4] = {' ', ' ', ' ', ' '};
 
@@ -240,15 +242,15 @@ gather_scope(Gather *gather, const MemaiModelInfo *model)
 	nulls[2] = query->exclude_thread ? ' ' : 'n';
 	values[3] = JsonbPGetDatum(query->filter);
 	nulls[3] = query->filter ? ' ' : 'n';
-	gather_rows(gather, GATHER_EPISODES, &select_episodes, values, nulls);
+	gather_rows(recall, GATHER_EPISODES, &select_episodes, values, nulls);
 
 	values[1] = JsonbPGetDatum(query->filter);
 	nulls[1] = query->filter ? ' ' : 'n';
-	gather_rows(gather, GATHER_MEMORIES, &select_memories, values, nulls);
+	gather_rows(recall, GATHER_MEMORIES, &select_memories, values, nulls);
 
 	values[1] = CStringGetTextDatum(model->name);
 	nulls[1] = ' ';
-	gather_rows(gather, GATHER_EMBEDDINGS, &select_embeddings, values, nulls);
+	gather_rows(recall, GATHER_EMBEDDINGS, &select_embeddings, values, nulls);
 }
 
 /* ---- ranking ---- */
@@ -278,19 +280,19 @@ same_conversation(const Candidate *a, const Candidate *b)
 
 /* Ranks the candidates (they are sorted in place); returns the number ranked. */
 static int
-rank_candidates(Gather *gather, double similarity_weight, RankItem **result, int **order)
+rank_candidates(Recall *recall, double similarity_weight, RankItem **result, int **order)
 {
-	int			n = gather->ncandidates;
+	int			n = recall->ncandidates;
 	RankItem   *items = MemoryContextAllocHuge(CurrentMemoryContext, mul_size(sizeof(RankItem), Max(n, 1)));
 	uint16	   *frequencies = MemoryContextAllocHuge(CurrentMemoryContext,
-													 mul_size(sizeof(uint16) * Max(gather->nterms, 1), Max(n, 1)));
+													 mul_size(sizeof(uint16) * Max(recall->nterms, 1), Max(n, 1)));
 	void	   *scratch = MemoryContextAllocHuge(CurrentMemoryContext,
-												 memai_rank_scratch_size(Max(n, 1), gather->nterms));
+												 memai_rank_scratch_size(Max(n, 1), recall->nterms));
 
-	qsort(gather->candidates, n, sizeof(Candidate), compare_candidates);
+	qsort(recall->candidates, n, sizeof(Candidate), compare_candidates);
 	for (int i = 0; i < n; i++)
 	{
-		const Candidate *candidate = &gather->candidates[i];
+		const Candidate *candidate = &recall->candidates[i];
 
 		CHECK_FOR_INTERRUPTS();
 		items[i] = (RankItem) {
@@ -303,12 +305,12 @@ rank_candidates(Gather *gather, double similarity_weight, RankItem **result, int
 		if (i > 0)
 			items[i].conversation = items[i - 1].conversation +
 				(same_conversation(candidate - 1, candidate) ? 0 : 1);
-		memcpy(frequencies + (size_t) i * gather->nterms, candidate->frequencies,
-			   sizeof(uint16) * gather->nterms);
+		memcpy(frequencies + (size_t) i * recall->nterms, candidate->frequencies,
+			   sizeof(uint16) * recall->nterms);
 	}
 	*result = items;
 	*order = MemoryContextAllocHuge(CurrentMemoryContext, mul_size(sizeof(int), Max(n, 1)));
-	return memai_rank(n, items, gather->nterms, frequencies, similarity_weight, *order, scratch);
+	return memai_rank(n, items, recall->nterms, frequencies, similarity_weight, *order, scratch);
 }
 
 /* ---- the result ---- */
@@ -359,10 +361,10 @@ fetch_contents(const MemaiRecallQuery *query, bool is_memory, MemaiRecalled *fou
 }
 
 static List *
-make_result(const Gather *gather, const RankItem *items, const int *order, int nranked,
+make_result(const Recall *recall, const RankItem *items, const int *order, int nranked,
 			MemoryContext result_context)
 {
-	const MemaiRecallQuery *query = gather->query;
+	const MemaiRecallQuery *query = recall->query;
 	int			nfound = 0;
 	MemaiRecalled *found = MemoryContextAllocZero(result_context,
 												  sizeof(MemaiRecalled) * Max(Min(query->k, nranked), 1));
@@ -371,7 +373,7 @@ make_result(const Gather *gather, const RankItem *items, const int *order, int n
 
 	while (nfound < Min(query->k, nranked) && items[order[nfound]].score >= query->min_score)
 	{
-		const Candidate *candidate = &gather->candidates[order[nfound]];
+		const Candidate *candidate = &recall->candidates[order[nfound]];
 		const RankItem *item = &items[order[nfound]];
 
 		found[nfound++] = (MemaiRecalled) {
@@ -396,12 +398,12 @@ make_result(const Gather *gather, const RankItem *items, const int *order, int n
 }
 
 static void
-read_question(Gather *gather, const MemaiModelInfo *model)
+read_question(Recall *recall, const MemaiModelInfo *model)
 {
-	MemaiSpan	span = {VARDATA_ANY(gather->query->query), VARSIZE_ANY_EXHDR(gather->query->query)};
+	MemaiSpan	span = {VARDATA_ANY(recall->query->query), VARSIZE_ANY_EXHDR(recall->query->query)};
 
-	gather->nterms = Min(memai_text_query_terms(span.data, span.len, &gather->terms), QUERY_MAX_TERMS);
-	memai_model_embed(model, MEMAI_INPUT_QUERY, 1, &span, &gather->vector);
+	recall->nterms = Min(memai_text_query_terms(span.data, span.len, &recall->terms), QUERY_MAX_TERMS);
+	memai_model_embed(model, MEMAI_INPUT_QUERY, 1, &span, &recall->vector);
 }
 
 List *
@@ -411,18 +413,18 @@ memai_recall_run(const MemaiRecallQuery *query, MemoryContext result_context)
 											   ALLOCSET_DEFAULT_SIZES);
 	MemoryContext previous = MemoryContextSwitchTo(work);
 	MemaiModelInfo *model = memai_model_lookup(query->model, "embed");
-	Gather		gather = {.query = query,.capacity = 256};
+	Recall		recall = {.query = query,.capacity = 256};
 	RankItem   *items;
 	int		   *order;
 	int			nranked;
 	List	   *result;
 
-	gather.candidates = palloc(sizeof(Candidate) * gather.capacity);
-	gather.by_id = idtable_create(work, 256, NULL);
-	read_question(&gather, model);
-	gather_scope(&gather, model);
-	nranked = rank_candidates(&gather, model->recall_weight, &items, &order);
-	result = make_result(&gather, items, order, nranked, result_context);
+	recall.candidates = palloc(sizeof(Candidate) * recall.capacity);
+	recall.by_id = idtable_create(work, 256, NULL);
+	read_question(&recall, model);
+	gather_scope(&recall, model);
+	nranked = rank_candidates(&recall, model->recall_weight, &items, &order);
+	result = make_result(&recall, items, order, nranked, result_context);
 
 	MemoryContextSwitchTo(previous);
 	MemoryContextDelete(work);
@@ -439,6 +441,16 @@ memai_check_k(int k)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("k is out of range: %d", k),
 				 errdetail("The range is 1 to %d.", MEMAI_RECALL_MAX_K)));
+}
+
+void
+memai_check_filter(const Jsonb *filter)
+{
+	if (filter != NULL && !JB_ROOT_IS_OBJECT(filter))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("filter must be a JSON object"),
+				 errhint("Write it like '{\"topic\": \"travel\"}'; items whose metadata contains it are found.")));
 }
 
 static void
@@ -488,11 +500,7 @@ memai_recall(PG_FUNCTION_ARGS)
 	memai_check_k(query.k);
 	if (!PG_ARGISNULL(4))
 		query.filter = PG_GETARG_JSONB_P(4);
-	if (query.filter != NULL && !JB_ROOT_IS_OBJECT(query.filter))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("filter must be a JSON object"),
-				 errhint("Write it like '{\"topic\": \"travel\"}'; items whose metadata contains it are found.")));
+	memai_check_filter(query.filter);
 	if (!PG_ARGISNULL(5))
 		query.min_score = PG_GETARG_FLOAT8(5);
 	if (!PG_ARGISNULL(6))
