@@ -1,7 +1,8 @@
 package CountingHarness;
 
-# prove's own harness that also writes "passed failed skipped" to the file
-# $MEMAI_COUNTS.  A program that dies before its first test counts as one failure.
+# prove's own harness that also writes "passed failed skipped" and the names of the
+# programs that failed to the file $MEMAI_COUNTS.  A program that dies without a
+# failed test counts as one failure.
 
 use strict;
 use warnings;
@@ -12,18 +13,19 @@ sub summary
 	my ($self, $aggregate, @rest) = @_;
 	$self->SUPER::summary($aggregate, @rest);
 
-	my $failed = 0;
-	for my $parser ($aggregate->parsers)
+	my ($failed, @programs) = (0);
+	for my $name ($aggregate->descriptions)
 	{
-		my $tests = $parser->failed;
-		$tests ||= 1 if $parser->has_problems;
-		$failed += $tests;
+		my ($parser) = $aggregate->parsers($name);
+		next unless $parser->has_problems;
+		$failed += $parser->failed || 1;
+		push @programs, $name;
 	}
 	my $skipped = $aggregate->skipped + grep { defined $_->skip_all } $aggregate->parsers;
 	my $passed = $aggregate->passed - $aggregate->skipped;
 
 	open(my $counts, '>', $ENV{MEMAI_COUNTS}) or die "$ENV{MEMAI_COUNTS}: $!";
-	print $counts "$passed $failed $skipped\n";
+	print $counts "$passed $failed $skipped\n", map { "$_\n" } @programs;
 	close($counts);
 	return;
 }

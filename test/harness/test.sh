@@ -51,8 +51,10 @@ show_failure() {
 	case $1 in
 		regress) cat regression.diffs 2>/dev/null ;;
 		isolation) cat test/output_iso/regression.diffs 2>/dev/null ;;
-		tap) grep -lE '^\[?.*not ok|Bail out|died|exited' tmp_check/log/regress_log_* 2>/dev/null |
-			while read -r log; do say "---- $log"; tail -n 40 "$log"; done ;;
+		tap) sed 1d "$WORK/tmp/counts" | while read -r program; do
+			log=tmp_check/log/regress_log_$(basename "$program" .pl)
+			say "---- $log" "$(tail -n 40 "$log")"
+		done ;;
 	esac
 }
 

@@ -63,7 +63,7 @@ for path in sorted(Path('src').rglob('*.[ch]')):
             message = literal(call)
             if message is None:
                 continue
-            if re.match(r'[A-Z][a-z]', message):
+            if re.match(r'[A-Z][a-z]+\b', message):
                 complain(path, text, position, f'message starts with a capital: "{message}"')
             if message.endswith(('.', '\\n', '!')):
                 complain(path, text, position, f'message ends with punctuation: "{message}"')
