@@ -21,4 +21,17 @@
 #include "varatt.h"
 #endif
 
+/* since 16 the caller may collect a syntax error instead of raising it */
+#if MEMAI_PG16_GE
+#define memai_qualified_name_list(name) stringToQualifiedNameList(name, NULL)
+#else
+#define memai_qualified_name_list(name) stringToQualifiedNameList(name)
+#endif
+
+/* since 16 the value of a setting has an allocator of its own */
+#if !MEMAI_PG16_GE
+#define guc_free(value) free(value)
+#define guc_strdup(elevel, value) strdup(value)
+#endif
+
 #endif							/* MEMAI_CORE_COMPAT_H */

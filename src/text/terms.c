@@ -84,6 +84,7 @@ read_header(const unsigned char *payload, size_t size, TermsHeader *header)
 		!read_varint(&next, end, &header->nterms))
 		return false;
 	if (header->occurrences < header->nterms ||
+		(header->nterms == 0 && header->occurrences > 0) ||
 		(uint64) (end - next) != (uint64) header->nterms * (HASH_BYTES + 1))
 		return false;
 	header->hashes = next;

@@ -42,16 +42,30 @@ extern void memai_token_strip_accents(MemaiToken *token);
 
 /* ---- lexeme.c: needs the server (text search dictionaries) ---- */
 
+/* no longer text is taken apart into terms; a memory is a few sentences */
+#define MEMAI_TEXT_MAX_BYTES (16 * 1024 * 1024)
+
+/*
+ * A text of the server's encoding as UTF-8, and its length: palloc'd, or data
+ * itself when no conversion is needed (then not NUL-terminated).  In a
+ * SQL_ASCII database nothing is converted or checked.  Raises 22021 or 22P05.
+ */
+extern const char *memai_text_to_utf8(const char *data, size_t len, size_t *utf8_len);
+
 /*
  * The hashed terms of a document: a bytea that stands beside the text and is
  * all that BM25 needs of it.  Stop words are gone, words are stemmed by the
  * dictionary of memai.text_search_config, each distinct stem is a 32-bit hash
  * with its frequency.  data is in the server's encoding.  Palloc'd in the
- * current context.  Format: terms.c.
+ * current context.  Format: terms.c.  Raises 54000 over MEMAI_TEXT_MAX_BYTES
+ * and 42704 when the configuration does not exist.
  */
 extern bytea *memai_text_terms(const char *data, size_t len);
 
-/* the distinct term hashes of a question; palloc'd array, its length returned */
+/*
+ * The distinct term hashes of a question, ascending; palloc'd array, its length
+ * returned.  Empty when all words are stop words.  Raises as memai_text_terms.
+ */
 extern int	memai_text_query_terms(const char *data, size_t len, uint32 **hashes);
 
 /* ---- terms.c: pure; the argument is the bytea's payload ---- */
