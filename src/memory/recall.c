@@ -316,8 +316,11 @@ rank_candidates(Recall *recall, double similarity_weight, RankItem **result, int
 /* ---- the result ---- */
 
 static text *
-copy_text(Datum value, bool null)
+copy_text(int row, int number)
 {
+	bool		null;
+	Datum		value = column(row, number, &null);
+
 	return null ? NULL : DatumGetTextPCopy(value);
 }
 
@@ -351,9 +354,9 @@ fetch_contents(const MemaiRecallQuery *query, bool is_memory, MemaiRecalled *fou
 
 		while (item->is_memory != is_memory || memcmp(&item->id, id, UUID_LEN) != 0)
 			item++;
-		item->content = copy_text(column((int) row, 2, &null), null);
-		item->role = copy_text(column((int) row, 3, &null), null);
-		item->name = copy_text(column((int) row, 4, &null), null);
+		item->content = copy_text((int) row, 2);
+		item->role = copy_text((int) row, 3);
+		item->name = copy_text((int) row, 4);
 		item->metadata = DatumGetJsonbPCopy(column((int) row, 5, &null));
 		MemoryContextSwitchTo(previous);
 	}
