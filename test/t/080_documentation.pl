@@ -1,0 +1,83 @@
+# Runs every SQL example of README.md and docs/*.md, in order, one database a
+# file, and compares what psql prints with the text block that follows the
+# example.  Ids, times and the like are compared by their kind only.  An example
+# that names a server on the network is pointed at the stub.
+
+use strict;
+use warnings FATAL => 'all';
+
+use FindBin;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use MemAI::StubLLM;
+
+my $root = "$FindBin::RealBin/../..";
+my $stub = MemAI::StubLLM->new;
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init;
+$node->append_conf('postgresql.conf', "timezone = 'UTC'\n");
+$node->start;
+$ENV{MEMAI_OPENAI_KEY} = 'not-a-real-key';
+
+# [language, text, line number] of each fenced block
+sub blocks
+{
+	my ($file) = @_;
+	my @blocks;
+	my ($language, $text, $start);
+	open(my $fh, '<:encoding(UTF-8)', $file) or die "$file: $!";
+	while (my $line = <$fh>)
+	{
+		if (defined $language && $line =~ /^```\s*$/)
+		{
+			push @blocks, [ $language, $text, $start ];
+			undef $language;
+		}
+		elsif (defined $language) { $text .= $line; }
+		elsif ($line =~ /^```(\w*)/) { ($language, $text, $start) = ($1, '', $. + 1); }
+	}
+	close $fh;
+	return @blocks;
+}
+
+# what may differ from run to run
+sub comparable
+{
+	my ($text) = @_;
+	$text =~ s/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/UUID/g;
+	$text =~ s/\b[0-9a-f]{16}\b/MARKER/g;
+	$text =~ s/\d{4}-\d\d-\d\d(?: \d\d:\d\d:\d\d(?:\.\d+)?\+00)?/DATE/g;
+	$text =~ s/\d+\.\d+ ms/TIME/g;
+	$text =~ s/-{3,}/---/g;
+	$text =~ s/[ \t]+/ /g;
+	$text =~ s/ ?\n ?/\n/g;
+	$text =~ s/^\s+|\s+$//g;
+	return $text;
+}
+
+foreach my $file ("$root/README.md", sort glob("$root/docs/*.md"))
+{
+	my ($name) = $file =~ m{([^/]+)$};
+	my $database = lc($name =~ s/\W/_/gr);
+	my $port = $stub->port;
+	my @blocks = blocks($file);
+
+	$node->safe_psql('postgres', "CREATE DATABASE $database");
+	foreach my $i (0 .. $#blocks)
+	{
+		my ($language, $sql, $line) = @{ $blocks[$i] };
+		next unless $language eq 'sql';
+		$sql =~ s{https?://(?:api\.openai\.com|localhost:11434|127\.0\.0\.1:11434)/v1}{http://127.0.0.1:$port/v1}g;
+		my ($status, $out, $err) = $node->psql($database, $sql, extra_params => [ '--pset=footer=off', '-P', 'tuples_only=off', '-P', 'format=aligned' ]);
+		is($status, 0, "$name line $line runs") or diag($err);
+		if ($i < $#blocks && $blocks[ $i + 1 ][0] eq 'text')
+		{
+			is(comparable($out), comparable($blocks[ $i + 1 ][1]), "$name line $line prints what it shows");
+		}
+	}
+}
+
+$stub->stop;
+$node->stop;
+done_testing();
