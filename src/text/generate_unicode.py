@@ -13,6 +13,8 @@ import unicodedata as ud
 
 LAST = 0x10FFFF
 
+LINE_WIDTH = 150
+
 # Blocks of scripts that are written without spaces between words (Hangul has
 # spaces, but particles are glued to nouns, so pairs serve retrieval there too).
 UNSPACED_BLOCKS = [
@@ -146,12 +148,17 @@ def base_letters():
         match = re.fullmatch('LATIN SMALL LETTER ([A-Z]) WITH .*', ud.name(chr(code), ''))
         if match and fold(code) == [code]:
             result[code] = match.group(1).lower()
-    return sorted((code, base) for code, base in result.items())
+    return sorted(result.items())
 
 
-def write_rows(rows, per_line):
-    for i in range(0, len(rows), per_line):
-        print('\t' + ' '.join(row + ',' for row in rows[i:i + per_line]))
+def write_rows(rows):
+    line = '\t'
+    for row in rows:
+        if len(line) + len(row) > LINE_WIDTH:
+            print(line.rstrip())
+            line = '\t'
+        line += row + ', '
+    print(line.rstrip())
     print('};\n')
 
 
@@ -181,12 +188,14 @@ typedef struct CharRange
 	uint8		value;
 }} CharRange;
 
-typedef struct CharFold
+/* neighbours that fold to sequences of one length, which stand in a row */
+typedef struct FoldRange
 {{
-	uint32		code;
-	uint16		offset;			/* in fold_pool */
+	uint32		first;
+	uint16		count;
+	uint16		offset;			/* in fold_pool, of the first sequence */
 	uint8		len;
-}} CharFold;
+}} FoldRange;
 
 typedef struct CharPair
 {{
@@ -203,35 +212,36 @@ typedef struct BaseLetter
 ''')
     print('/* what a character is to a word; what is not listed separates words */')
     print('static const CharRange class_ranges[] = {')
-    write_rows(['{0x%04X, %d, %s}' % (a, b - a + 1, v) for a, b, v in ranges_of(character_class)], 3)
+    write_rows(['{0x%X, %d, %s}' % (a, b - a + 1, v) for a, b, v in ranges_of(character_class)])
 
     print('/* canonical combining classes other than 0 */')
     print('static const CharRange combining_ranges[] = {')
-    write_rows(['{0x%04X, %d, %d}' % (a, b - a + 1, v) for a, b, v in
-                ranges_of(lambda c: (ud.combining(chr(c)) or None) if is_word(c) else None)], 5)
+    write_rows(['{0x%X, %d, %d}' % (a, b - a + 1, v) for a, b, v in
+                ranges_of(lambda c: (ud.combining(chr(c)) or None) if is_word(c) else None)])
 
-    pool, offsets, rows = [], {}, []
+    pool, runs = [], []
     for code, sequence in folds:
-        key = tuple(sequence)
-        if key not in offsets:
-            offsets[key] = len(pool)
-            pool += sequence
-        rows.append('{0x%04X, %d, %d}' % (code, offsets[key], len(sequence)))
+        run = runs[-1] if runs else None
+        if run and run[0] + run[1] == code and run[3] == len(sequence):
+            run[1] += 1
+        else:
+            runs.append([code, 1, len(pool), len(sequence)])
+        pool += sequence
     assert len(pool) < 0x10000
     print('/* case folding and compatibility decomposition, canonical marks apart */')
     print('static const uint32 fold_pool[] = {')
-    write_rows(['0x%04X' % x for x in pool], 12)
-    print('static const CharFold folds[] = {')
-    write_rows(rows, 5)
+    write_rows(['0x%X' % x for x in pool])
+    print('static const FoldRange fold_ranges[] = {')
+    write_rows(['{0x%X, %d, %d, %d}' % tuple(run) for run in runs])
 
     print('/* canonical composition of folded characters; Hangul is computed */')
     print('static const CharPair compositions[] = {')
-    write_rows(['{0x%04X, 0x%04X, 0x%04X}' % x for x in compositions()], 4)
+    write_rows(['{0x%X, 0x%X, 0x%X}' % x for x in compositions()])
 
     print('/* letters whose accent or ligature has no decomposition */')
     print('static const BaseLetter base_letters[] = {')
-    write_rows(['{0x%04X, "%s"}' % (c, ''.join('\\x%02x' % b for b in s.encode()) if ord(s[0]) > 127 else s)
-                for c, s in base_letters()], 5)
+    write_rows(['{0x%X, "%s"}' % (c, ''.join('\\x%02x' % b for b in s.encode()) if ord(s[0]) > 127 else s)
+                for c, s in base_letters()])
     print('#endif\t\t\t\t\t\t\t/* MEMAI_TEXT_UNICODE_TABLES_H */')
 
 

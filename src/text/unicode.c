@@ -139,7 +139,7 @@ int
 memai_char_fold(uint32 code, uint32 folded[MEMAI_FOLD_MAX])
 {
 	int			low = 0;
-	int			high = lengthof(folds);
+	int			high = lengthof(fold_ranges);
 
 	folded[0] = code;
 	if (code < 0x80)
@@ -151,16 +151,17 @@ memai_char_fold(uint32 code, uint32 folded[MEMAI_FOLD_MAX])
 	while (low < high)
 	{
 		int			middle = (low + high) / 2;
+		const FoldRange *range = &fold_ranges[middle];
 
-		if (code < folds[middle].code)
+		if (code < range->first)
 			high = middle;
-		else if (code > folds[middle].code)
+		else if (code - range->first >= range->count)
 			low = middle + 1;
 		else
 		{
-			memcpy(folded, &fold_pool[folds[middle].offset],
-				   folds[middle].len * sizeof(uint32));
-			return folds[middle].len;
+			memcpy(folded, &fold_pool[range->offset + (code - range->first) * range->len],
+				   range->len * sizeof(uint32));
+			return range->len;
 		}
 	}
 	return 1;

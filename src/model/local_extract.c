@@ -1,0 +1,229 @@
+/*
+ * local_extract.c
+ *	  The answerer of model local/extract: quotes the statements that share
+ *	  terms with the question, word for word, and says so when none does.
+ *
+ * It composes nothing: what it says beyond its two fixed sentences stands
+ * between quotation marks and comes from the request's grounding.  Statements
+ * are ranked among themselves by BM25, so that a word which all of them share
+ * counts little; recall's score decides between equals.
+ */
+#include "postgres.h"
+
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "pgtime.h"
+#include "utils/timestamp.h"
+
+#include "model/local.h"
+#include "text/text.h"
+
+#define NOTHING_FOUND "I found nothing about this in memory."
+#define MAX_QUOTES 3
+
+/* a further statement is quoted when it scores at least this part of the best */
+#define QUOTE_THRESHOLD 0.6
+
+/* a longer statement is quoted up to here, in bytes */
+#define MAX_QUOTE_BYTES 2000
+
+/* short texts of similar length: length says little about relevance */
+static const double bm25_k1 = 0.9;
+static const double bm25_b = 0.3;
+
+typedef struct Candidate
+{
+	const MemaiGrounding *statement;
+	bytea	   *terms;
+	double		score;
+} Candidate;
+
+static const MemaiChatMessage *
+last_user_message(const MemaiChatRequest *request)
+{
+	for (int i = request->nmessages - 1; i >= 0; i--)
+	{
+		if (strcmp(request->messages[i].role, "user") == 0)
+			return &request->messages[i];
+	}
+	return NULL;
+}
+
+static uint32
+term_frequency(const Candidate *candidate, uint32 term)
+{
+	return memai_terms_frequency((const unsigned char *) VARDATA(candidate->terms),
+								 VARSIZE(candidate->terms) - VARHDRSZ, term);
+}
+
+static uint32
+term_count(const Candidate *candidate)
+{
+	return memai_terms_length((const unsigned char *) VARDATA(candidate->terms),
+							  VARSIZE(candidate->terms) - VARHDRSZ);
+}
+
+/* Adds one term's part to every candidate's score. */
+static void
+score_term(Candidate *candidates, int n, const MemaiBm25 *bm25, uint32 term)
+{
+	int			having = 0;
+	double		idf;
+
+	for (int i = 0; i < n; i++)
+		having += term_frequency(&candidates[i], term) > 0;
+	idf = memai_bm25_idf(n, having);
+	for (int i = 0; i < n; i++)
+		candidates[i].score += memai_bm25_term(bm25, idf,
+											   term_frequency(&candidates[i], term),
+											   term_count(&candidates[i]));
+}
+
+/* best first; recall's order between equals */
+static int
+compare_candidates(const void *a, const void *b)
+{
+	const Candidate *left = a;
+	const Candidate *right = b;
+
+	if (left->score != right->score)
+		return left->score > right->score ? -1 : 1;
+	if (left->statement->score != right->statement->score)
+		return left->statement->score > right->statement->score ? -1 : 1;
+	return left->statement < right->statement ? -1 : left->statement > right->statement;
+}
+
+/* The request's statements, ranked by the terms they share with the question. */
+static Candidate *
+rank_statements(const MemaiChatRequest *request, const MemaiSpan *question)
+{
+	int			n = request->ngrounding;
+	Candidate  *candidates = palloc0(Max(n, 1) * sizeof(Candidate));
+	MemaiBm25	bm25 = {bm25_k1, bm25_b, 0.0};
+	uint32	   *terms;
+	int			nterms = memai_text_query_terms(question->data, question->len, &terms);
+
+	for (int i = 0; i < n; i++)
+	{
+		const MemaiSpan *content = &request->grounding[i].content;
+
+		CHECK_FOR_INTERRUPTS();
+		candidates[i].statement = &request->grounding[i];
+		candidates[i].terms = memai_text_terms(content->data, content->len);
+		bm25.average_length += (double) term_count(&candidates[i]) / n;
+	}
+	for (int i = 0; i < nterms; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		score_term(candidates, n, &bm25, terms[i]);
+	}
+	qsort(candidates, n, sizeof(Candidate), compare_candidates);
+	return candidates;
+}
+
+/* Appends " (YYYY-MM-DD)" in the session's time zone when the date is known. */
+static void
+append_date(StringInfo answer, TimestampTz at)
+{
+	struct pg_tm tm;
+	fsec_t		fsec;
+	int			zone;
+
+	if (TIMESTAMP_NOT_FINITE(at) ||
+		timestamp2tm(at, &zone, &tm, &fsec, NULL, NULL) != 0 || tm.tm_year <= 0)
+		return;
+	appendStringInfo(answer, " (%04d-%02d-%02d)", tm.tm_year, tm.tm_mon, tm.tm_mday);
+}
+
+static void
+append_quote(StringInfo answer, const MemaiGrounding *statement)
+{
+	const MemaiSpan *content = &statement->content;
+	int			len = (int) Min(content->len, MAX_QUOTE_BYTES + 1);
+
+	if (content->len > MAX_QUOTE_BYTES)
+		len = pg_mbcliplen(content->data, len, MAX_QUOTE_BYTES);
+	appendStringInfoChar(answer, '"');
+	appendBinaryStringInfo(answer, content->data, len);
+	appendStringInfoString(answer, content->len > MAX_QUOTE_BYTES ? "...\"" : "\"");
+	append_date(answer, statement->occurred_at);
+}
+
+static int
+estimate_tokens(const char *data, size_t len)
+{
+	size_t		utf8_len;
+	const char *utf8 = memai_text_to_utf8(data, len, &utf8_len);
+
+	return (int) Min(memai_estimate_tokens(utf8, utf8_len), PG_INT32_MAX);
+}
+
+/* Cuts the answer to the longest beginning of at most max_tokens tokens. */
+static bool
+cut_to_tokens(StringInfo answer, int max_tokens)
+{
+	int			low = 0;
+	int			high = answer->len;
+
+	if (max_tokens <= 0 || estimate_tokens(answer->data, answer->len) <= max_tokens)
+		return false;
+	while (low < high)
+	{
+		int			middle = low + (high - low + 1) / 2;
+		int			clipped = pg_mbcliplen(answer->data, answer->len, middle);
+
+		if (estimate_tokens(answer->data, clipped) <= max_tokens)
+			low = middle;
+		else
+			high = middle - 1;
+	}
+	answer->len = pg_mbcliplen(answer->data, answer->len, low);
+	answer->data[answer->len] = '\0';
+	return true;
+}
+
+static void
+compose_answer(StringInfo answer, const MemaiChatRequest *request)
+{
+	const MemaiChatMessage *question = last_user_message(request);
+	Candidate  *candidates;
+
+	if (question == NULL || request->ngrounding == 0)
+	{
+		appendStringInfoString(answer, NOTHING_FOUND);
+		return;
+	}
+	candidates = rank_statements(request, &question->content);
+	if (candidates[0].score <= 0.0)
+	{
+		appendStringInfoString(answer, NOTHING_FOUND);
+		return;
+	}
+	appendStringInfoString(answer, "From memory: ");
+	for (int i = 0; i < Min(request->ngrounding, MAX_QUOTES); i++)
+	{
+		if (candidates[i].score < QUOTE_THRESHOLD * candidates[0].score)
+			break;
+		if (i > 0)
+			appendStringInfoString(answer, "; ");
+		append_quote(answer, candidates[i].statement);
+	}
+	appendStringInfoChar(answer, '.');
+}
+
+void
+memai_local_extract(const MemaiChatRequest *request, MemaiChatResult *result)
+{
+	StringInfoData answer;
+	int64		prompt_tokens = 0;
+
+	for (int i = 0; i < request->nmessages; i++)
+		prompt_tokens += estimate_tokens(request->messages[i].content.data,
+										 request->messages[i].content.len);
+	initStringInfo(&answer);
+	compose_answer(&answer, request);
+	result->finish_reason = cut_to_tokens(&answer, request->max_tokens) ? "length" : "stop";
+	result->content = answer.data;
+	result->prompt_tokens = (int) Min(prompt_tokens, PG_INT32_MAX);
+	result->completion_tokens = estimate_tokens(answer.data, answer.len);
+}
