@@ -18,6 +18,8 @@ SELECT memai.remember('Lives in Gothenburg', slot => 'home.city', valid_at => '2
 SELECT memai.remember('Lives in Gothenburg', slot => 'home.city') = :'gbg' AS same_value;
 -- older news of a slot arrives closed
 SELECT memai.remember('Lives in Umea', slot => 'home.city', valid_at => '2015-01-01 00:00Z') AS umea \gset
+-- news of a time between two values ends the earlier one
+SELECT memai.remember('Lives in Malmo', slot => 'home.city', valid_at => '2023-01-01 00:00Z') AS malmo \gset
 SET timezone = 'UTC';
 SELECT content, valid_at, invalid_at, superseded_by = :'gbg' AS by_gothenburg, metadata
 FROM memai.memory WHERE slot = 'home.city' ORDER BY valid_at;

@@ -74,6 +74,21 @@ static MemaiStatement close_memory = {
 	.argtypes = {INT8OID, UUIDOID, TIMESTAMPTZOID, UUIDOID},
 };
 
+/* when the value of a slot changed next after a time; a row for min() even so */
+static MemaiStatement select_next_change = {
+	.sql = "SELECT min(valid_at) FROM memai.memory "
+	"WHERE scope = $1 AND slot = $2 AND valid_at > $3 AND expired_at IS NULL",
+	.nargs = 3,
+	.argtypes = {INT8OID, TEXTOID, TIMESTAMPTZOID},
+};
+
+/* the value that was thought to be true at that time ended with it */
+static MemaiStatement select_value_at = {
+	.sql = LIVE_COLUMNS "WHERE scope = $1 AND slot = $2 AND valid_at <= $3 AND invalid_at > $3 AND expired_at IS NULL FOR UPDATE",
+	.nargs = 3,
+	.argtypes = {INT8OID, TEXTOID, TIMESTAMPTZOID},
+};
+
 static MemaiStatement set_slot = {
 	.sql = "UPDATE memai.memory SET slot = $3 WHERE scope = $1 AND id = $2",
 	.nargs = 3,
@@ -92,11 +107,10 @@ PG_FUNCTION_INFO_V1(memai_supersede);
 
 /* ---- statements ---- */
 
-/* The first row of one of the select_live statements, or NULL. */
+/* The first row of one of the LIVE_COLUMNS statements, or NULL. */
 static LiveFact *
-find_live(MemaiStatement *statement, const MemaiScope *scope, Datum key)
+find_fact(MemaiStatement *statement, Datum *values)
 {
-	Datum		values[2] = {Int64GetDatum(scope->scope), key};
 	LiveFact   *live = NULL;
 
 	if (memai_statement_run(statement, values, NULL, false, 0) > 0)
@@ -116,6 +130,14 @@ find_live(MemaiStatement *statement, const MemaiScope *scope, Datum key)
 	}
 	SPI_freetuptable(SPI_tuptable);
 	return live;
+}
+
+static LiveFact *
+find_live(MemaiStatement *statement, const MemaiScope *scope, Datum key)
+{
+	Datum		values[2] = {Int64GetDatum(scope->scope), key};
+
+	return find_fact(statement, values);
 }
 
 static void
@@ -257,6 +279,28 @@ same_statement(const Fact *fact, const LiveFact *live)
 	return known != NULL && memcmp(&known->id, &live->id, UUID_LEN) == 0;
 }
 
+/*
+ * News of an older state of a slot: it was true until the next value that is
+ * known, and ends the value that was thought to be true at its time.  The
+ * caller holds the lock on the slot's live row.
+ */
+static void
+insert_past_fact(Fact *fact)
+{
+	Datum		values[3] = {Int64GetDatum(fact->scope->scope), PointerGetDatum(fact->slot),
+	TimestampTzGetDatum(fact->valid_at)};
+	LiveFact   *before = find_fact(&select_value_at, values);
+	bool		null;
+
+	memai_statement_run(&select_next_change, values, NULL, false, 0);
+	fact->invalid_at = DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
+	SPI_freetuptable(SPI_tuptable);
+	if (before != NULL)
+		close_fact(fact->scope, before, &fact->id, fact->content, fact->valid_at, NULL);
+	if (!store_fact(fact))
+		raise_concurrent_change();
+}
+
 /* Stores fact, or finds that it is known; its id is left in fact. */
 static void
 remember_fact(Fact *fact)
@@ -274,12 +318,7 @@ remember_fact(Fact *fact)
 		else if (fact->valid_at >= live->valid_at)
 			replace_fact(fact, live, NULL);
 		else
-		{
-			/* news of an older state of the slot: true until the live one */
-			fact->invalid_at = live->valid_at;
-			if (!store_fact(fact))
-				raise_concurrent_change();
-		}
+			insert_past_fact(fact);
 		return;
 	}
 	if (store_fact(fact))

@@ -41,6 +41,12 @@ static MemaiStatement expire_memory = {
 	.argtypes = {INT8OID, UUIDOID},
 };
 
+static MemaiStatement select_episode = {
+	.sql = "SELECT FROM memai.episode WHERE scope = $1 AND id = $2",
+	.nargs = 2,
+	.argtypes = {INT8OID, UUIDOID},
+};
+
 static MemaiStatement log_forget = {
 	.sql = "INSERT INTO memai.memory_history (tenant, user_id, namespace, scope, memory_id, event, reason) "
 	"VALUES ($1, $2, $3, $4, $5, 'FORGET', $6)",
@@ -89,7 +95,15 @@ static bool
 forget_soft(const MemaiScope *scope, Datum id, text *reason)
 {
 	if (!run_on(&expire_memory, scope, id))
+	{
+		if (run_on(&select_episode, scope, id))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("an episode cannot be forgotten softly"),
+					 errdetail("Episodes are what happened; they are kept as they are or removed."),
+					 errhint("Use mode => 'hard'.")));
 		return false;
+	}
 	log_forgotten(scope, id, reason);
 	return true;
 }

@@ -1,8 +1,8 @@
 -- Seven conversations of one person with her assistant, stored and asked about.
 -- Run by `make demo`; everything happens in the built-in local models.
 \pset footer off
+CREATE TEMP TABLE conversation AS SELECT session FROM jsonb_array_elements(:'dialogue') AS session;
 \set ECHO queries
-\timing off
 
 CREATE EXTENSION memai;
 SET memai.user_id = 'mira';
@@ -10,8 +10,7 @@ SET memai.user_id = 'mira';
 -- 1. Store seven conversations, each as a thread of its own.
 \timing on
 SELECT count(*) AS messages_stored
-FROM jsonb_array_elements(:'dialogue') AS session,
-	memai.remember_messages(session -> 'messages', occurred_at => (session ->> 'started_at')::timestamptz);
+FROM conversation, memai.remember_messages(session -> 'messages', occurred_at => (session ->> 'started_at')::timestamptz);
 \timing off
 
 -- 2. Ask what was said.  Only the words matter; no one tagged anything.
