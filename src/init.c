@@ -8,6 +8,7 @@
 #include "utils/guc.h"
 
 #include "core/core.h"
+#include "http/http.h"
 #include "model/model.h"
 #include "text/text.h"
 #include "vector/vector.h"
@@ -22,6 +23,7 @@ _PG_init(void)
 	memai_core_init();
 	memai_vector_init();
 	memai_text_init();
+	memai_http_init();
 	memai_model_init();
 
 	MarkGUCPrefixReserved("memai");

@@ -7,6 +7,7 @@
 #define MEMAI_CORE_COMPAT_H
 
 #include "fmgr.h"
+#include "pgstat.h"
 
 #if PG_VERSION_NUM < 150000
 #error "memai needs PostgreSQL 15 or later"
@@ -33,5 +34,20 @@
 #define guc_free(value) free(value)
 #define guc_strdup(elevel, value) strdup(value)
 #endif
+
+/* since 17 an extension names its wait events; before, all are "Extension" */
+static inline uint32
+memai_wait_event(void)
+{
+#if MEMAI_PG17_GE
+	static uint32 event = 0;
+
+	if (event == 0)
+		event = WaitEventExtensionNew("MemaiHttp");
+	return event;
+#else
+	return PG_WAIT_EXTENSION;
+#endif
+}
 
 #endif							/* MEMAI_CORE_COMPAT_H */

@@ -33,11 +33,20 @@ typedef struct MemaiSpan
 	size_t		len;
 } MemaiSpan;
 
-/* one turn of a conversation; role is system, user, assistant or tool */
+/*
+ * One turn of a conversation; role is system, user, assistant or tool.  Zero
+ * the struct first: members are added at its end.
+ */
 typedef struct MemaiChatMessage
 {
 	const char *role;
 	MemaiSpan	content;
+
+	/* assistant: the tools it called, as in MemaiChatResult; NULL for none */
+	const char *tool_calls;
+	/* tool: which call this is the result of, and the tool's name */
+	const char *tool_call_id;
+	const char *tool_name;
 } MemaiChatMessage;
 
 /*
@@ -52,6 +61,7 @@ typedef struct MemaiGrounding
 	double		score;			/* recall's, higher is better */
 } MemaiGrounding;
 
+/* Zero the struct first: members are added at its end. */
 typedef struct MemaiChatRequest
 {
 	int			nmessages;
@@ -60,6 +70,12 @@ typedef struct MemaiChatRequest
 	const MemaiGrounding *grounding;
 	double		temperature;	/* NaN: the provider's default */
 	int			max_tokens;		/* 0: the provider's default */
+
+	/* JSON text in the server's encoding, NULL for none */
+	const char *tools;			/* [{"name", "description", "parameters"}] */
+	const char *tool_choice;	/* no JSON: auto, none, required or a tool's name */
+	const char *json_schema;	/* the answer must be JSON of this schema */
+	const char *stop;			/* array of strings that end the answer */
 } MemaiChatRequest;
 
 typedef struct MemaiChatResult
@@ -68,6 +84,9 @@ typedef struct MemaiChatResult
 	const char *finish_reason;	/* stop, length, content_filter, tool_calls */
 	int			prompt_tokens;	/* -1: not reported */
 	int			completion_tokens;	/* -1: not reported */
+
+	/* [{"id", "name", "arguments": {}}] as JSON, NULL for none, palloc'd */
+	char	   *tool_calls;
 } MemaiChatResult;
 
 /*

@@ -19,6 +19,7 @@ typedef struct MemaiModel
 	char	   *url;			/* base URL, NULL for providers in process */
 	char	   *credential;		/* name, NULL for none */
 	Jsonb	   *options;		/* an object, never NULL */
+	Oid			owner;			/* the role that registered it */
 } MemaiModel;
 
 typedef struct MemaiProvider

@@ -1,0 +1,22 @@
+/*
+ * openai.h
+ *	  OpenAI's wire format, for the providers that share it.  Private to
+ *	  model/.
+ */
+#ifndef MEMAI_MODEL_OPENAI_H
+#define MEMAI_MODEL_OPENAI_H
+
+#include "model/wire.h"
+
+extern void memai_openai_write_chat(const MemaiModel *model, const MemaiChatRequest *request,
+									MemaiWireRequest *out);
+extern void memai_openai_read_chat(const MemaiModel *model, MemaiJson *root,
+								   MemaiChatResult *result);
+extern void memai_openai_write_embed(const MemaiModel *model, MemaiInputType type, int ninputs,
+									 const MemaiSpan *inputs, MemaiWireRequest *out);
+
+/* Vectors by their index; any inconsistency is an error. */
+extern void memai_openai_read_embed(const MemaiModel *model, const char *body, size_t len,
+									int ninputs, MemaiVector **vectors);
+
+#endif							/* MEMAI_MODEL_OPENAI_H */

@@ -1,0 +1,177 @@
+/*
+ * wire.h
+ *	  What the providers that speak HTTP have in common: sending with retries
+ *	  and deadlines, telling failures apart.  A provider's file adds what its
+ *	  requests and answers look like.  Private to model/.
+ */
+#ifndef MEMAI_MODEL_WIRE_H
+#define MEMAI_MODEL_WIRE_H
+
+#include "http/http.h"
+#include "json/json.h"
+#include "model/provider.h"
+#include "model/registry.h"
+
+/* a request as a provider's file writes it */
+typedef struct MemaiWireRequest
+{
+	const char *path;			/* appended to the model's URL */
+	const char *query;			/* NULL, or without question mark */
+	StringInfoData body;		/* JSON, UTF-8 */
+	int			nheaders;		/* besides content type and key */
+	MemaiHttpHeader headers[4];
+} MemaiWireRequest;
+
+/* what one provider's requests and answers look like */
+typedef struct MemaiWire
+{
+	const char *key_header;		/* where the key goes unless the credential says */
+	const char *key_scheme;		/* word before the key, NULL for none */
+
+	void		(*write_chat) (const MemaiModel *model, const MemaiChatRequest *request,
+							   MemaiWireRequest *out);
+
+	/*
+	 * Reads an answer into result.  root is an object without a top-level
+	 * error.  Raises class MA errors with memai_wire_bad_response.
+	 */
+	void		(*read_chat) (const MemaiModel *model, MemaiJson *root,
+							  MemaiChatResult *result);
+
+	void		(*write_embed) (const MemaiModel *model, MemaiInputType type, int ninputs,
+								const MemaiSpan *inputs, MemaiWireRequest *out);
+
+	/* Reads exactly ninputs vectors; vectors[i] belongs to input i. */
+	void		(*read_embed) (const MemaiModel *model, const char *body, size_t len,
+							   int ninputs, MemaiVector **vectors);
+
+	int			max_batch;		/* inputs a request of embeddings may have */
+} MemaiWire;
+
+/* ---- wire.c ---- */
+
+/* one chat completion over the wire; as memai_model_complete */
+extern void memai_wire_complete(const MemaiWire *wire, const MemaiModel *model,
+								const MemaiChatRequest *request, MemaiChatResult *result);
+
+/* embeddings over the wire, in batches; as memai_model_embed */
+extern void memai_wire_embed(const MemaiWire *wire, const MemaiModel *model, MemaiInputType type,
+							 int ninputs, const MemaiSpan *inputs, MemaiVector **vectors);
+
+/* Raises MA010: the answer of model is not what its format promises. */
+extern void memai_wire_bad_response(const MemaiModel *model, const char *problem)
+			pg_attribute_noreturn();
+
+/*
+ * Raises unless the answer has text or tool calls: MA007 when a filter ate it,
+ * MA008 when it ended before it began, MA010 otherwise.  Text that is missing
+ * beside tool calls becomes empty.
+ */
+extern void memai_wire_check_chat(const MemaiModel *model, MemaiChatResult *result);
+
+/* Raises 22023 unless the model has a URL that may be called. */
+extern void memai_wire_check_url(const MemaiModel *model);
+
+/* ---- wire_json.c: pieces that the providers' formats share ---- */
+
+/* Appends JSON text of the server's encoding as it is, converted to UTF-8. */
+extern void memai_wire_append_json(StringInfo out, const char *json);
+
+/* Parses JSON text of the server's encoding; it was checked before. */
+extern MemaiJson *memai_wire_parse(const char *json);
+
+/* Appends ,"key":"text" and so on to an object that has a member already. */
+extern void memai_wire_member_text(StringInfo out, const char *key, const char *text);
+extern void memai_wire_member_json(StringInfo out, const char *key, const char *json);
+
+/* Appends the members of the model's option "extra". */
+extern void memai_wire_append_extra(StringInfo out, const MemaiModel *model);
+
+/* The caller's value, or the model's option, or NaN and 0 for none. */
+extern double memai_wire_temperature(const MemaiModel *model, const MemaiChatRequest *request);
+extern int	memai_wire_max_tokens(const MemaiModel *model, const MemaiChatRequest *request);
+
+/* A count of tokens, -1 unless it is a whole number from 0 to 2^31 - 1. */
+extern int	memai_wire_token_count(MemaiJson *json);
+
+/*
+ * The list of tool calls of an answer as memai writes it.  arguments is an
+ * object, or a string that should hold one.
+ */
+typedef struct MemaiToolCallList
+{
+	StringInfoData out;			/* UTF-8 */
+	int			n;
+} MemaiToolCallList;
+
+extern void memai_tool_calls_start(MemaiToolCallList *list);
+extern void memai_tool_calls_add(MemaiToolCallList *list, MemaiJson *id, MemaiJson *name,
+								 MemaiJson *arguments);
+/* NULL when there was none */
+extern char *memai_tool_calls_finish(MemaiToolCallList *list);
+
+/* Allocates the vector of an answer and checks that it has len elements. */
+extern MemaiVector *memai_wire_new_vector(const MemaiModel *model, int len);
+
+/* ---- send.c ---- */
+
+typedef void (*MemaiWireReceiver) (void *state, int index, const char *body, size_t len);
+
+/*
+ * Sends n requests, up to memai.http_max_parallel at a time, each again when
+ * its failure allows, and hands every successful answer to receive (in any
+ * order; the body is gone afterwards).  Raises class MA errors, 42501, 54000
+ * and 57014.
+ */
+extern void memai_wire_send(const MemaiWire *wire, const MemaiModel *model, int n,
+							MemaiWireRequest *requests, MemaiWireReceiver receive, void *state);
+
+extern void memai_wire_init(void);
+
+/* ---- failure.c: pure but for palloc ---- */
+
+typedef struct MemaiFailure
+{
+	int			sqlstate;
+	const char *what;			/* "the provider is overloaded", ... (static) */
+	const char *hint;			/* static, or NULL */
+	bool		retryable;
+} MemaiFailure;
+
+/* how a request that HTTP could not complete failed */
+extern MemaiFailure memai_failure_of_outcome(MemaiHttpOutcome outcome);
+
+/*
+ * How an answer with an error failed.  code and message are the provider's
+ * own, in lower case or as they came, possibly empty, never NULL.
+ */
+extern MemaiFailure memai_failure_of_status(int status, const char *code, const char *message);
+
+/*
+ * Finds code and message in the body of an error, whatever provider it comes
+ * from: palloc'd text of the server, empty when there is none.
+ */
+extern void memai_failure_read_body(const char *body, size_t len, char **code, char **message);
+
+/*
+ * A provider's words made fit for an error message: one line, at most 300
+ * characters, and without the key, whole or in part.
+ */
+extern char *memai_failure_clean(const char *message, const char *secret);
+
+/* ---- retry.c: pure ---- */
+
+/*
+ * Milliseconds that a server asked to wait, from its headers (NULL when
+ * absent): retry-after-ms, or retry-after in seconds or as an HTTP date.
+ * now is seconds since 1970.  -1 when it asked nothing sensible.
+ */
+extern int64 memai_retry_after(const char *retry_after_ms, const char *retry_after, int64 now);
+
+/* longest wait a server can ask for; beyond it a retry makes no sense */
+#define MEMAI_RETRY_AFTER_LIMIT_MS (120 * 1000)
+
+/* Milliseconds to wait before attempt number attempt + 1; jitter is in [0, 1). */
+extern int64 memai_retry_backoff(int attempt, double jitter);
+
+#endif							/* MEMAI_MODEL_WIRE_H */
