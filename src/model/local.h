@@ -21,7 +21,7 @@ extern void memai_local_embedder_init(MemaiLocalEmbedder *embedder);
 
 /*
  * Embeds UTF-8 text, which stays where it is until the end: start, then step
- * while it returns true (a step takes well under a millisecond), then finish.
+ * while it returns true (a step takes some milliseconds at most), then finish.
  * out gets MEMAI_LOCAL_DIMENSIONS floats of length 1, the same bits on every
  * machine.  Any bytes are accepted, and none at all.
  */

@@ -27,7 +27,7 @@
 typedef struct Word
 {
 	int			n;
-	int			nmarks;			/* at the end of codes */
+	int			nmarks;			/* after the last letter, left out ones too */
 	uint32		codes[WORD_MAX_CHARS];
 } Word;
 
@@ -70,11 +70,9 @@ add_char(Word *word, uint32 code, MemaiCharClass class)
 	uint32		folded[MEMAI_FOLD_MAX];
 	int			n = memai_char_fold(code, folded);
 
-	if (class != CHAR_MARK)
-		word->nmarks = 0;
-	else if (++word->nmarks > MAX_MARKS)
-		return;
-	if (word->n + n > WORD_MAX_CHARS)
+	/* marks count as decomposed, so that equivalent spellings have as many */
+	word->nmarks = class == CHAR_MARK ? word->nmarks + n : n - 1;
+	if (word->nmarks > MAX_MARKS || word->n + n > WORD_MAX_CHARS)
 		return;
 	memcpy(&word->codes[word->n], folded, n * sizeof(uint32));
 	word->n += n;

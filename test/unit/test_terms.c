@@ -1,0 +1,160 @@
+/*
+ * test_terms.c
+ *	  The stored form of a document's terms: its bytes, its readers, and what
+ *	  readers answer on damaged bytes.
+ */
+/* sources: src/text/terms.c */
+#include "postgres.h"
+
+#include "text/terms.h"
+#include "text/text.h"
+#include "tap.h"
+
+/* builds into memory of exactly the promised size */
+static unsigned char *
+build(const uint32 *hashes, uint32 n, size_t *size)
+{
+	uint32	   *copy = malloc(n * sizeof(uint32) + 1);
+	unsigned char *payload = malloc(memai_terms_max_size(n));
+
+	memcpy(copy, hashes, n * sizeof(uint32));
+	*size = memai_terms_build(copy, n, payload);
+	free(copy);
+	return payload;
+}
+
+/* the format is on disk: these bytes are fixed for good */
+static void
+test_bytes(void)
+{
+	static const uint32 hashes[] = {0xDEADBEEF, 7, 0xDEADBEEF, 0x01020304, 7, 7};
+	static const unsigned char expected[] = {
+		1, 6, 3,
+		7, 0, 0, 0, 4, 3, 2, 1, 0xEF, 0xBE, 0xAD, 0xDE,
+		3, 1, 2
+	};
+	size_t		size;
+	unsigned char *payload = build(hashes, lengthof(hashes), &size);
+
+	ok(size == sizeof(expected) && memcmp(payload, expected, size) == 0, "known payload");
+	ok(memai_terms_length(payload, size) == 6, "its length is the number of occurrences");
+	ok(memai_terms_frequency(payload, size, 7) == 3, "frequency of the first term");
+	ok(memai_terms_frequency(payload, size, 0x01020304) == 1, "frequency of the second");
+	ok(memai_terms_frequency(payload, size, 0xDEADBEEF) == 2, "frequency of the last");
+	ok(memai_terms_frequency(payload, size, 0) == 0 &&
+	   memai_terms_frequency(payload, size, 8) == 0 &&
+	   memai_terms_frequency(payload, size, PG_UINT32_MAX) == 0, "absent terms");
+	free(payload);
+}
+
+static void
+test_empty(void)
+{
+	static const unsigned char expected[] = {1, 0, 0};
+	uint32		none[1] = {0};
+	size_t		size;
+	unsigned char *payload = build(none, 0, &size);
+
+	ok(size == sizeof(expected) && memcmp(payload, expected, size) == 0, "payload of no terms");
+	ok(memai_terms_length(payload, size) == 0, "has length 0");
+	ok(memai_terms_frequency(payload, size, 0) == 0, "and no term");
+	free(payload);
+}
+
+/* many terms: counts of two varint bytes, frequencies that saturate */
+static void
+test_large(void)
+{
+	enum
+	{
+		distinct = 5000
+	};
+	uint32	   *hashes = malloc((distinct + 999) * sizeof(uint32));
+	size_t		size;
+	unsigned char *payload;
+	bool		found = true;
+
+	for (uint32 i = 0; i < distinct; i++)
+		hashes[i] = i * 2654435761U;
+	for (uint32 i = 0; i < 999; i++)
+		hashes[distinct + i] = 2654435761U;
+	payload = build(hashes, distinct + 999, &size);
+
+	ok(size == 1 + 2 + 2 + distinct * 5, "size of 5000 terms");
+	ok(memai_terms_length(payload, size) == distinct + 999, "their length");
+	for (uint32 i = 0; i < distinct; i++)
+		found &= memai_terms_frequency(payload, size, i * 2654435761U) == (i == 1 ? 255 : 1);
+	ok(found, "every term is found; 1000 occurrences count as 255");
+	ok(memai_terms_distinct(hashes, distinct + 999) == distinct, "distinct terms");
+	free(hashes);
+	free(payload);
+}
+
+/* every shorter and one longer size, every changed byte: an answer, no overrun */
+static void
+test_damaged(void)
+{
+	static const uint32 hashes[] = {1, 2, 3, 3, 4, 5, 5, 5};
+	size_t		size;
+	unsigned char *payload = build(hashes, lengthof(hashes), &size);
+	bool		refused = true;
+
+	for (size_t cut = 0; cut < size; cut++)
+	{
+		unsigned char *copy = malloc(cut);
+
+		memcpy(copy, payload, cut);
+		refused &= memai_terms_length(copy, cut) == 0 && memai_terms_frequency(copy, cut, 3) == 0;
+		free(copy);
+	}
+	ok(refused, "a payload that is cut anywhere has no terms");
+
+	for (size_t i = 0; i < size; i++)
+	{
+		for (int value = 0; value < 256; value++)
+		{
+			unsigned char *copy = malloc(size);
+
+			memcpy(copy, payload, size);
+			copy[i] = (unsigned char) value;
+			(void) memai_terms_frequency(copy, size, 3);
+			if (i == 0 && value != 1)
+				refused &= memai_terms_length(copy, size) == 0;
+			free(copy);
+		}
+	}
+	ok(refused, "another version is refused; any changed byte is survived");
+	free(payload);
+}
+
+static void
+test_forged_headers(void)
+{
+	static const struct
+	{
+		unsigned char bytes[16];
+		size_t		size;
+	}			forged[] = {
+		{{1, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F}, 11},	/* 2^32 - 1 terms */
+		{{1, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F, 0}, 7},	/* more than 32 bits */
+		{{1, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0}, 8},	/* endless varint */
+		{{1, 5, 0}, 3},			/* occurrences of nothing */
+		{{1, 0, 1, 1, 0, 0, 0, 1}, 8},	/* a term that does not occur */
+		{{1}, 1},
+	};
+
+	for (size_t i = 0; i < lengthof(forged); i++)
+		ok(memai_terms_length(forged[i].bytes, forged[i].size) == 0 &&
+		   memai_terms_frequency(forged[i].bytes, forged[i].size, 1) == 0, "forged header %zu", i);
+}
+
+int
+main(void)
+{
+	test_bytes();
+	test_empty();
+	test_large();
+	test_damaged();
+	test_forged_headers();
+	return done_testing();
+}
