@@ -1,9 +1,6 @@
 -- each a clear error, and nothing stored
-\set VERBOSITY verbose
-\set SHOW_CONTEXT never
 SET memai.tenant = 'regress';
--- errors without the place in the source
-\set QUIET on
+-- SQLSTATE, message, detail and hint of the error that a statement raises
 CREATE FUNCTION pg_temp.attempt(statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	state text; message text; detail text; hint text;
@@ -58,6 +55,11 @@ SELECT pg_temp.attempt($$SELECT memai.forget(NULL, 'ann')$$);
 SELECT pg_temp.attempt($$SELECT memai.forget(memai.new_id(), 'ann', mode => 'slowly')$$);
 SELECT pg_temp.attempt($$SELECT memai.supersede(memai.new_id(), 'x', 'ann')$$);
 SELECT pg_temp.attempt($$SELECT memai.set_block('persona', '', 'ann')$$);
+SELECT pg_temp.attempt($$SELECT memai.set_block(repeat('x', 101), 'x', 'ann')$$);
+SELECT pg_temp.attempt($$SELECT memai.set_block('persona', repeat('x', 10001), 'ann')$$);
+SELECT pg_temp.attempt($$SELECT memai.create_thread('ann', metadata => '[]')$$);
+SELECT pg_temp.attempt($$SELECT memai.create_thread('ann', system_prompt => '')$$);
+SELECT pg_temp.attempt($$SELECT memai.create_thread('ann', model => 'nobody/knows')$$);
 SELECT pg_temp.attempt($$SELECT memai.chat(NULL, 'ann')$$);
 SELECT pg_temp.attempt($$SELECT memai.chat('', 'ann')$$);
 SELECT pg_temp.attempt($$SELECT memai.chat(repeat('x ', 60000), 'ann')$$);

@@ -17,9 +17,9 @@ SELECT content FROM memai.chat('What is the capital of France?');
 -- a thread: what was said in it, in order
 SELECT memai.create_thread(title => 'trip', system_prompt => 'Answer in one word.', metadata => '{"trip": 1}') AS thread \gset
 SELECT thread_id = :'thread' AS same_thread, content FROM memai.chat('My hotel in Oslo is called Munch', thread_id => :'thread');
-SELECT content FROM memai.chat('What is my hotel in Oslo called?', thread_id => :'thread');
-SELECT role, content, model FROM memai.messages(:'thread');
-SELECT role, content FROM memai.messages(:'thread', max_messages => 1);
+SELECT regexp_replace(content, '\(.*\)', '(today)') AS content FROM memai.chat('What is my hotel in Oslo called?', thread_id => :'thread');
+SELECT role, regexp_replace(content, '\(.*\)', '(today)') AS content, model FROM memai.messages(:'thread');
+SELECT role, regexp_replace(content, '\(.*\)', '(today)') AS content FROM memai.messages(:'thread', max_messages => 1);
 SELECT title, system_prompt, model, metadata FROM memai.thread WHERE id = :'thread';
 -- without thread_id every call opens a thread
 SELECT count(*) FROM memai.thread;

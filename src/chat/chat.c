@@ -165,7 +165,7 @@ prepare(Chat *chat, const pg_uuid_t *thread_id)
 	if (thread_id != NULL)
 		memai_thread_load(&chat->scope, thread_id, &chat->thread);
 	else
-		memai_thread_open(&chat->scope, &chat->thread);
+		memai_thread_open(&chat->scope, &chat->thread, NULL, NULL);
 	chat->model = memai_model_lookup(chat->model_name ? chat->model_name : chat->thread.model, "chat");
 
 	/* before the message is stored, or it would find itself */

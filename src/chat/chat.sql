@@ -13,7 +13,6 @@ CREATE TABLE memai.thread (
 	created_at timestamptz NOT NULL DEFAULT now(),
 	CONSTRAINT thread_pkey PRIMARY KEY (scope, id),
 	CONSTRAINT thread_scope_check CHECK (scope = memai.scope_hash(tenant, user_id, namespace)),
-	CONSTRAINT thread_system_prompt_check CHECK (length(system_prompt) <= 100000),
 	CONSTRAINT thread_metadata_check CHECK (jsonb_typeof(metadata) = 'object')
 );
 COMMENT ON TABLE memai.thread IS 'conversations';
@@ -61,14 +60,8 @@ COMMENT ON POLICY isolation ON memai.message IS 'own tenant only, and own user i
 
 CREATE FUNCTION memai.create_thread(user_id text DEFAULT NULL, namespace text DEFAULT NULL, title text DEFAULT NULL,
 		system_prompt text DEFAULT NULL, model text DEFAULT NULL, metadata jsonb DEFAULT NULL) RETURNS uuid
-	LANGUAGE sql VOLATILE PARALLEL UNSAFE
-BEGIN ATOMIC
-	INSERT INTO memai.thread (tenant, user_id, namespace, scope, title, system_prompt, model, metadata)
-	VALUES (memai.current_tenant(), coalesce(create_thread.user_id, memai.current_user_id()),
-		coalesce(create_thread.namespace, 'default'), memai._scope(create_thread.user_id, create_thread.namespace),
-		create_thread.title, create_thread.system_prompt, create_thread.model, coalesce(create_thread.metadata, '{}'))
-	RETURNING id;
-END;
+	AS 'MODULE_PATHNAME', 'memai_create_thread' LANGUAGE C VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION memai.create_thread(text, text, text, text, text, jsonb) IS 'open a conversation and return its id';
 
 CREATE FUNCTION memai.messages(thread_id uuid, user_id text DEFAULT NULL, namespace text DEFAULT NULL, max_messages integer DEFAULT NULL)

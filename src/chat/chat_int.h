@@ -45,8 +45,8 @@ typedef struct ChatOutcome
 /* The thread with that id; raises P0002 when the scope has none. */
 extern void memai_thread_load(const MemaiScope *scope, const pg_uuid_t *id, ChatThread *thread);
 
-/* A new, empty thread. */
-extern void memai_thread_open(const MemaiScope *scope, ChatThread *thread);
+/* Stores a new thread; sets thread->id. title and metadata may be NULL. */
+extern void memai_thread_open(const MemaiScope *scope, ChatThread *thread, text *title, Jsonb *metadata);
 
 /* The newest turns of a thread, oldest first, at most max_turns. */
 extern List *memai_thread_turns(const MemaiScope *scope, const ChatThread *thread, int max_turns);

@@ -18,9 +18,10 @@ static MemaiStatement select_thread = {
 };
 
 static MemaiStatement insert_thread = {
-	.sql = "INSERT INTO memai.thread (tenant, user_id, namespace, scope, id) VALUES ($1, $2, $3, $4, $5)",
-	.nargs = 5,
-	.argtypes = {TEXTOID, TEXTOID, TEXTOID, INT8OID, UUIDOID},
+	.sql = "INSERT INTO memai.thread (tenant, user_id, namespace, scope, id, title, system_prompt, model, metadata) "
+	"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, coalesce($9, '{}'))",
+	.nargs = 9,
+	.argtypes = {TEXTOID, TEXTOID, TEXTOID, INT8OID, UUIDOID, TEXTOID, TEXTOID, TEXTOID, JSONBOID},
 };
 
 static MemaiStatement select_turns = {
@@ -37,6 +38,8 @@ static MemaiStatement insert_message = {
 	.nargs = 11,
 	.argtypes = {TEXTOID, TEXTOID, TEXTOID, INT8OID, UUIDOID, UUIDOID, TEXTOID, INT4OID, INT4OID, TEXTOID, UUIDARRAYOID},
 };
+
+PG_FUNCTION_INFO_V1(memai_create_thread);
 
 void
 memai_thread_load(const MemaiScope *scope, const pg_uuid_t *id, ChatThread *thread)
@@ -62,15 +65,24 @@ memai_thread_load(const MemaiScope *scope, const pg_uuid_t *id, ChatThread *thre
 }
 
 void
-memai_thread_open(const MemaiScope *scope, ChatThread *thread)
+memai_thread_open(const MemaiScope *scope, ChatThread *thread, text *title, Jsonb *metadata)
 {
-	Datum		values[5];
+	Datum		values[9];
+	char		nulls[9];
 
-	memset(thread, 0, sizeof(ChatThread));
 	memai_new_id(&thread->id);
+	memset(nulls, ' ', sizeof(nulls));
 	memai_scope_values(scope, values);
 	values[4] = UUIDPGetDatum(&thread->id);
-	memai_statement_run(&insert_thread, values, NULL, false, 0);
+	values[5] = PointerGetDatum(title);
+	nulls[5] = title ? ' ' : 'n';
+	values[6] = PointerGetDatum(thread->system_prompt);
+	nulls[6] = thread->system_prompt ? ' ' : 'n';
+	values[7] = thread->model ? CStringGetTextDatum(thread->model) : (Datum) 0;
+	nulls[7] = thread->model ? ' ' : 'n';
+	values[8] = JsonbPGetDatum(metadata);
+	nulls[8] = metadata ? ' ' : 'n';
+	memai_statement_run(&insert_thread, values, nulls, false, 0);
 }
 
 List *
@@ -133,4 +145,37 @@ memai_thread_append(const MemaiScope *scope, const ChatThread *thread, const cha
 
 	memai_episodes_store(scope, &thread->id, "chat", 1, &episode);
 	insert_message_row(scope, thread, &episode.id, outcome ? outcome : &none);
+}
+
+/*
+ * create_thread(user_id text, namespace text, title text, system_prompt text,
+ * model text, metadata jsonb) returns uuid
+ */
+Datum
+memai_create_thread(PG_FUNCTION_ARGS)
+{
+	MemaiScope	scope;
+	ChatThread	thread = {0};
+	text	   *title = PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2);
+	Jsonb	   *metadata = PG_ARGISNULL(5) ? NULL : PG_GETARG_JSONB_P(5);
+	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
+
+	memai_scope_resolve(&scope, PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0),
+						PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1));
+	if (title != NULL)
+		memai_check_content("title", title);
+	if (!PG_ARGISNULL(3))
+	{
+		thread.system_prompt = PG_GETARG_TEXT_PP(3);
+		memai_check_content("system_prompt", thread.system_prompt);
+	}
+	if (!PG_ARGISNULL(4))
+		thread.model = memai_model_lookup(text_to_cstring(PG_GETARG_TEXT_PP(4)), "chat")->name;
+	memai_check_metadata(metadata);
+
+	SPI_connect();
+	memai_thread_open(&scope, &thread, title, metadata);
+	SPI_finish();
+	*id = thread.id;
+	PG_RETURN_UUID_P(id);
 }

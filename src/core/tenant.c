@@ -62,7 +62,8 @@ check_key(const char *name, const text *key)
 	if (VARSIZE_ANY_EXHDR(key) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must not be empty", name)));
+				 errmsg("%s must not be empty", name),
+				 errhint("Use the application's identifier for it.")));
 	if (VARSIZE_ANY_EXHDR(key) > MEMAI_KEY_MAX_LENGTH)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),

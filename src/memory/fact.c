@@ -343,7 +343,8 @@ label_argument(FunctionCallInfo fcinfo, int argument, const char *name)
 	if (VARSIZE_ANY_EXHDR(label) == 0 || VARSIZE_ANY_EXHDR(label) > MEMAI_KEY_MAX_LENGTH)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must have 1 to %d bytes", name, MEMAI_KEY_MAX_LENGTH)));
+				 errmsg("%s must have 1 to %d bytes", name, MEMAI_KEY_MAX_LENGTH),
+				 errhint("It is a short name, such as home.city; NULL leaves it out.")));
 	return label;
 }
 
@@ -359,7 +360,8 @@ valid_at_argument(FunctionCallInfo fcinfo, int argument)
 	if (TIMESTAMP_NOT_FINITE(valid_at))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("valid_at must be finite")));
+				 errmsg("valid_at must be finite"),
+				 errhint("Leave it out when the statement is true from now on.")));
 	return valid_at;
 }
 

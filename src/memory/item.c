@@ -28,11 +28,13 @@ memai_check_content(const char *name, const text *content)
 	if (content == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s must not be null", name)));
+				 errmsg("%s must not be null", name),
+				 errhint("Pass a text, or do not make the call.")));
 	if (VARSIZE_ANY_EXHDR(content) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must not be empty", name)));
+				 errmsg("%s must not be empty", name),
+				 errhint("Pass a text of at least one character.")));
 	if (VARSIZE_ANY_EXHDR(content) > MEMAI_CONTENT_MAX_LENGTH)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),

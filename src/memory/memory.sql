@@ -241,14 +241,8 @@ END;
 COMMENT ON FUNCTION memai.history(uuid, text, text) IS 'what happened to a memory, oldest first';
 
 CREATE FUNCTION memai.set_block(label text, value text, user_id text DEFAULT NULL, namespace text DEFAULT NULL) RETURNS integer
-	LANGUAGE sql VOLATILE PARALLEL UNSAFE
-BEGIN ATOMIC
-	INSERT INTO memai.block AS b (tenant, user_id, namespace, scope, label, value)
-	VALUES (memai.current_tenant(), coalesce(set_block.user_id, memai.current_user_id()), coalesce(set_block.namespace, 'default'),
-		memai._scope(set_block.user_id, set_block.namespace), set_block.label, set_block.value)
-	ON CONFLICT ON CONSTRAINT block_pkey DO UPDATE SET value = excluded.value, version = b.version + 1, updated_at = now()
-	RETURNING b.version;
-END;
+	AS 'MODULE_PATHNAME', 'memai_set_block' LANGUAGE C VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION memai.set_block(text, text, text, text) IS 'set a block that is always in context and return its version';
 
 CREATE FUNCTION memai.get_block(label text, user_id text DEFAULT NULL, namespace text DEFAULT NULL) RETURNS text

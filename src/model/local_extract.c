@@ -10,6 +10,8 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "pgtime.h"
@@ -24,6 +26,12 @@
 /* a further statement is quoted when it scores at least this part of the best */
 #define QUOTE_THRESHOLD 0.6
 
+/* a statement must share this part of the question's words, by their rarity */
+#define MIN_COVERAGE 0.2
+
+/* statements assumed at least when rarity is judged: few tell little */
+#define MIN_COLLECTION 8
+
 /* a longer statement is quoted up to here, in bytes */
 #define MAX_QUOTE_BYTES 2000
 
@@ -36,6 +44,7 @@ typedef struct Candidate
 	const MemaiGrounding *statement;
 	bytea	   *terms;
 	double		score;
+	double		coverage;		/* shared part of the question, in rarity */
 } Candidate;
 
 static const MemaiChatMessage *
@@ -63,20 +72,38 @@ term_count(const Candidate *candidate)
 							  VARSIZE(candidate->terms) - VARHDRSZ);
 }
 
-/* Adds one term's part to every candidate's score. */
-static void
+/* Adds one term's part to every candidate's score; returns its rarity. */
+static double
 score_term(Candidate *candidates, int n, const MemaiBm25 *bm25, uint32 term)
 {
 	int			having = 0;
 	double		idf;
+	double		rarity;
 
 	for (int i = 0; i < n; i++)
 		having += term_frequency(&candidates[i], term) > 0;
 	idf = memai_bm25_idf(n, having);
+	rarity = memai_bm25_idf(Max(n, MIN_COLLECTION), having);
 	for (int i = 0; i < n; i++)
-		candidates[i].score += memai_bm25_term(bm25, idf,
-											   term_frequency(&candidates[i], term),
-											   term_count(&candidates[i]));
+	{
+		uint32		frequency = term_frequency(&candidates[i], term);
+
+		candidates[i].score += memai_bm25_term(bm25, idf, frequency, term_count(&candidates[i]));
+		if (frequency > 0)
+			candidates[i].coverage += rarity;
+	}
+	return rarity;
+}
+
+/* A question answers nothing. */
+static bool
+is_question(const MemaiSpan *content)
+{
+	size_t		len = content->len;
+
+	while (len > 0 && isspace((unsigned char) content->data[len - 1]))
+		len--;
+	return len > 0 && content->data[len - 1] == '?';
 }
 
 /* best first; recall's order between equals */
@@ -100,6 +127,7 @@ rank_statements(const MemaiChatRequest *request, const MemaiSpan *question)
 	int			n = request->ngrounding;
 	Candidate  *candidates = palloc0(Max(n, 1) * sizeof(Candidate));
 	MemaiBm25	bm25 = {bm25_k1, bm25_b, 0.0};
+	double		rarity = 0;
 	uint32	   *terms;
 	int			nterms = memai_text_query_terms(question->data, question->len, &terms);
 
@@ -115,7 +143,13 @@ rank_statements(const MemaiChatRequest *request, const MemaiSpan *question)
 	for (int i = 0; i < nterms; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		score_term(candidates, n, &bm25, terms[i]);
+		rarity += score_term(candidates, n, &bm25, terms[i]);
+	}
+	for (int i = 0; i < n; i++)
+	{
+		if (candidates[i].coverage < MIN_COVERAGE * rarity ||
+			is_question(&candidates[i].statement->content))
+			candidates[i].score = 0;
 	}
 	qsort(candidates, n, sizeof(Candidate), compare_candidates);
 	return candidates;

@@ -66,7 +66,7 @@ CREATE TABLE memai.model_default (
 COMMENT ON TABLE memai.model_default IS 'private: the model of a kind when a call names none; a chosen one wins over the built-in one';
 
 INSERT INTO memai.model (name, kind, provider, model, options, dimensions, context_window, owner, built_in) VALUES
-	('local/hash-384', 'embed', 'local', 'hash-384', '{"recall_weight": 0.3}', 384, NULL, CURRENT_USER::regrole, true),
+	('local/hash-384', 'embed', 'local', 'hash-384', '{"recall_weight": 0.1}', 384, NULL, CURRENT_USER::regrole, true),
 	('local/extract', 'chat', 'local', 'extract', '{}', NULL, 131072, CURRENT_USER::regrole, true);
 INSERT INTO memai.model_grant (model, grantee, built_in) VALUES
 	('local/hash-384', 'memai_user'::regrole, true),
