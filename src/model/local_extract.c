@@ -6,7 +6,8 @@
  * It composes nothing: what it says beyond its two fixed sentences stands
  * between quotation marks and comes from the request's grounding.  Statements
  * are ranked among themselves by BM25, so that a word which all of them share
- * counts little; recall's score decides between equals.
+ * counts little; recall's score decides between equals.  A question is never
+ * quoted, nor a statement that shares next to nothing with the user's.
  */
 #include "postgres.h"
 

@@ -35,7 +35,7 @@ FROM memai.recall('How much did I pay for the cabins?', k => 3);
 SELECT content FROM memai.chat('Which seat should you book for me on a flight?');
 SELECT content FROM memai.chat('What was grandfather''s boat called?');
 SELECT content FROM memai.chat('Where did Erik meet Ida?');
-SELECT content FROM memai.chat('What is my passport number?');
+SELECT content FROM memai.chat('What is my blood type?');
 \timing off
 
 -- 4. A fact that changes.  A slot has one live value; the old one is kept.
