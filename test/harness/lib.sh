@@ -38,7 +38,7 @@ find_pg_config() {
 # Runs a command as the account of the server: postgres for root, else ourselves.
 as_server() {
 	if [ "$(id -u)" = 0 ]; then
-		runuser -u postgres -- "$@"
+		setpriv --reuid=postgres --regid=postgres --init-groups "$@"
 	else
 		"$@"
 	fi
@@ -48,7 +48,7 @@ as_server() {
 # script at once and the whole group can be ended by its id.
 run_group() {
 	if [ "$(id -u)" = 0 ]; then
-		setsid runuser -u postgres -- "$@" </dev/null &
+		setsid setpriv --reuid=postgres --regid=postgres --init-groups "$@" </dev/null &
 	else
 		setsid "$@" </dev/null &
 	fi

@@ -56,7 +56,7 @@ missing() {
 
 # as root
 install_packages() {
-	local drop_in=/etc/postgresql-common/createcluster.d/memai-test.conf
+	local packages
 	export DEBIAN_FRONTEND=noninteractive
 
 	exec 9>/run/lock/memai-packages.lock && flock 9
@@ -69,9 +69,8 @@ install_packages() {
 	[ -n "${packages// /}" ] || return 0
 
 	say "installing: $packages"
-	mkdir -p "$(dirname "$drop_in")"
-	echo 'create_main_cluster = false' >"$drop_in"
-	trap 'rm -f "$drop_in"; rmdir "$(dirname "$drop_in")" 2>/dev/null' EXIT
+	mkdir -p "${DROP_IN%/*}"
+	echo 'create_main_cluster = false' >"$DROP_IN"
 	# the lists may be stale: refresh them once before giving up
 	# shellcheck disable=SC2086
 	apt_install $packages || { apt-get update -qq && apt_install $packages; }
@@ -97,7 +96,9 @@ if [ "$(id -u)" != 0 ]; then
 fi
 
 LOG=$(mktemp)
+DROP_IN=/etc/postgresql-common/createcluster.d/memai-test.conf
+trap 'rm -f "$LOG" "$DROP_IN"' EXIT
+trap 'exit 130' INT TERM HUP
 install_packages || die "could not install the missing packages"
-rm -f "$LOG"
 wanted=$(missing)
 [ -z "$wanted" ] || die "still missing: $(cut -f 1 <<<"$wanted" | tr '\n' ' ')"

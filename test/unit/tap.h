@@ -10,7 +10,8 @@
 static int	tap_tests = 0;
 static int	tap_failures = 0;
 
-static inline bool pg_attribute_printf(2, 3)
+static inline bool
+pg_attribute_printf(2, 3)
 ok(bool passed, const char *format,...)
 {
 	va_list		args;

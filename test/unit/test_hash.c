@@ -17,7 +17,7 @@ typedef struct KnownAnswer
 	const char *input;
 	uint64		seed;
 	uint64		hash;
-} KnownAnswer;
+}			KnownAnswer;
 
 #define PANGRAM "The quick brown fox jumps over the lazy dog"
 
@@ -44,7 +44,7 @@ test_known_answers(void)
 {
 	for (size_t i = 0; i < lengthof(known_answers); i++)
 	{
-		const KnownAnswer *known = &known_answers[i];
+		const		KnownAnswer *known = &known_answers[i];
 		uint64		hash = memai_hash64(known->input, strlen(known->input), known->seed);
 
 		ok(hash == known->hash, "\"%s\" under seed " UINT64_FORMAT " hashes to %016llx",

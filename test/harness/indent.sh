@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+#
+# indent.sh LIBRARY: `make indent`.  Lays the C sources out as PostgreSQL does:
+# pg_bsd_indent with pgindent's options and the corrections that pgindent makes
+# after it.  The names of types come from LIBRARY's debug information and are
+# kept in src/typedefs.list.
+set -eu
+command -v pg_bsd_indent >/dev/null || { echo "needs pg_bsd_indent (Debian: pg-bsd-indent)" >&2; exit 1; }
+options=(-bad -bap -bbb -bc -bl -cli1 -cp33 -cdb -nce -d0 -di12 -nfc1 -i4 -l79 -lp -lpl -nip -npro -sac -tpg -ts4)
+
+touch src/typedefs.list
+# types that the library no longer uses stay: other files may
+objdump -Wi "$1" | grep -A 3 'DW_TAG_typedef' | sed -n 's/.*DW_AT_name.*: \([A-Za-z_]\w*\)\s*$/\1/p' |
+	LC_ALL=C sort -u - src/typedefs.list >src/typedefs.list.new
+mv src/typedefs.list.new src/typedefs.list
+
+find src test/unit test/fuzz -name '*.[ch]' ! -name '*_tables.h' | while read -r file; do
+	pg_bsd_indent "${options[@]}" -Usrc/typedefs.list <"$file" >"$file.new"
+	perl -0777 -pi -e '
+		# the name of a function on its line in a prototype
+		s/^((?:extern|static)\b[^\n(;={}]*?)[ \t]*\n(\w+\()(?=[^{}]*?\)[^{}]*?;)/$1 $2/gm;
+		# one blank before the star of a return type
+		s/^([A-Za-z_]\S*)[ \t]+\*$/$1 */gm;
+		# no blank line between a brace and the comment under it
+		s/\n\{\n[ \t]*\n([ \t]*\/\*)/\n{\n$1/g;
+		# a compound literal is a value, not a block
+		s{^(\t*)(\S[^\n]*\(\w+\)) ?\n\t*\{\n([^{};]*)\n\t*\}([;,)]+)$}{
+			my ($indent, $before, $values, $after) = ($1, $2, $3, $4);
+			$values =~ s/^\t+//gm;
+			$values =~ s/,\./, ./g;
+			$values =~ /\n/ ? "$indent$before {\n" . join("\n", map { "$indent\t$_" } split(/\n/, $values)) . "\n$indent}$after"
+				: "$indent$before {$values}$after";
+		}gme;
+		s/\A\n+//; s/\n+\z/\n/;
+	' "$file.new"
+	if cmp -s "$file" "$file.new"; then
+		rm "$file.new"
+	else
+		mv "$file.new" "$file"
+		echo "$file"
+	fi
+done
