@@ -8,6 +8,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
@@ -17,6 +19,7 @@
 #include "utils/array.h"
 #include "utils/float.h"
 #include "utils/fmgroids.h"
+#include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -24,28 +27,16 @@
 #include "vector/kernel.h"
 #include "vector/types.h"
 
+static int	simd_setting = MEMAI_SIMD_AUTO;
 static Oid	type_oid = InvalidOid;
 static bool callback_registered = false;
-
-static void
-check_dim(int dim)
-{
-	if (dim < 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("vector must have at least 1 dimension")));
-	if (dim > MEMAI_VECTOR_MAX_DIM)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("vector cannot have more than %d dimensions", MEMAI_VECTOR_MAX_DIM)));
-}
 
 MemaiVector *
 memai_vector_alloc(int dim)
 {
 	MemaiVector *vector;
 
-	check_dim(dim);
+	memai_check_dim(&memai_vector_type, dim);
 	vector = palloc0(MEMAI_VECTOR_SIZE(dim));
 	SET_VARSIZE(vector, MEMAI_VECTOR_SIZE(dim));
 	vector->dim = (int16) dim;
@@ -60,11 +51,7 @@ memai_vector_from_datum(Datum datum)
 	if (unlikely(VARSIZE(vector) < offsetof(MemaiVector, x) ||
 				 vector->dim < 1 || vector->dim > MEMAI_VECTOR_MAX_DIM ||
 				 VARSIZE(vector) != MEMAI_VECTOR_SIZE(vector->dim)))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("invalid vector"),
-				 errdetail("The value has %u bytes, which no number of dimensions explains or which is not what its header says.",
-						   (unsigned) VARSIZE(vector))));
+		memai_report_corrupt(&memai_vector_type, vector);
 	return vector;
 }
 
@@ -75,72 +62,26 @@ memai_vector_check_finite(const MemaiVector *vector)
 		return;
 	for (int i = 0; i < vector->dim; i++)
 	{
-		if (isnan(vector->x[i]))
-			ereport(ERROR,
-					(errcode(ERRCODE_DATA_EXCEPTION),
-					 errmsg("NaN not allowed in vector")));
-		if (isinf(vector->x[i]))
-			ereport(ERROR,
-					(errcode(ERRCODE_DATA_EXCEPTION),
-					 errmsg("infinite value not allowed in vector")));
+		if (!isfinite(vector->x[i]))
+			memai_report_not_finite(&memai_vector_type, isnan(vector->x[i]));
 	}
 }
 
 void
 memai_vector_check_overflow(const MemaiVector *vector)
 {
-	if (likely(memai_kernels->f32_finite(vector->dim, vector->x)))
-		return;
-	float_overflow_error();
+	if (unlikely(!memai_kernels->f32_finite(vector->dim, vector->x)))
+		float_overflow_error();
 }
 
 Datum
 memai_vector_result(MemaiVector *vector)
 {
 	Assert(vector->unused == 0);
-	check_dim(vector->dim);
+	memai_check_dim(&memai_vector_type, vector->dim);
 	Assert(VARSIZE(vector) == MEMAI_VECTOR_SIZE(vector->dim));
 	memai_vector_check_finite(vector);
 	return PointerGetDatum(vector);
-}
-
-void
-memai_check_same_dims(const char *type, int a, int b)
-{
-	if (unlikely(a != b))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("different %s dimensions %d and %d", type, a, b)));
-}
-
-void
-memai_check_typmod(int32 typmod, int dim)
-{
-	if (unlikely(typmod != -1 && typmod != dim))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("expected %d dimensions, not %d", typmod, dim)));
-}
-
-int32
-memai_dimensions_typmod(ArrayType *modifiers, const char *type, int max_dim)
-{
-	int			n;
-	int32	   *values = ArrayGetIntegerTypmods(modifiers, &n);
-
-	if (n != 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid type modifier")));
-	if (values[0] < 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("dimensions for type %s must be at least 1", type)));
-	if (values[0] > max_dim)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("dimensions for type %s cannot exceed %d", type, max_dim)));
-	return values[0];
 }
 
 /* the schema that holds the extension's types */
@@ -170,6 +111,19 @@ extension_schema(void)
 	return schema;
 }
 
+Oid
+memai_type_oid(const char *name)
+{
+	Oid			oid = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum(name),
+									  ObjectIdGetDatum(extension_schema()));
+
+	if (!OidIsValid(oid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("type \"%s\" does not exist in the schema of extension \"memai\"", name)));
+	return oid;
+}
+
 /* a type came, went or moved: look again at the next call */
 static void
 forget_type(Datum argument, int cache, uint32 hash)
@@ -187,13 +141,7 @@ memai_vector_type_oid(void)
 		CacheRegisterSyscacheCallback(TYPEOID, forget_type, (Datum) 0);
 		callback_registered = true;
 	}
-	type_oid = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
-							   CStringGetDatum("vector"),
-							   ObjectIdGetDatum(extension_schema()));
-	if (!OidIsValid(type_oid))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("type \"vector\" does not exist in the schema of extension \"memai\"")));
+	type_oid = memai_type_oid("vector");
 	return type_oid;
 }
 
@@ -203,7 +151,42 @@ memai_vector_array_type_oid(void)
 	return get_array_type(memai_vector_type_oid());
 }
 
+static const struct config_enum_entry simd_options[] = {
+	{"auto", MEMAI_SIMD_AUTO, false},
+	{"scalar", MEMAI_SIMD_SCALAR, false},
+	{"avx2", MEMAI_SIMD_AVX2, false},
+	{"avx512", MEMAI_SIMD_AVX512, false},
+	{"neon", MEMAI_SIMD_NEON, false},
+	{NULL, 0, false}
+};
+
+static bool
+check_simd(int *value, void **extra, GucSource source)
+{
+	if (memai_kernels_find((MemaiSimd) *value) != NULL)
+		return true;
+	GUC_check_errdetail("This processor, or this build, does not offer these instructions.");
+	return false;
+}
+
+static void
+assign_simd(int value, void *extra)
+{
+	memai_kernels = memai_kernels_find((MemaiSimd) value);
+}
+
 void
 memai_vector_init(void)
 {
+	DefineCustomEnumVariable("memai.simd",
+							 "Chooses the instruction set that distances are computed with.",
+							 "For tests; the default is the best that the processor offers.",
+							 &simd_setting,
+							 MEMAI_SIMD_AUTO,
+							 simd_options,
+							 PGC_USERSET,
+							 GUC_NOT_IN_SAMPLE,
+							 check_simd,
+							 assign_simd,
+							 NULL);
 }

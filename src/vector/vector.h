@@ -1,6 +1,6 @@
 /*
  * vector.h
- *	  The type vector: on-disk form, construction and reading.
+ *	  The vector types: on-disk form, construction and reading.
  */
 #ifndef MEMAI_VECTOR_H
 #define MEMAI_VECTOR_H
@@ -52,6 +52,52 @@ extern float memai_vector_l2_squared(int dim, const float *a, const float *b);
 /* cosine distance in [0, 2]; NaN when either vector is all zero */
 extern double memai_vector_cosine_distance(int dim, const float *a, const float *b);
 
+/* ---- the type halfvec ---- */
+
+/* On-disk form, the same as pgvector's; elements are IEEE 754 binary16. */
+typedef struct MemaiHalfvec
+{
+	int32		vl_len_;		/* varlena header, do not touch directly */
+	int16		dim;
+	int16		unused;			/* always 0 */
+	uint16		x[FLEXIBLE_ARRAY_MEMBER];
+} MemaiHalfvec;
+
+#define MEMAI_HALFVEC_SIZE(dim) (offsetof(MemaiHalfvec, x) + sizeof(uint16) * (size_t) (dim))
+
+/* as the functions of the same names for vector */
+extern MemaiHalfvec *memai_halfvec_alloc(int dim);
+extern MemaiHalfvec *memai_halfvec_from_datum(Datum datum);
+
+/* ---- the type sparsevec ---- */
+
+/*
+ * On-disk form, the same as pgvector's: nnz indices from 0 in ascending order,
+ * then nnz values, none of them zero.
+ */
+typedef struct MemaiSparsevec
+{
+	int32		vl_len_;		/* varlena header, do not touch directly */
+	int32		dim;
+	int32		nnz;
+	int32		unused;			/* always 0 */
+	int32		indices[FLEXIBLE_ARRAY_MEMBER];
+} MemaiSparsevec;
+
+#define MEMAI_SPARSEVEC_SIZE(nnz) \
+	(offsetof(MemaiSparsevec, indices) + (sizeof(int32) + sizeof(float)) * (size_t) (nnz))
+#define MEMAI_SPARSEVEC_VALUES(v) ((float *) ((v)->indices + (v)->nnz))
+
+/*
+ * A zeroed sparse vector with room for nnz elements, palloc'd.  Raises 22000
+ * or 54000 when dim or nnz is out of bounds.
+ */
+extern MemaiSparsevec *memai_sparsevec_alloc(int32 dim, int32 nnz);
+
+/* As memai_vector_from_datum; also checks that every index is in bounds. */
+extern MemaiSparsevec *memai_sparsevec_from_datum(Datum datum);
+
+/* Defines the setting memai.simd, and so chooses the kernels. */
 extern void memai_vector_init(void);
 
 #endif							/* MEMAI_VECTOR_H */

@@ -1,6 +1,7 @@
 /*
  * vector_cast.c
- *	  The type vector: casts to itself (type modifier) and from and to arrays.
+ *	  The type vector: casts to itself (type modifier) and from and to arrays,
+ *	  and the array code of all three types.
  */
 #include "postgres.h"
 
@@ -39,6 +40,25 @@ memai_array_length(ArrayType *array)
 	return ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
 }
 
+static float
+float_of_datum(Datum value, Oid type)
+{
+	switch (type)
+	{
+		case INT4OID:
+			return (float) DatumGetInt32(value);
+		case FLOAT8OID:
+			return (float) DatumGetFloat8(value);
+		case NUMERICOID:
+			return DatumGetFloat4(DirectFunctionCall1(numeric_float4, value));
+		default:
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_EXCEPTION),
+					 errmsg("unsupported array type")));
+			return 0;
+	}
+}
+
 void
 memai_array_to_floats(ArrayType *array, float *elements)
 {
@@ -47,25 +67,20 @@ memai_array_to_floats(ArrayType *array, float *elements)
 	bool		by_value;
 	char		align;
 	Datum	   *values;
-	int			n;
+	int			n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+
+	/* an array without nulls stores its floats one after another */
+	if (type == FLOAT4OID && !ARR_HASNULL(array))
+	{
+		memcpy(elements, ARR_DATA_PTR(array), n * sizeof(float));
+		return;
+	}
 
 	get_typlenbyvalalign(type, &length, &by_value, &align);
 	deconstruct_array(array, type, length, by_value, align, &values, NULL, &n);
 	for (int i = 0; i < n; i++)
-	{
-		if (type == INT4OID)
-			elements[i] = (float) DatumGetInt32(values[i]);
-		else if (type == FLOAT4OID)
-			elements[i] = DatumGetFloat4(values[i]);
-		else if (type == FLOAT8OID)
-			elements[i] = (float) DatumGetFloat8(values[i]);
-		else if (type == NUMERICOID)
-			elements[i] = DatumGetFloat4(DirectFunctionCall1(numeric_float4, values[i]));
-		else
-			ereport(ERROR,
-					(errcode(ERRCODE_DATA_EXCEPTION),
-					 errmsg("unsupported array type")));
-	}
+		elements[i] = type == FLOAT4OID ? DatumGetFloat4(values[i]) :
+			float_of_datum(values[i], type);
 	pfree(values);
 }
 
@@ -82,17 +97,27 @@ memai_array_to_vector(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(memai_vector_result(vector));
 }
 
+ArrayType *
+memai_floats_to_array(const float *elements, int n)
+{
+	Size		size = ARR_OVERHEAD_NONULLS(1) + n * sizeof(float);
+	ArrayType  *array = palloc0(size);
+
+	SET_VARSIZE(array, size);
+	array->ndim = 1;
+	array->dataoffset = 0;
+	array->elemtype = FLOAT4OID;
+	ARR_DIMS(array)[0] = n;
+	ARR_LBOUND(array)[0] = 1;
+	memcpy(ARR_DATA_PTR(array), elements, n * sizeof(float));
+	return array;
+}
+
 /* vector_to_float4(vector, integer, boolean) returns real[] */
 Datum
 memai_vector_to_float4(PG_FUNCTION_ARGS)
 {
 	MemaiVector *vector = GETARG_VECTOR(0);
-	Datum	   *values = palloc(vector->dim * sizeof(Datum));
-	ArrayType  *array;
 
-	for (int i = 0; i < vector->dim; i++)
-		values[i] = Float4GetDatum(vector->x[i]);
-	array = construct_array(values, vector->dim, FLOAT4OID, sizeof(float4), true, TYPALIGN_INT);
-	pfree(values);
-	PG_RETURN_ARRAYTYPE_P(array);
+	PG_RETURN_ARRAYTYPE_P(memai_floats_to_array(vector->x, vector->dim));
 }

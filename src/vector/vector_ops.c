@@ -1,6 +1,6 @@
 /*
  * vector_ops.c
- *	  The type vector: distances, norms and order.
+ *	  The type vector: distances and norms.
  */
 #include "postgres.h"
 
@@ -19,13 +19,7 @@ PG_FUNCTION_INFO_V1(memai_vector_sql_l1_distance);
 PG_FUNCTION_INFO_V1(memai_vector_sql_dims);
 PG_FUNCTION_INFO_V1(memai_vector_sql_norm);
 PG_FUNCTION_INFO_V1(memai_vector_sql_l2_normalize);
-PG_FUNCTION_INFO_V1(memai_vector_lt);
-PG_FUNCTION_INFO_V1(memai_vector_le);
-PG_FUNCTION_INFO_V1(memai_vector_eq);
-PG_FUNCTION_INFO_V1(memai_vector_ne);
-PG_FUNCTION_INFO_V1(memai_vector_ge);
-PG_FUNCTION_INFO_V1(memai_vector_gt);
-PG_FUNCTION_INFO_V1(memai_vector_cmp);
+PG_FUNCTION_INFO_V1(memai_vector_sql_similarity);
 
 float
 memai_vector_inner_product(int dim, const float *a, const float *b)
@@ -43,24 +37,29 @@ double
 memai_vector_cosine_distance(int dim, const float *a, const float *b)
 {
 	MemaiCosineSums sums;
-	double		similarity;
 
 	memai_kernels->f32_cosine(dim, a, b, &sums);
-	similarity = (double) sums.dot / sqrt((double) sums.norm_a * (double) sums.norm_b);
+	return memai_cosine_from_sums(&sums);
+}
 
-	/* rounding must not lead out of [0, 2]; NaN passes both tests */
-	if (similarity > 1.0)
-		similarity = 1.0;
-	else if (similarity < -1.0)
-		similarity = -1.0;
-	return 1.0 - similarity;
+/* an argument of a distance function */
+static inline MemaiVector *
+get_operand(FunctionCallInfo fcinfo, int argument)
+{
+	Datum		datum = PG_GETARG_DATUM(argument);
+	MemaiVector *vector = memai_vector_from_datum(datum);
+
+	/* a copy would be at a new place each time */
+	if ((Pointer) vector == DatumGetPointer(datum))
+		memai_prefetch_next(argument, vector, VARSIZE(vector));
+	return vector;
 }
 
 /* declares both arguments of a distance function, of the same dimension */
 #define GETARG_PAIR(a, b) \
-	MemaiVector *a = GETARG_VECTOR(0); \
-	MemaiVector *b = GETARG_VECTOR(1); \
-	memai_check_same_dims("vector", a->dim, b->dim)
+	MemaiVector *a = get_operand(fcinfo, 0); \
+	MemaiVector *b = get_operand(fcinfo, 1); \
+	memai_check_same_dims(&memai_vector_type, a->dim, b->dim)
 
 Datum
 memai_vector_sql_l2_distance(PG_FUNCTION_ARGS)
@@ -102,11 +101,8 @@ memai_vector_sql_cosine_distance(PG_FUNCTION_ARGS)
 Datum
 memai_vector_sql_spherical_distance(PG_FUNCTION_ARGS)
 {
-	double		dot;
-
 	GETARG_PAIR(a, b);
-	dot = (double) memai_vector_inner_product(a->dim, a->x, b->x);
-	PG_RETURN_FLOAT8(acos(Max(-1.0, Min(1.0, dot))) / M_PI);
+	PG_RETURN_FLOAT8(memai_spherical_from_dot(memai_vector_inner_product(a->dim, a->x, b->x)));
 }
 
 Datum
@@ -147,72 +143,10 @@ memai_vector_sql_l2_normalize(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(memai_vector_result(result));
 }
 
-int
-memai_vector_compare(const MemaiVector *a, const MemaiVector *b)
-{
-	int			dim = Min(a->dim, b->dim);
-
-	for (int i = 0; i < dim; i++)
-	{
-		if (a->x[i] < b->x[i])
-			return -1;
-		if (a->x[i] > b->x[i])
-			return 1;
-	}
-	return (a->dim > b->dim) - (a->dim < b->dim);
-}
-
-/* btree calls these many times in one memory context: leave nothing behind */
-static int
-compare_arguments(FunctionCallInfo fcinfo)
-{
-	MemaiVector *a = GETARG_VECTOR(0);
-	MemaiVector *b = GETARG_VECTOR(1);
-	int			order = memai_vector_compare(a, b);
-
-	PG_FREE_IF_COPY(a, 0);
-	PG_FREE_IF_COPY(b, 1);
-	return order;
-}
-
+/* 1 - cosine distance / 2, from 0 to 1; 0 when either vector is all zero */
 Datum
-memai_vector_lt(PG_FUNCTION_ARGS)
+memai_vector_sql_similarity(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(compare_arguments(fcinfo) < 0);
-}
-
-Datum
-memai_vector_le(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(compare_arguments(fcinfo) <= 0);
-}
-
-Datum
-memai_vector_eq(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(compare_arguments(fcinfo) == 0);
-}
-
-Datum
-memai_vector_ne(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(compare_arguments(fcinfo) != 0);
-}
-
-Datum
-memai_vector_ge(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(compare_arguments(fcinfo) >= 0);
-}
-
-Datum
-memai_vector_gt(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(compare_arguments(fcinfo) > 0);
-}
-
-Datum
-memai_vector_cmp(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_INT32(compare_arguments(fcinfo));
+	GETARG_PAIR(a, b);
+	PG_RETURN_FLOAT8(memai_similarity(memai_vector_cosine_distance(a->dim, a->x, b->x)));
 }
