@@ -66,8 +66,10 @@ UNION ALL
 SELECT 'PUBLIC has no right on a table', name::text FROM memai_relation
 WHERE EXISTS (SELECT FROM aclexplode(relacl) AS a WHERE a.grantee = 0)
 UNION ALL
-SELECT 'a view has its caller''s rights (security_invoker)', name::text FROM memai_relation
+SELECT 'a view has its caller''s rights (security_invoker), or its comment says whose and it is a barrier', name::text FROM memai_relation
 WHERE relkind = 'v' AND NOT coalesce(reloptions && ARRAY['security_invoker=true', 'security_invoker=on'], false)
+	AND NOT (coalesce(reloptions && ARRAY['security_barrier=true', 'security_barrier=on'], false)
+		AND coalesce(obj_description(name, 'pg_class') LIKE '%has its owner''s rights', false))
 UNION ALL
 SELECT 'row-level security is enabled and forced on a table with tenants', name::text FROM tenant_table
 WHERE NOT (relrowsecurity AND relforcerowsecurity)

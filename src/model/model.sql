@@ -11,7 +11,7 @@ CREATE TABLE memai.credential (
 	created_at timestamptz NOT NULL DEFAULT now(),
 	rotated_at timestamptz
 );
-COMMENT ON TABLE memai.credential IS 'private: keys of providers; never dumped, read by memai''s C code only';
+COMMENT ON TABLE memai.credential IS 'keys of providers, read by memai''s C code only; not dumped';
 COMMENT ON COLUMN memai.credential.url_prefix IS 'scheme, host, port and path below which the key may be sent';
 COMMENT ON COLUMN memai.credential.secret IS 'the key, or the name of the environment variable or file that holds it';
 COMMENT ON COLUMN memai.credential.header IS 'HTTP header that carries the key; NULL: the provider''s usual one';
@@ -24,7 +24,7 @@ CREATE TABLE memai.credential_grant (
 	grantee regrole NOT NULL,
 	PRIMARY KEY (credential, grantee)
 );
-COMMENT ON TABLE memai.credential_grant IS 'private: roles whose models may use a credential, besides its owner';
+COMMENT ON TABLE memai.credential_grant IS 'roles whose models may use a credential, besides its owner; not dumped';
 ALTER TABLE memai.credential_grant ENABLE ROW LEVEL SECURITY;
 
 CREATE TABLE memai.model (
@@ -42,7 +42,7 @@ CREATE TABLE memai.model (
 	created_at timestamptz NOT NULL DEFAULT now(),
 	CHECK ((kind = 'embed') = (dimensions IS NOT NULL))
 );
-COMMENT ON TABLE memai.model IS 'private: registered models; read through the view memai.models';
+COMMENT ON TABLE memai.model IS 'registered models; read through the view memai.models';
 COMMENT ON COLUMN memai.model.name IS 'the name that calls use, and the partition key of embeddings';
 COMMENT ON COLUMN memai.model.model IS 'the provider''s name of the model';
 COMMENT ON COLUMN memai.model.credential IS 'name of a credential; no foreign key, because credentials are never dumped';
@@ -55,7 +55,7 @@ CREATE TABLE memai.model_grant (
 	built_in boolean NOT NULL DEFAULT false,
 	PRIMARY KEY (model, grantee)
 );
-COMMENT ON TABLE memai.model_grant IS 'private: roles that may call a model; grantee 0 is everyone';
+COMMENT ON TABLE memai.model_grant IS 'roles that may call a model; grantee 0 is everyone';
 
 CREATE TABLE memai.model_default (
 	kind text NOT NULL CHECK (kind IN ('embed', 'chat', 'rerank')),
@@ -63,7 +63,7 @@ CREATE TABLE memai.model_default (
 	model text NOT NULL REFERENCES memai.model ON UPDATE CASCADE ON DELETE CASCADE,
 	PRIMARY KEY (kind, built_in)
 );
-COMMENT ON TABLE memai.model_default IS 'private: the model of a kind when a call names none; a chosen one wins over the built-in one';
+COMMENT ON TABLE memai.model_default IS 'the model of a kind when a call names none; a chosen one wins over the built-in one';
 
 INSERT INTO memai.model (name, kind, provider, model, options, dimensions, context_window, owner, built_in) VALUES
 	('local/hash-384', 'embed', 'local', 'hash-384', '{"recall_weight": 0.1}', 384, NULL, CURRENT_USER::regrole, true),
@@ -91,7 +91,7 @@ CREATE VIEW memai.models WITH (security_barrier) AS
 		OR pg_catalog.pg_has_role(CURRENT_USER, 'memai_admin', 'USAGE')
 		OR EXISTS (SELECT FROM memai.model_grant g WHERE g.model = m.name
 			AND (g.grantee = 0::oid OR pg_catalog.pg_has_role(CURRENT_USER, g.grantee, 'USAGE')));
-COMMENT ON VIEW memai.models IS 'the models that the current role may call';
+COMMENT ON VIEW memai.models IS 'the models that the current role may call; has its owner''s rights';
 GRANT SELECT ON memai.models TO memai_user, memai_admin;
 
 CREATE VIEW memai.credentials WITH (security_barrier) AS
@@ -102,7 +102,7 @@ CREATE VIEW memai.credentials WITH (security_barrier) AS
 	WHERE pg_catalog.pg_has_role(CURRENT_USER, c.owner, 'USAGE')
 		OR EXISTS (SELECT FROM memai.credential_grant g WHERE g.credential = c.name
 			AND pg_catalog.pg_has_role(CURRENT_USER, g.grantee, 'USAGE'));
-COMMENT ON VIEW memai.credentials IS 'the credentials that the current role may attach to models, without their secrets';
+COMMENT ON VIEW memai.credentials IS 'the credentials that the current role may attach to models, without their secrets; has its owner''s rights';
 GRANT SELECT ON memai.credentials TO memai_admin;
 
 -- ---- credentials ----

@@ -33,6 +33,9 @@ $node->safe_psql('source', q{
 	SELECT memai.forget(memai.remember('to be forgotten', user_id => 'user 1'), user_id => 'user 1');
 	SELECT memai.set_block('persona', 'You are brief.', user_id => 'user 1');
 	SELECT memai.chat('Where do I live?', user_id => 'user 1');
+	SELECT memai.create_model('other', kind => 'chat', provider => 'openai', model => 'm', url => 'https://models.example/v1');
+	SELECT memai.grant_model('other', 'memai_user');
+	SELECT memai.set_default_model('chat', 'other');
 	SET memai.tenant = 'another tenant';
 	SELECT memai.remember('a statement of somebody else', user_id => 'user 1')});
 

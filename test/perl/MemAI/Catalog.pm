@@ -113,13 +113,15 @@ sub catalog_snapshot
 sub table_contents
 {
 	my ($node, $database) = @_;
+	# what a dump carries: the tables marked for it, under their conditions
 	my $tables = $node->safe_psql($database, q{
-		SELECT c.oid::regclass FROM pg_class c
-		WHERE c.relkind = 'r' AND c.relnamespace = 'memai'::regnamespace ORDER BY 1});
+		SELECT d.tab::regclass, d.condition
+		FROM pg_extension, unnest(extconfig, extcondition) AS d (tab, condition)
+		WHERE extname = 'memai' ORDER BY d.tab::regclass::text});
 	return join("\n", map {
-		my $table = $_;
+		my ($table, $condition) = split(/\|/, $_, 2);
 		"$table: " . $node->safe_psql($database,
-			qq{SELECT count(*), md5(string_agg(t::text, E'\\n' ORDER BY t::text COLLATE "C")) FROM ONLY $table AS t})
+			qq{SELECT count(*), md5(string_agg(t::text, E'\\n' ORDER BY t::text COLLATE "C")) FROM (SELECT * FROM ONLY $table $condition) AS t})
 	} split(/\n/, $tables)) . "\n";
 }
 
