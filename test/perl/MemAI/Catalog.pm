@@ -108,18 +108,22 @@ sub catalog_snapshot
 	return $node->safe_psql($database, qq{SET search_path = pg_catalog; WITH member AS ($members) SELECT line FROM ($sql) AS snapshot (line) ORDER BY line COLLATE "C"});
 }
 
-# Every row that a superuser sees in the extension's tables and their partitions:
-# "table: rows md5" a line, a hash that does not depend on the order of rows.
+# The rows that a dump of memai's tables and their partitions carries, as a superuser
+# sees them: "table: rows|md5" a line, a hash that does not depend on their order.
 sub table_contents
 {
 	my ($node, $database) = @_;
 	my $tables = $node->safe_psql($database, q{
-		SELECT c.oid::regclass FROM pg_class c
-		WHERE c.relkind = 'r' AND c.relnamespace = 'memai'::regnamespace ORDER BY 1});
+		SELECT c.oid::regclass, coalesce(dumped.condition, '') FROM pg_class c
+			LEFT JOIN (SELECT t.* FROM pg_extension, unnest(extconfig, extcondition) AS t (oid, condition)
+				WHERE extname = 'memai') AS dumped ON dumped.oid = c.oid
+			LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
+		WHERE c.relkind = 'r' AND c.relnamespace = 'memai'::regnamespace
+			AND (dumped.oid IS NOT NULL OR d.objid IS NULL) ORDER BY c.oid::regclass::text COLLATE "C"});
 	return join("\n", map {
-		my $table = $_;
+		my ($table, $condition) = split(/\|/, $_, 2);
 		"$table: " . $node->safe_psql($database,
-			qq{SELECT count(*), md5(string_agg(t::text, E'\\n' ORDER BY t::text COLLATE "C")) FROM ONLY $table AS t})
+			qq{SELECT count(*), md5(string_agg(t::text, E'\\n' ORDER BY t::text COLLATE "C")) FROM (SELECT * FROM ONLY $table $condition) AS t})
 	} split(/\n/, $tables)) . "\n";
 }
 
