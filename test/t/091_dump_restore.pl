@@ -33,9 +33,10 @@ $node->safe_psql('source', q{
 	SELECT memai.forget(memai.remember('to be forgotten', user_id => 'user 1'), user_id => 'user 1');
 	SELECT memai.set_block('persona', 'You are brief.', user_id => 'user 1');
 	SELECT memai.chat('Where do I live?', user_id => 'user 1');
-	SELECT memai.create_model('other', kind => 'chat', provider => 'openai', model => 'm', url => 'https://models.example/v1');
-	SELECT memai.grant_model('other', 'memai_user');
-	SELECT memai.set_default_model('chat', 'other');
+	SELECT memai.create_credential('key', 'https://llm.example', secret => 'sk-canary-4711');
+	SELECT memai.create_model('remote', 'chat', 'openai', 'some-model', url => 'https://llm.example/v1', credential => 'key');
+	SELECT memai.grant_model('remote', 'memai_user');
+	SELECT memai.set_default_model('chat', 'remote');
 	SET memai.tenant = 'another tenant';
 	SELECT memai.remember('a statement of somebody else', user_id => 'user 1')});
 
@@ -66,6 +67,9 @@ $node->command_ok([ @dump, '-f', "$dir/plain.sql", 'source' ], 'pg_dump, plain')
 $node->safe_psql('postgres', 'CREATE DATABASE plain');
 $node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('plain'), '-f', "$dir/plain.sql" ], 'psql');
 compare('plain', 'plain');
+unlike(slurp_file("$dir/plain.sql"), qr/canary/, 'no key in the dump (UP3)');
+is($node->safe_psql('plain', 'SELECT count(*) FROM memai.credential'), '0', 'so none is restored');
+is($node->safe_psql('plain', 'SELECT count(*) FROM memai.model WHERE built_in'), '2', 'built-in models are there, once');
 
 $node->command_ok([ @dump, '-Fc', '-f', "$dir/custom", 'source' ], 'pg_dump, custom');
 $node->safe_psql('postgres', 'CREATE DATABASE custom');
