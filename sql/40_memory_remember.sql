@@ -51,7 +51,7 @@ SELECT count(*) FROM memai.memory WHERE id = :'gbg';
 SELECT count(*) FROM memai.embedding WHERE memory_id = :'gbg';
 SELECT event, old_content, new_content, reason FROM memai.history(:'gbg');
 SELECT event, old_content, new_content FROM memai.history(:'lund');
-SELECT superseded_by FROM memai.memory WHERE id = :'lund';
+SELECT superseded_by = :'malmo' AS by_malmo FROM memai.memory WHERE id = :'lund';
 SELECT memai.forget(:'gbg') AS found_again;
 SELECT count(*) FROM memai.memory_history WHERE concat(old_content, new_content) LIKE '%Gothenburg%';
 
