@@ -113,20 +113,13 @@ sub catalog_snapshot
 sub table_contents
 {
 	my ($node, $database) = @_;
-	# what a dump carries: the tables marked for it, under their conditions
 	my $tables = $node->safe_psql($database, q{
-<<<<<<< HEAD
-		SELECT d.tab::regclass, d.condition
-		FROM pg_extension, unnest(extconfig, extcondition) AS d (tab, condition)
-		WHERE extname = 'memai' ORDER BY d.tab::regclass::text});
-=======
 		SELECT c.oid::regclass, coalesce(dumped.condition, '') FROM pg_class c
 			LEFT JOIN (SELECT t.* FROM pg_extension, unnest(extconfig, extcondition) AS t (oid, condition)
 				WHERE extname = 'memai') AS dumped ON dumped.oid = c.oid
 			LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
 		WHERE c.relkind = 'r' AND c.relnamespace = 'memai'::regnamespace
 			AND (dumped.oid IS NOT NULL OR d.objid IS NULL) ORDER BY c.oid::regclass::text COLLATE "C"});
->>>>>>> harness
 	return join("\n", map {
 		my ($table, $condition) = split(/\|/, $_, 2);
 		"$table: " . $node->safe_psql($database,
