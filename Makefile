@@ -62,8 +62,12 @@ all install installcheck clean:
 	 echo "files (Debian: postgresql-server-dev-15), set PG_CONFIG, or run make test as root." >&2; exit 1
 endif
 
-# These two come without PostgreSQL too: they install what is missing, build,
+# These come without PostgreSQL too: they install what is missing, build,
 # and run in a throw-away cluster of their own (test/README.md).
-.PHONY: test demo
-test demo:
-	@bash test/harness/$@.sh
+.PHONY: test demo bench-locomo
+test:
+	@bash test/harness/test.sh
+demo:
+	@bash test/harness/run.sh test/demo/run.sh
+bench-locomo:
+	@bash test/harness/run.sh test/bench/locomo/run.sh

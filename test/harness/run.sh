@@ -1,18 +1,19 @@
 #!/usr/bin/env bash
 #
-# demo.sh: `make demo`.  Builds memai, starts a throw-away cluster and runs
-# test/demo/run.sh on an empty database.  KEEP=1 leaves the cluster running.
+# run.sh SCRIPT: `make demo` and the benchmarks.  Builds memai, starts a
+# throw-away cluster and runs SCRIPT on an empty database.  KEEP=1 leaves the
+# cluster running.
 set -u
 # shellcheck source=test/harness/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-prepare memai-demo
+prepare memai-run
 build || exit 1
 start_cluster
 as_server "$PGBIN/createdb" memai
 export PGDATABASE=memai
 status=0
-run_group bash test/demo/run.sh || status=$?
+run_group env MEMAI_DATA="$MEMAI_DATA" bash "$1" || status=$?
 
 if [ "${KEEP:-0}" = 1 ]; then
 	trap - EXIT
