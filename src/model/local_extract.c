@@ -180,7 +180,7 @@ append_quote(StringInfo answer, const MemaiGrounding *statement)
 		len = pg_mbcliplen(content->data, len, MAX_QUOTE_BYTES);
 	appendStringInfoChar(answer, '"');
 	appendBinaryStringInfo(answer, content->data, len);
-	appendStringInfoString(answer, content->len > MAX_QUOTE_BYTES ? "...\"" : "\"");
+	appendStringInfoString(answer, content->len > MAX_QUOTE_BYTES ? "\" [...]" : "\"");
 	append_date(answer, statement->occurred_at);
 }
 
@@ -213,6 +213,8 @@ cut_to_tokens(StringInfo answer, int max_tokens)
 			high = middle - 1;
 	}
 	answer->len = pg_mbcliplen(answer->data, answer->len, low);
+	while (answer->len > 0 && answer->data[answer->len - 1] == ' ')
+		answer->len--;
 	answer->data[answer->len] = '\0';
 	return true;
 }

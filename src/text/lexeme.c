@@ -157,6 +157,19 @@ find_token_types(Lexer *lexer)
 	}
 }
 
+static Oid
+current_config(void)
+{
+	Oid			config = get_ts_config_oid(memai_qualified_name_list(config_setting), true);
+
+	if (!OidIsValid(config))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("text search configuration \"%s\" does not exist", config_setting),
+				 errhint("Set memai.text_search_config to one that does.")));
+	return config;
+}
+
 static void
 start_lexer(Lexer *lexer, size_t len)
 {
@@ -169,7 +182,7 @@ start_lexer(Lexer *lexer, size_t len)
 				 errdetail("It has %zu bytes, the limit is %d.", len, MEMAI_TEXT_MAX_BYTES),
 				 errhint("Split the text into parts.")));
 
-	lexer->config = get_ts_config_oid(memai_qualified_name_list(config_setting), false);
+	lexer->config = current_config();
 	lexer->scratch = AllocSetContextCreate(CurrentMemoryContext, "memai text lexemes",
 										   ALLOCSET_DEFAULT_SIZES);
 	lexer->words = 0;
