@@ -20,12 +20,13 @@
 
 static MemaiStatement insert_episodes = {
 	.sql = "INSERT INTO memai.episode (tenant, user_id, namespace, scope, thread_id, source, "
-	"id, role, name, content, metadata, occurred_at, terms) "
+	"id, role, name, content, metadata, occurred_at, asking, terms) "
 	"SELECT $1, $2, $3, $4, $5, $6, e.* "
-	"FROM ROWS FROM (unnest($7), unnest($8), unnest($9), unnest($10), unnest($11), unnest($12), unnest($13)) AS e",
-	.nargs = 13,
+	"FROM ROWS FROM (unnest($7), unnest($8), unnest($9), unnest($10), unnest($11), unnest($12), unnest($13), unnest($14)) AS e",
+	.nargs = 14,
 	.argtypes = {TEXTOID, TEXTOID, TEXTOID, INT8OID, UUIDOID, TEXTOID,
-		UUIDARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, JSONBARRAYOID, TIMESTAMPTZARRAYOID, BYTEAARRAYOID},
+		UUIDARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, JSONBARRAYOID, TIMESTAMPTZARRAYOID,
+		FLOAT4ARRAYOID, BYTEAARRAYOID},
 };
 
 PG_FUNCTION_INFO_V1(memai_remember_messages);
@@ -63,6 +64,15 @@ set_text(Column *column, int row, const text *value)
 	column->nulls[row] = (value == NULL);
 }
 
+static float4
+asking_share(const text *content)
+{
+	size_t		len;
+	const char *utf8 = memai_text_to_utf8(VARDATA_ANY(content), VARSIZE_ANY_EXHDR(content), &len);
+
+	return (float4) memai_text_asking(utf8, len);
+}
+
 static void
 insert_rows(const MemaiScope *scope, const pg_uuid_t *thread_id, const char *source,
 			int nepisodes, MemaiEpisode *episodes, const MemaiSpan *texts)
@@ -73,10 +83,11 @@ insert_rows(const MemaiScope *scope, const pg_uuid_t *thread_id, const char *sou
 				content = make_column(nepisodes),
 				metadata = make_column(nepisodes),
 				occurred_at = make_column(nepisodes),
+				asking = make_column(nepisodes),
 				terms = make_column(nepisodes);
 	Jsonb	   *no_metadata = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
-	Datum		values[13];
-	char		nulls[13];
+	Datum		values[14];
+	char		nulls[14];
 
 	for (int i = 0; i < nepisodes; i++)
 	{
@@ -90,6 +101,7 @@ insert_rows(const MemaiScope *scope, const pg_uuid_t *thread_id, const char *sou
 		set_text(&content, i, episode->content);
 		metadata.values[i] = JsonbPGetDatum(episode->metadata ? episode->metadata : no_metadata);
 		occurred_at.values[i] = TimestampTzGetDatum(episode->occurred_at);
+		asking.values[i] = Float4GetDatum(asking_share(episode->content));
 		terms.values[i] = PointerGetDatum(memai_text_terms(texts[i].data, texts[i].len));
 	}
 
@@ -105,7 +117,8 @@ insert_rows(const MemaiScope *scope, const pg_uuid_t *thread_id, const char *sou
 	values[9] = column_array(&content, nepisodes, TEXTOID, -1, false, TYPALIGN_INT);
 	values[10] = column_array(&metadata, nepisodes, JSONBOID, -1, false, TYPALIGN_INT);
 	values[11] = column_array(&occurred_at, nepisodes, TIMESTAMPTZOID, sizeof(TimestampTz), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
-	values[12] = column_array(&terms, nepisodes, BYTEAOID, -1, false, TYPALIGN_INT);
+	values[12] = column_array(&asking, nepisodes, FLOAT4OID, sizeof(float4), true, TYPALIGN_INT);
+	values[13] = column_array(&terms, nepisodes, BYTEAOID, -1, false, TYPALIGN_INT);
 	memai_statement_run(&insert_episodes, values, nulls, false, 0);
 }
 

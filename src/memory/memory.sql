@@ -20,12 +20,14 @@ CREATE TABLE memai.episode (
 	metadata jsonb NOT NULL DEFAULT '{}',
 	occurred_at timestamptz NOT NULL DEFAULT now(),
 	created_at timestamptz NOT NULL DEFAULT now(),
+	asking real NOT NULL DEFAULT 0,
 	terms bytea NOT NULL,
 	CONSTRAINT episode_pkey PRIMARY KEY (scope, id),
 	CONSTRAINT episode_scope_check CHECK (scope = memai.scope_hash(tenant, user_id, namespace)),
 	CONSTRAINT episode_source_check CHECK (source IN ('message', 'chat')),
 	CONSTRAINT episode_role_check CHECK (role IN ('user', 'assistant', 'system', 'tool')),
 	CONSTRAINT episode_content_check CHECK (content <> ''),
+	CONSTRAINT episode_asking_check CHECK (asking BETWEEN 0 AND 1),
 	CONSTRAINT episode_metadata_check CHECK (jsonb_typeof(metadata) = 'object')
 );
 COMMENT ON TABLE memai.episode IS 'what happened, verbatim: the messages of conversations';
@@ -34,6 +36,7 @@ COMMENT ON COLUMN memai.episode.thread_id IS 'the conversation it belongs to; ep
 COMMENT ON COLUMN memai.episode.source IS 'how it came here: message (given by the application) or chat (said in memai.chat)';
 COMMENT ON COLUMN memai.episode.name IS 'who spoke, when the role does not say';
 COMMENT ON COLUMN memai.episode.occurred_at IS 'when it happened in the world';
+COMMENT ON COLUMN memai.episode.asking IS 'share of the text that is questions, 0 to 1; recall prefers statements';
 COMMENT ON COLUMN memai.episode.terms IS 'hashed stems and their frequencies, for BM25';
 CREATE INDEX episode_thread_idx ON memai.episode (scope, thread_id, occurred_at, id) WHERE thread_id IS NOT NULL;
 COMMENT ON INDEX memai.episode_thread_idx IS 'a conversation in order';

@@ -7,6 +7,7 @@
 
 #include "memory/memory.h"
 #include "model/model.h"
+#include "text/text.h"
 #include "utils/array.h"
 
 /* ---- item.c: what episodes and memories have in common ---- */
@@ -25,7 +26,10 @@ extern MemaiSpan memai_search_text(const text *name, const text *content);
 extern void memai_embeddings_store(const MemaiScope *scope, bool is_memory, int nitems,
 								   const pg_uuid_t *const *ids, const MemaiSpan *texts);
 
-/* ---- rank.c: pure ---- */
+/* ---- rank.c and keyword.c: pure ---- */
+
+/* terms of a question that may name a speaker: the first so many */
+#define RANK_SPEAKER_TERMS 64
 
 /*
  * One item that takes part in ranking; numbers only.  conversation numbers
@@ -36,9 +40,11 @@ extern void memai_embeddings_store(const MemaiScope *scope, bool is_memory, int 
 typedef struct RankItem
 {
 	int32		conversation;
-	uint32		length;			/* of the item in terms */
 	bool		eligible;		/* may be returned; the others only give context */
 	bool		has_similarity;
+	MemaiTermsView terms;
+	uint64		speaker_terms;	/* bit t: the speaker's name has term t of the question */
+	double		asking;			/* share of the text that is questions, 0..1 */
 	double		similarity;		/* cosine similarity with the question */
 	int64		occurred_at;	/* of equals the later one comes first */
 	double		keyword;		/* out */
@@ -46,14 +52,18 @@ typedef struct RankItem
 } RankItem;
 
 /*
- * Scores nitems items against a question of nterms terms.  frequencies holds
- * nitems rows of nterms term frequencies.  similarity_weight is the trust in
- * similarity relative to keywords.  order receives the positions of the
- * eligible items, best first; their number is returned.  scratch is caller's
- * memory of memai_rank_scratch_size bytes.  Method: the head of rank.c.
+ * Scores nitems items against a question of nterms distinct term hashes.
+ * similarity_weight is the trust in similarity relative to keywords.  order
+ * receives the positions of the eligible items, best first; their number is
+ * returned.  scratch is the caller's memory of memai_rank_scratch_size bytes,
+ * aligned as malloc does.
  */
-extern int	memai_rank(int nitems, RankItem *items, int nterms, const uint16 *frequencies,
+extern int	memai_rank(int nitems, RankItem *items, int nterms, const uint32 *terms,
 					   double similarity_weight, int *order, void *scratch);
 extern size_t memai_rank_scratch_size(int nitems, int nterms);
+
+/* Sets the keyword score of every item; scratch as above. */
+extern void memai_keyword_score(int nitems, RankItem *items, int nterms, const uint32 *terms, void *scratch);
+extern size_t memai_keyword_scratch_size(int nitems, int nterms);
 
 #endif							/* MEMAI_MEMORY_INT_H */

@@ -36,11 +36,21 @@ typedef struct Candidate
 	bool		has_thread;
 	bool		eligible;
 	bool		has_similarity;
-	uint32		length;
 	int64		occurred_at;
+	double		asking;
 	double		similarity;
-	uint16	   *frequencies;
+	uint64		speaker_terms;
+	MemaiTermsView terms;
 } Candidate;
+
+/* a speaker met before; conversations have few */
+typedef struct Speaker
+{
+	text	   *name;
+	uint64		terms;			/* as RankItem.speaker_terms */
+} Speaker;
+
+#define SPEAKER_CACHE 8
 
 typedef struct IdEntry
 {
@@ -66,6 +76,8 @@ typedef struct Recall
 	int			nterms;
 	uint32	   *terms;
 	MemaiVector *vector;		/* of the question */
+	int			nspeakers;
+	Speaker		speakers[SPEAKER_CACHE];
 	int			ncandidates;
 	int			capacity;
 	Candidate  *candidates;
@@ -73,7 +85,7 @@ typedef struct Recall
 } Recall;
 
 static MemaiStatement select_episodes = {
-	.sql = "SELECT id, thread_id, terms, occurred_at, "
+	.sql = "SELECT id, thread_id, terms, occurred_at, asking, name, "
 	"($2 OR role <> 'assistant' OR source <> 'chat') "
 	"AND ($3 IS NULL OR thread_id IS DISTINCT FROM $3) AND ($4 IS NULL OR metadata @> $4) "
 	"FROM memai.episode WHERE scope = $1",
@@ -82,7 +94,7 @@ static MemaiStatement select_episodes = {
 };
 
 static MemaiStatement select_memories = {
-	.sql = "SELECT id, NULL::uuid, terms, valid_at, ($2 IS NULL OR metadata @> $2) "
+	.sql = "SELECT id, NULL::uuid, terms, valid_at, 0::float4, NULL::text, ($2 IS NULL OR metadata @> $2) "
 	"FROM memai.memory WHERE scope = $1 AND expired_at IS NULL "
 	"AND valid_at <= now() AND (invalid_at IS NULL OR invalid_at > now())",
 	.nargs = 2,
@@ -130,16 +142,42 @@ add_candidate(Recall *recall)
 	return &recall->candidates[recall->ncandidates++];
 }
 
-static void
-count_terms(const Recall *recall, Candidate *candidate, bytea *terms)
+static uint64
+compute_speaker_terms(const Recall *recall, const text *name)
 {
-	const unsigned char *payload = (const unsigned char *) VARDATA_ANY(terms);
-	size_t		size = VARSIZE_ANY_EXHDR(terms);
+	uint32	   *hashes;
+	int			n = memai_text_query_terms(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name), &hashes);
+	uint64		terms = 0;
 
-	candidate->length = memai_terms_length(payload, size);
-	candidate->frequencies = palloc(sizeof(uint16) * Max(recall->nterms, 1));
-	for (int t = 0; t < recall->nterms; t++)
-		candidate->frequencies[t] = Min(memai_terms_frequency(payload, size, recall->terms[t]), PG_UINT16_MAX);
+	for (int i = 0; i < n; i++)
+	{
+		for (int t = 0; t < Min(recall->nterms, RANK_SPEAKER_TERMS); t++)
+		{
+			if (recall->terms[t] == hashes[i])
+				terms |= UINT64CONST(1) << t;
+		}
+	}
+	pfree(hashes);
+	return terms;
+}
+
+/* Which terms of the question the name has; the last few names are kept. */
+static uint64
+speaker_terms(Recall *recall, const text *name)
+{
+	Speaker    *speaker;
+
+	for (int i = 0; i < Min(recall->nspeakers, SPEAKER_CACHE); i++)
+	{
+		speaker = &recall->speakers[i];
+		if (VARSIZE_ANY_EXHDR(speaker->name) == VARSIZE_ANY_EXHDR(name) &&
+			memcmp(VARDATA_ANY(speaker->name), VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name)) == 0)
+			return speaker->terms;
+	}
+	speaker = &recall->speakers[recall->nspeakers++ % SPEAKER_CACHE];
+	speaker->name = DatumGetTextPCopy(PointerGetDatum(name));
+	speaker->terms = compute_speaker_terms(recall, name);
+	return speaker->terms;
 }
 
 /* a row of select_episodes or select_memories */
@@ -149,6 +187,8 @@ gather_item(Recall *recall, int row, bool is_memory)
 	Candidate  *candidate = add_candidate(recall);
 	IdEntry    *entry;
 	Datum		thread_id;
+	Datum		name;
+	bytea	   *terms;
 	bool		null,
 				found;
 
@@ -157,9 +197,14 @@ gather_item(Recall *recall, int row, bool is_memory)
 	candidate->has_thread = !null;
 	if (!null)
 		candidate->thread_id = *DatumGetUUIDP(thread_id);
-	count_terms(recall, candidate, DatumGetByteaPP(column(row, 3, &null)));
+	terms = DatumGetByteaPCopy(column(row, 3, &null));
+	memai_terms_open((unsigned char *) VARDATA(terms), VARSIZE(terms) - VARHDRSZ, &candidate->terms);
 	candidate->occurred_at = DatumGetTimestampTz(column(row, 4, &null));
-	candidate->eligible = DatumGetBool(column(row, 5, &null));
+	candidate->asking = DatumGetFloat4(column(row, 5, &null));
+	name = column(row, 6, &null);
+	if (!null)
+		candidate->speaker_terms = speaker_terms(recall, DatumGetTextPP(name));
+	candidate->eligible = DatumGetBool(column(row, 7, &null));
 	candidate->is_memory = is_memory;
 
 	entry = idtable_insert(recall->by_id, candidate->id, &found);
@@ -284,8 +329,6 @@ rank_candidates(Recall *recall, double similarity_weight, RankItem **result, int
 {
 	int			n = recall->ncandidates;
 	RankItem   *items = MemoryContextAllocHuge(CurrentMemoryContext, mul_size(sizeof(RankItem), Max(n, 1)));
-	uint16	   *frequencies = MemoryContextAllocHuge(CurrentMemoryContext,
-													 mul_size(sizeof(uint16) * Max(recall->nterms, 1), Max(n, 1)));
 	void	   *scratch = MemoryContextAllocHuge(CurrentMemoryContext,
 												 memai_rank_scratch_size(Max(n, 1), recall->nterms));
 
@@ -296,7 +339,9 @@ rank_candidates(Recall *recall, double similarity_weight, RankItem **result, int
 
 		CHECK_FOR_INTERRUPTS();
 		items[i] = (RankItem) {
-			.length = candidate->length,
+			.terms = candidate->terms,
+			.asking = candidate->asking,
+			.speaker_terms = candidate->speaker_terms,
 			.eligible = candidate->eligible,
 			.has_similarity = candidate->has_similarity,
 			.similarity = candidate->similarity,
@@ -305,12 +350,10 @@ rank_candidates(Recall *recall, double similarity_weight, RankItem **result, int
 		if (i > 0)
 			items[i].conversation = items[i - 1].conversation +
 				(same_conversation(candidate - 1, candidate) ? 0 : 1);
-		memcpy(frequencies + (size_t) i * recall->nterms, candidate->frequencies,
-			   sizeof(uint16) * recall->nterms);
 	}
 	*result = items;
 	*order = MemoryContextAllocHuge(CurrentMemoryContext, mul_size(sizeof(int), Max(n, 1)));
-	return memai_rank(n, items, recall->nterms, frequencies, similarity_weight, *order, scratch);
+	return memai_rank(n, items, recall->nterms, recall->terms, similarity_weight, *order, scratch);
 }
 
 /* ---- the result ---- */

@@ -43,7 +43,7 @@ static const double bm25_b = 0.3;
 typedef struct Candidate
 {
 	const MemaiGrounding *statement;
-	bytea	   *terms;
+	MemaiTermsView terms;
 	double		score;
 	double		coverage;		/* shared part of the question, in rarity */
 } Candidate;
@@ -59,20 +59,6 @@ last_user_message(const MemaiChatRequest *request)
 	return NULL;
 }
 
-static uint32
-term_frequency(const Candidate *candidate, uint32 term)
-{
-	return memai_terms_frequency((const unsigned char *) VARDATA(candidate->terms),
-								 VARSIZE(candidate->terms) - VARHDRSZ, term);
-}
-
-static uint32
-term_count(const Candidate *candidate)
-{
-	return memai_terms_length((const unsigned char *) VARDATA(candidate->terms),
-							  VARSIZE(candidate->terms) - VARHDRSZ);
-}
-
 /* Adds one term's part to every candidate's score; returns its rarity. */
 static double
 score_term(Candidate *candidates, int n, const MemaiBm25 *bm25, uint32 term)
@@ -82,14 +68,14 @@ score_term(Candidate *candidates, int n, const MemaiBm25 *bm25, uint32 term)
 	double		rarity;
 
 	for (int i = 0; i < n; i++)
-		having += term_frequency(&candidates[i], term) > 0;
+		having += memai_terms_frequency(&candidates[i].terms, term) > 0;
 	idf = memai_bm25_idf(n, having);
 	rarity = memai_bm25_idf(Max(n, MIN_COLLECTION), having);
 	for (int i = 0; i < n; i++)
 	{
-		uint32		frequency = term_frequency(&candidates[i], term);
+		uint32		frequency = memai_terms_frequency(&candidates[i].terms, term);
 
-		candidates[i].score += memai_bm25_term(bm25, idf, frequency, term_count(&candidates[i]));
+		candidates[i].score += memai_bm25_term(bm25, idf, frequency, candidates[i].terms.length);
 		if (frequency > 0)
 			candidates[i].coverage += rarity;
 	}
@@ -135,11 +121,14 @@ rank_statements(const MemaiChatRequest *request, const MemaiSpan *question)
 	for (int i = 0; i < n; i++)
 	{
 		const MemaiSpan *content = &request->grounding[i].content;
+		bytea	   *terms_bytea;
 
 		CHECK_FOR_INTERRUPTS();
 		candidates[i].statement = &request->grounding[i];
-		candidates[i].terms = memai_text_terms(content->data, content->len);
-		bm25.average_length += (double) term_count(&candidates[i]) / n;
+		terms_bytea = memai_text_terms(content->data, content->len);
+		memai_terms_open((const unsigned char *) VARDATA(terms_bytea), VARSIZE(terms_bytea) - VARHDRSZ,
+						 &candidates[i].terms);
+		bm25.average_length += (double) candidates[i].terms.length / n;
 	}
 	for (int i = 0; i < nterms; i++)
 	{

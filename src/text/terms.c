@@ -13,7 +13,7 @@
  *
  * A varint has seven bits a byte, the lowest first; the high bit says that
  * another byte follows.  The size of the payload follows from its header, so
- * readers check it whole in constant time and answer 0 for anything else.
+ * readers check it whole in constant time and see anything else as empty.
  */
 #include "postgres.h"
 
@@ -31,15 +31,6 @@
 #define VARINT_MAX_BYTES 5
 #define HASH_BYTES 4
 #define MAX_FREQUENCY 255
-
-/* a payload whose size is right */
-typedef struct TermsHeader
-{
-	uint32		occurrences;
-	uint32		nterms;
-	const unsigned char *hashes;
-	const unsigned char *frequencies;
-} TermsHeader;
 
 static size_t
 write_varint(unsigned char *out, uint32 value)
@@ -73,22 +64,22 @@ read_varint(const unsigned char **next, const unsigned char *end, uint32 *value)
 }
 
 static bool
-read_header(const unsigned char *payload, size_t size, TermsHeader *header)
+read_header(const unsigned char *payload, size_t size, MemaiTermsView *view)
 {
 	const unsigned char *next = payload;
 	const unsigned char *end = payload + size;
 
 	if (size < 1 || *next++ != FORMAT_VERSION)
 		return false;
-	if (!read_varint(&next, end, &header->occurrences) ||
-		!read_varint(&next, end, &header->nterms))
+	if (!read_varint(&next, end, &view->length) ||
+		!read_varint(&next, end, &view->nterms))
 		return false;
-	if (header->occurrences < header->nterms ||
-		(header->nterms == 0 && header->occurrences > 0) ||
-		(uint64) (end - next) != (uint64) header->nterms * (HASH_BYTES + 1))
+	if (view->length < view->nterms ||
+		(view->nterms == 0 && view->length > 0) ||
+		(uint64) (end - next) != (uint64) view->nterms * (HASH_BYTES + 1))
 		return false;
-	header->hashes = next;
-	header->frequencies = next + (size_t) header->nterms * HASH_BYTES;
+	view->hashes = next;
+	view->frequencies = next + (size_t) view->nterms * HASH_BYTES;
 	return true;
 }
 
@@ -160,35 +151,42 @@ memai_terms_build(uint32 *hashes, uint32 n, unsigned char *payload)
 	return frequency - payload;
 }
 
-uint32
-memai_terms_length(const unsigned char *payload, size_t size)
+void
+memai_terms_open(const unsigned char *payload, size_t size, MemaiTermsView *view)
 {
-	TermsHeader header;
-
-	return read_header(payload, size, &header) ? header.occurrences : 0;
+	if (!read_header(payload, size, view))
+		memset(view, 0, sizeof(MemaiTermsView));
 }
 
 uint32
-memai_terms_frequency(const unsigned char *payload, size_t size, uint32 hash)
+memai_terms_hash(const MemaiTermsView *view, uint32 i)
 {
-	TermsHeader header;
-	uint32		low = 0;
-	uint32		high;
+	return read_hash(view->hashes + (size_t) i * HASH_BYTES);
+}
 
-	if (!read_header(payload, size, &header))
-		return 0;
-	high = header.nterms;
+uint32
+memai_terms_count(const MemaiTermsView *view, uint32 i)
+{
+	return view->frequencies[i];
+}
+
+uint32
+memai_terms_frequency(const MemaiTermsView *view, uint32 hash)
+{
+	uint32		low = 0;
+	uint32		high = view->nterms;
+
 	while (low < high)
 	{
 		uint32		middle = low + (high - low) / 2;
-		uint32		found = read_hash(header.hashes + (size_t) middle * HASH_BYTES);
+		uint32		found = memai_terms_hash(view, middle);
 
 		if (hash < found)
 			high = middle;
 		else if (hash > found)
 			low = middle + 1;
 		else
-			return header.frequencies[middle];
+			return view->frequencies[middle];
 	}
 	return 0;
 }

@@ -70,11 +70,32 @@ extern int	memai_text_query_terms(const char *data, size_t len, uint32 **hashes)
 
 /* ---- terms.c: pure; the argument is the bytea's payload ---- */
 
-/* number of term occurrences in the document (its BM25 length); 0 when damaged */
-extern uint32 memai_terms_length(const unsigned char *payload, size_t size);
+/* stored terms opened for reading; points into the payload */
+typedef struct MemaiTermsView
+{
+	uint32		length;			/* term occurrences: the document's BM25 length */
+	uint32		nterms;			/* distinct terms */
+	const unsigned char *hashes;
+	const unsigned char *frequencies;
+} MemaiTermsView;
 
-/* how often one term occurs; 0 when absent or damaged.  O(log n). */
-extern uint32 memai_terms_frequency(const unsigned char *payload, size_t size, uint32 hash);
+/* Opens a payload; a damaged one opens as a document without terms. */
+extern void memai_terms_open(const unsigned char *payload, size_t size, MemaiTermsView *view);
+
+/* The i-th hash, i < nterms, in ascending order, and its frequency. */
+extern uint32 memai_terms_hash(const MemaiTermsView *view, uint32 i);
+extern uint32 memai_terms_count(const MemaiTermsView *view, uint32 i);
+
+/* how often one term occurs; 0 when absent.  O(log n). */
+extern uint32 memai_terms_frequency(const MemaiTermsView *view, uint32 hash);
+
+/* ---- asking.c: pure ---- */
+
+/*
+ * The share of a text that asks, 0 to 1: the bytes of its sentences that end
+ * in a question mark, of any script, to those of all of its sentences.
+ */
+extern double memai_text_asking(const char *utf8, size_t len);
 
 /* ---- bm25.c: pure ---- */
 

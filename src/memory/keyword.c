@@ -1,0 +1,371 @@
+/*
+ * keyword.c
+ *	  Keyword scores of the items of a scope.  Pure: numbers in, numbers out.
+ *
+ * Three widths.  A turn of a conversation is understood from its neighbours:
+ * "Yes, next Tuesday" answers a question that the turn itself does not name.
+ * So BM25 (text/bm25.c) is computed over three kinds of documents and added
+ * up: the item alone, the item with its two neighbours on each side, and the
+ * whole conversation.  The statistics (document frequency, average length) are
+ * those of the scope, counted in the same pass over its rows: exact at any
+ * moment, nothing to maintain when rows are written.
+ *
+ * Who spoke.  "What did Ann say of boats?" is mostly answered by Ann: an item
+ * whose speaker the question names gets the rarity of the name on top.
+ *
+ * Feedback.  The rarest words of the best items stand for what the question is
+ * about and find items that word it differently (pseudo relevance feedback,
+ * after Lavrenko and Croft 2001); they count a fifth of the question's own.
+ *
+ * A text that asks seldom answers: the score falls by up to 40 % with the
+ * share of it that is questions.
+ *
+ * The constants were chosen on dialogues (test/bench/locomo) and are of the
+ * usual size for short documents: small k1 and b, since a turn that repeats a
+ * word or is long is not better for it.
+ */
+#include "postgres.h"
+
+#include "memory/memory_int.h"
+#include "text/text.h"
+
+#define NEIGHBOURS 2			/* on each side */
+#define NEIGHBOURHOOD_WEIGHT 0.8
+#define CONVERSATION_WEIGHT 0.5
+#define SPEAKER_WEIGHT 3.0
+#define ASKING_PENALTY 0.4
+
+#define FEEDBACK_ITEMS 5		/* the best items, whose words are taken */
+#define FEEDBACK_TERMS 10		/* how many words */
+#define FEEDBACK_WEIGHT 0.2
+#define FEEDBACK_SLOTS 1024		/* words that are considered; a power of two */
+
+/* one width of documents: their term frequencies, lengths and scores */
+typedef struct Level
+{
+	int			ndocuments;
+	int			nterms;
+	uint32	   *frequencies;	/* ndocuments rows of nterms */
+	double	   *lengths;
+	double	   *scores;
+} Level;
+
+/* a word of the best items */
+typedef struct FeedbackTerm
+{
+	bool		used;
+	uint32		hash;
+	uint32		nitems;			/* of the scope that have it */
+	double		weight;
+} FeedbackTerm;
+
+typedef struct Scratch
+{
+	int			nitems;
+	RankItem   *items;
+	Level		level;
+	uint32	   *own;			/* nitems rows of the items' own frequencies */
+	FeedbackTerm *feedback;
+} Scratch;
+
+size_t
+memai_keyword_scratch_size(int nitems, int nterms)
+{
+	size_t		n = (size_t) nitems;
+	size_t		terms = (size_t) Max(nterms, FEEDBACK_TERMS);
+
+	return 2 * n * sizeof(double) + sizeof(FeedbackTerm) * FEEDBACK_SLOTS + 2 * n * terms * sizeof(uint32);
+}
+
+static void
+divide_scratch(Scratch *scratch, void *memory, int nitems, RankItem *items, int nterms)
+{
+	scratch->nitems = nitems;
+	scratch->items = items;
+	scratch->level.lengths = memory;
+	scratch->level.scores = scratch->level.lengths + nitems;
+	scratch->feedback = (FeedbackTerm *) (scratch->level.scores + nitems);
+	scratch->own = (uint32 *) (scratch->feedback + FEEDBACK_SLOTS);
+	scratch->level.frequencies = scratch->own + (size_t) nitems * Max(nterms, FEEDBACK_TERMS);
+}
+
+/* ---- BM25 over one width ---- */
+
+static uint32
+documents_having(const Level *level, int term)
+{
+	uint32		n = 0;
+
+	for (int i = 0; i < level->ndocuments; i++)
+		n += level->frequencies[(size_t) i * level->nterms + term] > 0;
+	return n;
+}
+
+static void
+score_level(Level *level, double k1, double b)
+{
+	MemaiBm25	bm25 = {.k1 = k1,.b = b};
+	double		total = 0;
+
+	for (int i = 0; i < level->ndocuments; i++)
+	{
+		total += level->lengths[i];
+		level->scores[i] = 0;
+	}
+	bm25.average_length = total / level->ndocuments;
+	for (int t = 0; t < level->nterms; t++)
+	{
+		double		idf = memai_bm25_idf(level->ndocuments, documents_having(level, t));
+
+		for (int i = 0; i < level->ndocuments; i++)
+		{
+			uint32		frequency = level->frequencies[(size_t) i * level->nterms + t];
+
+			if (frequency > 0)
+				level->scores[i] += memai_bm25_term(&bm25, idf, frequency, level->lengths[i]);
+		}
+	}
+}
+
+static void
+clear_level(Level *level, int ndocuments)
+{
+	level->ndocuments = ndocuments;
+	memset(level->lengths, 0, sizeof(double) * ndocuments);
+	memset(level->frequencies, 0, sizeof(uint32) * (size_t) ndocuments * level->nterms);
+}
+
+/* Adds one item's counts to a document of the level. */
+static void
+add_item(const Scratch *scratch, int document, int item)
+{
+	const Level *level = &scratch->level;
+	uint32	   *sum = level->frequencies + (size_t) document * level->nterms;
+	const uint32 *own = scratch->own + (size_t) item * level->nterms;
+
+	level->lengths[document] += scratch->items[item].terms.length;
+	for (int t = 0; t < level->nterms; t++)
+		sum[t] += own[t];
+}
+
+/* ---- the three widths ---- */
+
+static void
+score_items(Scratch *scratch, double weight)
+{
+	clear_level(&scratch->level, scratch->nitems);
+	for (int i = 0; i < scratch->nitems; i++)
+		add_item(scratch, i, i);
+	score_level(&scratch->level, 0.9, 0.3);
+	for (int i = 0; i < scratch->nitems; i++)
+		scratch->items[i].keyword += weight * scratch->level.scores[i];
+}
+
+static void
+score_neighbourhoods(Scratch *scratch, double weight)
+{
+	const RankItem *items = scratch->items;
+
+	clear_level(&scratch->level, scratch->nitems);
+	for (int i = 0; i < scratch->nitems; i++)
+	{
+		for (int j = Max(0, i - NEIGHBOURS); j <= Min(scratch->nitems - 1, i + NEIGHBOURS); j++)
+		{
+			if (items[j].conversation == items[i].conversation)
+				add_item(scratch, i, j);
+		}
+	}
+	score_level(&scratch->level, 0.9, 0.5);
+	for (int i = 0; i < scratch->nitems; i++)
+		scratch->items[i].keyword += weight * NEIGHBOURHOOD_WEIGHT * scratch->level.scores[i];
+}
+
+static void
+score_conversations(Scratch *scratch, double weight)
+{
+	clear_level(&scratch->level, scratch->items[scratch->nitems - 1].conversation + 1);
+	for (int i = 0; i < scratch->nitems; i++)
+		add_item(scratch, scratch->items[i].conversation, i);
+	score_level(&scratch->level, 0.9, 0.5);
+	for (int i = 0; i < scratch->nitems; i++)
+		scratch->items[i].keyword += weight * CONVERSATION_WEIGHT *
+			scratch->level.scores[scratch->items[i].conversation];
+}
+
+/* Adds the score of some terms, times weight, to every item. */
+static void
+score_terms(Scratch *scratch, int nterms, const uint32 *terms, double weight)
+{
+	scratch->level.nterms = nterms;
+	for (int i = 0; i < scratch->nitems; i++)
+	{
+		for (int t = 0; t < nterms; t++)
+			scratch->own[(size_t) i * nterms + t] = memai_terms_frequency(&scratch->items[i].terms, terms[t]);
+	}
+	score_items(scratch, weight);
+	score_neighbourhoods(scratch, weight);
+	score_conversations(scratch, weight);
+}
+
+/* ---- who spoke ---- */
+
+/* The rarity of a term among the items; the level must hold its own counts. */
+static double
+term_rarity(const Scratch *scratch, int nterms, int term)
+{
+	uint32		n = 0;
+
+	for (int i = 0; i < scratch->nitems; i++)
+		n += scratch->own[(size_t) i * nterms + term] > 0;
+	return memai_bm25_idf(scratch->nitems, n);
+}
+
+static void
+add_speakers(Scratch *scratch, int nterms)
+{
+	for (int t = 0; t < Min(nterms, RANK_SPEAKER_TERMS); t++)
+	{
+		double		bonus = SPEAKER_WEIGHT * term_rarity(scratch, nterms, t);
+
+		for (int i = 0; i < scratch->nitems; i++)
+		{
+			if ((scratch->items[i].speaker_terms >> t) & 1)
+				scratch->items[i].keyword += bonus;
+		}
+	}
+}
+
+/* ---- feedback ---- */
+
+static FeedbackTerm *
+find_slot(FeedbackTerm *slots, uint32 hash)
+{
+	uint32		i = hash & (FEEDBACK_SLOTS - 1);
+
+	while (slots[i].used && slots[i].hash != hash)
+		i = (i + 1) & (FEEDBACK_SLOTS - 1);
+	return &slots[i];
+}
+
+/* The best items by keyword, best first; fewer when fewer match. */
+static int
+best_items(const Scratch *scratch, int *best)
+{
+	int			n = 0;
+
+	for (int i = 0; i < scratch->nitems; i++)
+	{
+		int			place = n;
+
+		if (scratch->items[i].keyword <= 0)
+			continue;
+		while (place > 0 && scratch->items[i].keyword > scratch->items[best[place - 1]].keyword)
+			place--;
+		if (place == FEEDBACK_ITEMS)
+			continue;
+		n = Min(n + 1, FEEDBACK_ITEMS);
+		memmove(&best[place + 1], &best[place], sizeof(int) * (n - 1 - place));
+		best[place] = i;
+	}
+	return n;
+}
+
+/* Takes an item's words; at most half of the slots are ever filled. */
+static void
+take_words(Scratch *scratch, int item, int *nused)
+{
+	const MemaiTermsView *terms = &scratch->items[item].terms;
+
+	for (uint32 i = 0; i < terms->nterms && *nused < FEEDBACK_SLOTS / 2; i++)
+	{
+		uint32		hash = memai_terms_hash(terms, i);
+		FeedbackTerm *slot = find_slot(scratch->feedback, hash);
+
+		if (!slot->used)
+		{
+			*slot = (FeedbackTerm) {.used = true,.hash = hash};
+			(*nused)++;
+		}
+		slot->weight += scratch->items[item].keyword * memai_terms_count(terms, i) / terms->length;
+	}
+}
+
+static void
+count_items_having(Scratch *scratch)
+{
+	for (int i = 0; i < scratch->nitems; i++)
+	{
+		const MemaiTermsView *terms = &scratch->items[i].terms;
+
+		for (uint32 t = 0; t < terms->nterms; t++)
+		{
+			FeedbackTerm *slot = find_slot(scratch->feedback, memai_terms_hash(terms, t));
+
+			if (slot->used)
+				slot->nitems++;
+		}
+	}
+}
+
+/* Takes the slot of the heaviest word out; false when none is left. */
+static bool
+take_heaviest(FeedbackTerm *slots, uint32 *hash)
+{
+	FeedbackTerm *heaviest = NULL;
+
+	for (int i = 0; i < FEEDBACK_SLOTS; i++)
+	{
+		if (slots[i].used && slots[i].weight > 0 &&
+			(heaviest == NULL || slots[i].weight > heaviest->weight ||
+			 (slots[i].weight == heaviest->weight && slots[i].hash < heaviest->hash)))
+			heaviest = &slots[i];
+	}
+	if (heaviest == NULL)
+		return false;
+	*hash = heaviest->hash;
+	heaviest->weight = 0;
+	return true;
+}
+
+/* The words that the best items have and the question has not. */
+static int
+feedback_terms(Scratch *scratch, int nterms, const uint32 *terms, uint32 *chosen)
+{
+	int			best[FEEDBACK_ITEMS + 1];
+	int			nbest = best_items(scratch, best);
+	int			nused = 0;
+	int			n = 0;
+
+	memset(scratch->feedback, 0, sizeof(FeedbackTerm) * FEEDBACK_SLOTS);
+	for (int i = 0; i < nbest; i++)
+		take_words(scratch, best[i], &nused);
+	count_items_having(scratch);
+	for (int i = 0; i < FEEDBACK_SLOTS; i++)
+		scratch->feedback[i].weight *= memai_bm25_idf(scratch->nitems, scratch->feedback[i].nitems);
+	for (int t = 0; t < nterms; t++)
+		find_slot(scratch->feedback, terms[t])->weight = 0;
+	while (n < FEEDBACK_TERMS && take_heaviest(scratch->feedback, &chosen[n]))
+		n++;
+	return n;
+}
+
+void
+memai_keyword_score(int nitems, RankItem *items, int nterms, const uint32 *terms, void *memory)
+{
+	Scratch		scratch;
+	uint32		chosen[FEEDBACK_TERMS];
+	int			nchosen;
+
+	for (int i = 0; i < nitems; i++)
+		items[i].keyword = 0;
+	if (nitems == 0 || nterms == 0)
+		return;
+	divide_scratch(&scratch, memory, nitems, items, nterms);
+	score_terms(&scratch, nterms, terms, 1.0);
+	add_speakers(&scratch, nterms);
+	nchosen = feedback_terms(&scratch, nterms, terms, chosen);
+	if (nchosen > 0)
+		score_terms(&scratch, nchosen, chosen, FEEDBACK_WEIGHT);
+	for (int i = 0; i < nitems; i++)
+		items[i].keyword *= 1.0 - ASKING_PENALTY * items[i].asking;
+}
