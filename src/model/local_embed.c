@@ -27,7 +27,7 @@
 /* weights are fixed point; ONE is that of a content word */
 #define ONE						4096
 #define FUNCTION_WORD_WEIGHT	410 /* 0.1 */
-#define NGRAM_WEIGHT			2867	/* 0.7, shared by the n-grams of a word */
+#define NGRAM_WEIGHT			2867	/* 0.7, for all n-grams of a word */
 
 /* of a pair by how many of its two words are function words: 0.5 * 0.3^n */
 static const uint32 pair_weights[] = {2048, 614, 184};
@@ -289,7 +289,7 @@ integer_sqrt(uint32 x)
 	return root;
 }
 
-/* The character n-grams of '<word>', together weighing sqrt(n) * NGRAM_WEIGHT. */
+/* The character n-grams of '<word>'; the root of their weights' squares is NGRAM_WEIGHT. */
 static void
 add_ngrams(MemaiLocalEmbedder *embedder, const MemaiToken *token)
 {

@@ -117,8 +117,8 @@ extern double memai_bm25_term(const MemaiBm25 *bm25, double idf, double frequenc
 
 /*
  * Estimate of the tokens that a language model's tokeniser makes of a text:
- * one a CJK character, one for every four bytes of a word (at least one),
- * one a punctuation mark.  Within 20 % of common BPE vocabularies on prose.
+ * one a character of a script without spaces or a symbol, one for every five
+ * bytes of a word (at least one), one a run of ASCII punctuation marks.
  */
 extern int64 memai_estimate_tokens(const char *utf8, size_t len);
 

@@ -11,7 +11,12 @@
 #include "text/text.h"
 #include "text/unicode.h"
 
-#define BYTES_PER_TOKEN 4
+/*
+ * Chosen by the counts that providers of three vocabularies reported for 94
+ * answers in English prose and Markdown: the median estimate is 0.99 of the
+ * count, 97 of 100 are within 20 %.
+ */
+#define BYTES_PER_TOKEN 5
 
 static inline bool
 is_space(uint32 code)
@@ -36,22 +41,25 @@ memai_estimate_tokens(const char *utf8, size_t len)
 	const unsigned char *end = next + len;
 	int64		tokens = 0;
 	int64		word_bytes = 0;
+	bool		in_punctuation = false;
 
 	while (next < end)
 	{
 		const unsigned char *start = next;
 		uint32		code = memai_utf8_decode(&next, end);
 		MemaiCharClass class = memai_char_class(code);
+		bool		punctuation = class == CHAR_OTHER && code < 0x80 && !is_space(code);
 
 		if (class == CHAR_WORD || (class == CHAR_MARK && word_bytes > 0))
-		{
 			word_bytes += next - start;
-			continue;
+		else
+		{
+			tokens += word_tokens(word_bytes);
+			word_bytes = 0;
+			if (!is_space(code) && class != CHAR_IGNORED && !(punctuation && in_punctuation))
+				tokens++;
 		}
-		tokens += word_tokens(word_bytes);
-		word_bytes = 0;
-		if (!is_space(code) && class != CHAR_IGNORED)
-			tokens++;
+		in_punctuation = punctuation;
 	}
 	return tokens + word_tokens(word_bytes);
 }
