@@ -64,9 +64,9 @@ endif
 
 # These come without PostgreSQL too: they install what is missing, build,
 # and run in a throw-away cluster of their own (test/README.md).
-.PHONY: test demo bench-locomo
-test:
-	@bash test/harness/test.sh
+.PHONY: test coverage valgrind demo bench-locomo
+test coverage valgrind:
+	@bash test/harness/$@.sh
 demo:
 	@bash test/harness/run.sh test/demo/run.sh
 bench-locomo:

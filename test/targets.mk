@@ -60,8 +60,13 @@ CHECK_FLAGS = -O2 -fno-strict-aliasing -fwrapv -fPIC -Wall -Wextra -Werror -Wno-
 compile-check:
 	@for cc in gcc "$(CLANG)"; do \
 		command -v "$$cc" >/dev/null || { echo "ok - $$cc # skip not installed"; continue; }; \
-		for file in $(SRCS); do \
-			"$$cc" $(CHECK_FLAGS) $(filter-out -MMD -MP,$(CPPFLAGS)) -c -o /dev/null $$file || failed=1; \
-		done; \
-		[ -z "$$failed" ] && echo "ok - $$(basename $$cc)" || echo "not ok - $$(basename $$cc)"; \
+		if printf '%s\n' $(SRCS) | xargs -P 2 -I{} \
+			"$$cc" $(CHECK_FLAGS) $(filter-out -MMD -MP,$(CPPFLAGS)) -c -o /dev/null {}; \
+		then echo "ok - $$(basename $$cc)"; \
+		else echo "not ok - $$(basename $$cc)"; failed=1; fi; \
 	done; [ -z "$$failed" ]
+
+# ---- make indent: PostgreSQL's layout ----
+.PHONY: indent
+indent: all
+	@bash test/harness/indent.sh $(shlib)

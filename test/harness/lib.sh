@@ -11,6 +11,7 @@
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 WORK=
 CHILD=
+SERVER_OPTIONS=()		# further options of pg_ctl start
 
 say() { printf '%s\n' "$@"; }
 die() { printf 'memai: %s\n' "$*" >&2; exit 1; }
@@ -155,10 +156,11 @@ prepare() {
 	cd "$WORK/src" || exit 1
 }
 
-# Build and install into the private installation; quiet unless it fails.
+# build [VARIABLE=VALUE...]: builds and installs into the private installation;
+# quiet unless it fails.
 build() {
 	say "building memai for $("$PGBIN/pg_config" --version)"
-	if ! run_group make -s -j"$(nproc)" PG_CONFIG="$PGBIN/pg_config" install >"$WORK/build.log" 2>&1; then
+	if ! run_group make -s -j"$(nproc)" PG_CONFIG="$PGBIN/pg_config" "$@" install >"$WORK/build.log" 2>&1; then
 		cat "$WORK/build.log" >&2
 		return 1
 	fi
@@ -183,6 +185,6 @@ start_cluster() {
 		log_line_prefix = '%m [%p] %q%a '
 		timezone = 'UTC'
 	CONF
-	as_server "$PGBIN/pg_ctl" -D "$WORK/data" -l "$WORK/server.log" -w -s start ||
+	as_server "$PGBIN/pg_ctl" -D "$WORK/data" -l "$WORK/server.log" -w -s "${SERVER_OPTIONS[@]}" start ||
 		{ cat "$WORK/server.log" >&2; die "the cluster did not start"; }
 }
