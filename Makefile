@@ -62,8 +62,8 @@ all install installcheck clean:
 	 echo "files (Debian: postgresql-server-dev-15), set PG_CONFIG, or run make test as root." >&2; exit 1
 endif
 
-# These come without PostgreSQL too: they install what is missing, build, and run
-# in a throw-away cluster of their own (test/README.md).
+# These come without PostgreSQL too: they install what is missing, build,
+# and run in a throw-away cluster of their own (test/README.md).
 .PHONY: test coverage valgrind demo bench-locomo
 test coverage valgrind:
 	@bash test/harness/$@.sh
