@@ -10,7 +10,6 @@
 #include "postgres.h"
 
 #include "chat/chat_int.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "text/text.h"
 #include "utils/builtins.h"
@@ -29,11 +28,7 @@
 static int
 estimate_text(const text *value)
 {
-	int			len = VARSIZE_ANY_EXHDR(value);
-	char	   *data = (char *) VARDATA_ANY(value);
-	char	   *utf8 = pg_server_to_any(data, len, PG_UTF8);
-
-	return (int) Min(memai_estimate_tokens(utf8, utf8 == data ? (size_t) len : strlen(utf8)), PG_INT32_MAX / 4);
+	return memai_text_estimate_tokens(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
 }
 
 static MemaiSpan
@@ -54,9 +49,11 @@ fitting_turns(List *turns, int tokens)
 	{
 		ChatTurn   *turn = list_nth(turns, first - 1);
 
-		tokens -= estimate_text(turn->content);
-		if (tokens < 0)
+		int			needed = estimate_text(turn->content);
+
+		if (needed > tokens)
 			break;
+		tokens -= needed;
 		first--;
 	}
 	return list_copy_tail(turns, first);

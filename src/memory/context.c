@@ -9,7 +9,6 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "mb/pg_wchar.h"
 #include "memory/memory_int.h"
 #include "miscadmin.h"
 #include "text/text.h"
@@ -33,14 +32,6 @@ static MemaiStatement select_blocks = {
 };
 
 PG_FUNCTION_INFO_V1(memai_context);
-
-static int64
-estimate(const char *data, int len)
-{
-	char	   *utf8 = pg_server_to_any(data, len, PG_UTF8);
-
-	return memai_estimate_tokens(utf8, utf8 == data ? (size_t) len : strlen(utf8));
-}
 
 static void
 make_marker(ContextWriter *writer)
@@ -87,12 +78,12 @@ write_line(ContextWriter *writer, const char *section, bool *opened, const Strin
 		appendStringInfo(&piece, "<%s %s>\n", section, writer->marker);
 	appendBinaryStringInfo(&piece, line->data, line->len);
 	appendStringInfoChar(&piece, '\n');
-	tokens = estimate(piece.data, piece.len);
+	tokens = memai_text_estimate_tokens(piece.data, piece.len);
 	if (!*opened)
 	{
 		char	   *closing = psprintf("</%s %s>\n", section, writer->marker);
 
-		tokens += estimate(closing, strlen(closing));
+		tokens += memai_text_estimate_tokens(closing, strlen(closing));
 	}
 	if (tokens > writer->tokens_left)
 		return false;

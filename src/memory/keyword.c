@@ -14,8 +14,9 @@
  * whose speaker the question names gets the rarity of the name on top.
  *
  * Feedback.  The rarest words of the best items stand for what the question is
- * about and find items that word it differently (pseudo relevance feedback,
- * after Lavrenko and Croft 2001); they count a fifth of the question's own.
+ * about and lift items that word it differently (pseudo relevance feedback,
+ * after Lavrenko and Croft 2001); they count a fifth of the question's own, and
+ * alone they match nothing.
  *
  * A text that asks seldom answers: the score falls by up to 40 % with the
  * share of it that is questions.
@@ -192,7 +193,7 @@ score_conversations(Scratch *scratch, double weight)
 			scratch->level.scores[scratch->items[i].conversation];
 }
 
-/* Adds the score of some terms, times weight, to every item. */
+/* Adds the score of some terms, times weight, to every item in the three widths. */
 static void
 score_terms(Scratch *scratch, int nterms, const uint32 *terms, double weight)
 {
@@ -364,8 +365,10 @@ memai_keyword_score(int nitems, RankItem *items, int nterms, const uint32 *terms
 	score_terms(&scratch, nterms, terms, 1.0);
 	add_speakers(&scratch, nterms);
 	nchosen = feedback_terms(&scratch, nterms, terms, chosen);
+	for (int i = 0; i < nitems; i++)
+		items[i].matches = items[i].keyword > 0;
 	if (nchosen > 0)
 		score_terms(&scratch, nchosen, chosen, FEEDBACK_WEIGHT);
 	for (int i = 0; i < nitems; i++)
-		items[i].keyword *= 1.0 - ASKING_PENALTY * items[i].asking;
+		items[i].keyword *= items[i].matches ? 1.0 - ASKING_PENALTY * items[i].asking : 0.0;
 }

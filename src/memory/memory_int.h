@@ -42,6 +42,7 @@ typedef struct RankItem
 	int32		conversation;
 	bool		eligible;		/* may be returned; the others only give context */
 	bool		has_similarity;
+	bool		matches;		/* out: shares a word with the question, in any width */
 	MemaiTermsView terms;
 	uint64		speaker_terms;	/* bit t: the speaker's name has term t of the question */
 	double		asking;			/* share of the text that is questions, 0..1 */

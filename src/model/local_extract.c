@@ -173,15 +173,6 @@ append_quote(StringInfo answer, const MemaiGrounding *statement)
 	append_date(answer, statement->occurred_at);
 }
 
-static int
-estimate_tokens(const char *data, size_t len)
-{
-	size_t		utf8_len;
-	const char *utf8 = memai_text_to_utf8(data, len, &utf8_len);
-
-	return (int) Min(memai_estimate_tokens(utf8, utf8_len), PG_INT32_MAX);
-}
-
 /* Cuts the answer to the longest beginning of at most max_tokens tokens. */
 static bool
 cut_to_tokens(StringInfo answer, int max_tokens)
@@ -189,14 +180,14 @@ cut_to_tokens(StringInfo answer, int max_tokens)
 	int			low = 0;
 	int			high = answer->len;
 
-	if (max_tokens <= 0 || estimate_tokens(answer->data, answer->len) <= max_tokens)
+	if (max_tokens <= 0 || memai_text_estimate_tokens(answer->data, answer->len) <= max_tokens)
 		return false;
 	while (low < high)
 	{
 		int			middle = low + (high - low + 1) / 2;
 		int			clipped = pg_mbcliplen(answer->data, answer->len, middle);
 
-		if (estimate_tokens(answer->data, clipped) <= max_tokens)
+		if (memai_text_estimate_tokens(answer->data, clipped) <= max_tokens)
 			low = middle;
 		else
 			high = middle - 1;
@@ -244,12 +235,12 @@ memai_local_extract(const MemaiChatRequest *request, MemaiChatResult *result)
 	int64		prompt_tokens = 0;
 
 	for (int i = 0; i < request->nmessages; i++)
-		prompt_tokens += estimate_tokens(request->messages[i].content.data,
+		prompt_tokens += memai_text_estimate_tokens(request->messages[i].content.data,
 										 request->messages[i].content.len);
 	initStringInfo(&answer);
 	compose_answer(&answer, request);
 	result->finish_reason = cut_to_tokens(&answer, request->max_tokens) ? "length" : "stop";
 	result->content = answer.data;
 	result->prompt_tokens = (int) Min(prompt_tokens, PG_INT32_MAX);
-	result->completion_tokens = estimate_tokens(answer.data, answer.len);
+	result->completion_tokens = memai_text_estimate_tokens(answer.data, answer.len);
 }

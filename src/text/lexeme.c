@@ -435,6 +435,18 @@ memai_text_to_utf8(const char *data, size_t len, size_t *utf8_len)
 	return utf8;
 }
 
+int
+memai_text_estimate_tokens(const char *data, size_t len)
+{
+	size_t		utf8_len;
+	const char *utf8 = memai_text_to_utf8(data, len, &utf8_len);
+	int64		tokens = memai_estimate_tokens(utf8, utf8_len);
+
+	if (utf8 != data)
+		pfree(unconstify(char *, utf8));
+	return (int) Min(tokens, PG_INT32_MAX);
+}
+
 bytea *
 memai_text_terms(const char *data, size_t len)
 {

@@ -52,6 +52,9 @@ extern void memai_token_strip_accents(MemaiToken *token);
  */
 extern const char *memai_text_to_utf8(const char *data, size_t len, size_t *utf8_len);
 
+/* memai_estimate_tokens of a text in the server's encoding, at most INT_MAX */
+extern int	memai_text_estimate_tokens(const char *data, size_t len);
+
 /*
  * The hashed terms of a document: a bytea that stands beside the text and is
  * all that BM25 needs of it.  Stop words are gone, words are stemmed by the

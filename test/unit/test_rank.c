@@ -1,7 +1,8 @@
-/* sources: src/memory/rank.c src/text/bm25.c */
+/* sources: src/memory/rank.c src/memory/keyword.c src/text/bm25.c src/text/terms.c */
 /*
  * test_rank.c
- *	  Hybrid ranking: the three widths of keywords, fusion, ties, eligibility.
+ *	  Hybrid ranking: the three widths of keywords, speakers, feedback,
+ *	  questions, fusion, ties, eligibility.
  */
 #include "postgres.h"
 
@@ -9,43 +10,58 @@
 
 #include "memory/memory_int.h"
 #include "tap.h"
+#include "text/terms.h"
 
 #define MAX_ITEMS 8
 
+enum
+{
+	WORD = 11,					/* the term of the question */
+	FRIEND,						/* stands beside WORD in an item */
+	FILLER						/* of every item */
+};
+
 static int	order[MAX_ITEMS];
 
-/* ranks with one term; frequency 0 or 1 an item */
-static int
-rank_one_term(int nitems, RankItem *items, const uint16 *frequencies, double weight)
+/* the terms of all items made, as they are stored */
+static unsigned char payloads[64][64];
+static int	npayloads = 0;
+
+/* An item of the given terms, which end with 0; always five terms long. */
+static RankItem
+item(int conversation, int64 occurred_at, uint32 first, uint32 second)
 {
+	uint32		hashes[5] = {first ? first : FILLER, second ? second : FILLER, FILLER, FILLER, FILLER};
+	unsigned char *payload = payloads[npayloads++];
+	RankItem	result = {.conversation = conversation,.eligible = true,.occurred_at = occurred_at};
+
+	memai_terms_open(payload, memai_terms_build(hashes, 5, payload), &result.terms);
+	return result;
+}
+
+/* ranks by a question of one term */
+static int
+rank(int nitems, RankItem *items, double weight)
+{
+	uint32		terms[] = {WORD};
 	void	   *scratch = malloc(memai_rank_scratch_size(nitems, 1));
-	int			n = memai_rank(nitems, items, 1, frequencies, weight, order, scratch);
+	int			n = memai_rank(nitems, items, 1, terms, weight, order, scratch);
 
 	free(scratch);
 	return n;
-}
-
-static RankItem
-item(int conversation, int64 occurred_at)
-{
-	return (RankItem) {
-		.conversation = conversation,.length = 5,.eligible = true,.occurred_at = occurred_at
-	};
 }
 
 static void
 test_neighbours(void)
 {
 	/* conversation 0: hit, neighbour, neighbour, far; conversation 1: nothing */
-	RankItem	items[] = {item(0, 1), item(0, 2), item(0, 3), item(0, 4), item(1, 9)};
-	const uint16 frequencies[] = {1, 0, 0, 0, 0};
+	RankItem	items[] = {item(0, 1, WORD, 0), item(0, 2, 0, 0), item(0, 3, 0, 0), item(0, 4, 0, 0), item(1, 9, 0, 0)};
 
-	ok(rank_one_term(5, items, frequencies, 0.1) == 5, "every eligible item is ranked");
+	ok(rank(5, items, 0.1) == 5, "every eligible item is ranked");
 	ok(order[0] == 0, "the item with the word comes first");
-	ok(items[1].keyword == items[2].keyword && items[1].keyword > items[3].keyword,
+	ok(items[1].keyword > items[3].keyword && items[2].keyword > items[3].keyword,
 	   "two neighbours on a side share in it, the third only through the conversation");
 	ok(items[3].keyword > 0 && items[4].keyword == 0, "another conversation does not");
-	ok(order[1] == 2 && order[2] == 1, "of equals the later one comes first");
 	ok(order[4] == 4, "what matches nothing comes last");
 }
 
@@ -53,61 +69,102 @@ static void
 test_known_value(void)
 {
 	/* one item a conversation: all three widths are the item itself */
-	RankItem	items[] = {item(0, 1), item(1, 2)};
-	const uint16 frequencies[] = {1, 0};
+	RankItem	items[] = {item(0, 1, WORD, WORD), item(1, 2, 0, 0)};
 	double		idf = log(1.0 + (2 - 1 + 0.5) / (1 + 0.5));
+	double		filler = log(1.0 + (2 - 2 + 0.5) / (2 + 0.5));
+	double		widths = 1.0 + 0.8 + 0.5;
+	/* lengths equal the average: frequency f scores idf * f * 1.9 / (f + 0.9); FILLER is the feedback */
+	double		expected = widths * (idf * 2 * 1.9 / 2.9 + 0.2 * filler * 3 * 1.9 / 3.9);
 
-	rank_one_term(2, items, frequencies, 0.0);
-	/* length equals the average, so each width scores idf * 1.9 / 1.9 */
-	ok(fabs(items[0].keyword - 1.9 * idf) < 1e-12, "BM25 of a known case: %.6f", items[0].keyword);
+	rank(2, items, 0.0);
+	ok(fabs(items[0].keyword - expected) < 1e-12, "a known case: %.6f", items[0].keyword);
 	ok(items[0].score == 1.0, "first in the only order that counts: score 1");
 	ok(items[1].score == 0.0, "in no order: score 0");
+}
+
+static void
+test_feedback(void)
+{
+	/* the last three stand in one conversation with the word: they match */
+	RankItem	items[] = {item(0, 1, WORD, FRIEND), item(1, 2, FRIEND, 0),
+	item(2, 3, WORD, 0), item(2, 4, 0, 0), item(2, 5, 0, 0), item(2, 6, 0, 0), item(2, 7, FRIEND, 0)};
+
+	rank(7, items, 0.0);
+	ok(order[0] == 0, "the item with both comes first");
+	ok(items[6].keyword > items[5].keyword, "of two that match alike, the one with the best item's rare word");
+	ok(items[1].keyword == 0, "which alone matches nothing");
+}
+
+static void
+test_speaker(void)
+{
+	RankItem	items[] = {item(0, 1, WORD, 0), item(1, 2, WORD, 0), item(2, 3, 0, 0)};
+
+	items[0].speaker_terms = 1;
+	rank(3, items, 0.0);
+	ok(order[0] == 0, "of equals the one whose speaker is named comes first");
+	ok(fabs(items[0].keyword - items[1].keyword - 3 * log(1.0 + (3 - 2 + 0.5) / (2 + 0.5))) < 1e-12,
+	   "by three times the rarity of the name");
+}
+
+static void
+test_asking(void)
+{
+	RankItem	items[] = {item(0, 1, WORD, 0), item(1, 2, WORD, 0), item(2, 3, 0, 0)};
+
+	items[1].asking = 1.0;
+	rank(3, items, 0.0);
+	ok(order[0] == 0, "a statement comes before a question");
+	ok(fabs(items[1].keyword - 0.6 * items[0].keyword) < 1e-12, "which counts 40 %% less");
 }
 
 static void
 test_fusion(void)
 {
 	/* 0 has the word, 1 is the most similar, 2 has neither */
-	RankItem	items[] = {item(0, 1), item(1, 2), item(2, 3)};
-	const uint16 frequencies[] = {1, 0, 0};
+	RankItem	items[] = {item(0, 1, WORD, 0), item(1, 2, 0, 0), item(2, 3, 0, 0)};
+	uint32		none[] = {4711};
+	void	   *scratch = malloc(memai_rank_scratch_size(3, 1));
 
 	for (int i = 0; i < 3; i++)
 		items[i].has_similarity = true;
 	items[0].similarity = 0.1;
 	items[1].similarity = 0.9;
 	items[2].similarity = 0.0;
-	rank_one_term(3, items, frequencies, 0.1);
-	ok(order[0] == 0 && order[1] == 1 && order[2] == 2, "similarity lifts what has no word in common");
-	ok(fabs(items[0].score - 61.0 / 1.1 * (1 / 61.0 + 0.1 / 62.0)) < 1e-12, "reciprocal rank fusion of a known case");
-	rank_one_term(3, items, frequencies, 100.0);
+	rank(3, items, 100.0);
 	ok(order[0] == 1, "a trusted similarity wins over keywords");
+	memai_rank(3, items, 1, none, 0.1, order, scratch);
+	ok(order[0] == 1 && order[1] == 0 && order[2] == 2, "without a common word similarity decides");
+	ok(fabs(items[1].score - 0.1 / 1.1) < 1e-12, "reciprocal rank fusion of a known case");
+	ok(items[1].keyword == 0, "no keyword score without a common word");
 
 	items[1].has_similarity = false;
-	rank_one_term(3, items, frequencies, 100.0);
-	ok(items[1].score == 0, "an item without a vector has no part in that order");
+	memai_rank(3, items, 1, none, 0.1, order, scratch);
+	ok(items[1].score == 0 && order[2] == 1, "an item without a vector has no part in that order");
+	memai_rank(3, items, 0, NULL, 0.1, order, scratch);
+	ok(items[0].score > 0 && items[0].keyword == 0, "a question without terms");
+	free(scratch);
 }
 
 static void
 test_eligibility(void)
 {
-	RankItem	items[] = {item(0, 1), item(0, 2), item(0, 3)};
-	const uint16 frequencies[] = {1, 0, 0};
+	RankItem	items[] = {item(0, 1, WORD, 0), item(0, 2, 0, 0), item(0, 3, 0, 0)};
 
 	items[0].eligible = false;
-	ok(rank_one_term(3, items, frequencies, 0.1) == 2, "an item that is not eligible is not ranked");
+	ok(rank(3, items, 0.1) == 2, "an item that is not eligible is not ranked");
 	ok(items[1].keyword > 0, "but its words count for its neighbours");
+	ok(order[0] == 2, "of equals the later one comes first");
 	ok(fabs(items[order[0]].score - 1.0 / 1.1) < 1e-12, "the first of the rest takes the first place");
 }
 
 static void
 test_edges(void)
 {
-	RankItem	items[] = {item(0, 1)};
-	const uint16 none[] = {0};
+	RankItem	empty = {.eligible = true};
 
 	ok(memai_rank(0, NULL, 3, NULL, 0.1, order, NULL) == 0, "nothing to rank");
-	items[0].length = 0;
-	ok(rank_one_term(1, items, none, 0.1) == 1 && items[0].keyword == 0 && items[0].score == 0,
+	ok(rank(1, &empty, 0.1) == 1 && empty.keyword == 0 && empty.score == 0,
 	   "an item without a term scores nothing and is returned");
 }
 
@@ -116,6 +173,9 @@ main(void)
 {
 	test_neighbours();
 	test_known_value();
+	test_feedback();
+	test_speaker();
+	test_asking();
 	test_fusion();
 	test_eligibility();
 	test_edges();
