@@ -28,9 +28,7 @@ rank_one_term(int nitems, RankItem *items, const uint16 *frequencies, double wei
 static RankItem
 item(int conversation, int64 occurred_at)
 {
-	return (RankItem) {
-		.conversation = conversation,.length = 5,.eligible = true,.occurred_at = occurred_at
-	};
+	return (RankItem) {.conversation = conversation, .length = 5, .eligible = true, .occurred_at = occurred_at};
 }
 
 static void
