@@ -154,14 +154,14 @@ make_messages(MemaiSpan system, List *turns, const text *message, int *nmessages
 	int			n = 0;
 	ListCell   *cell;
 
-	messages[n++] = (MemaiChatMessage) {.role = "system",.content = system};
+	messages[n++] = (MemaiChatMessage) {.role = "system", .content = system};
 	foreach(cell, turns)
 	{
 		ChatTurn   *turn = lfirst(cell);
 
-		messages[n++] = (MemaiChatMessage) {.role = turn->role,.content = text_span(turn->content)};
+		messages[n++] = (MemaiChatMessage) {.role = turn->role, .content = text_span(turn->content)};
 	}
-	messages[n++] = (MemaiChatMessage) {.role = "user",.content = text_span(message)};
+	messages[n++] = (MemaiChatMessage) {.role = "user", .content = text_span(message)};
 	*nmessages = n;
 	return messages;
 }

@@ -136,7 +136,7 @@ void
 memai_thread_append(const MemaiScope *scope, const ChatThread *thread, const char *role,
 					text *content, const ChatOutcome *outcome)
 {
-	const ChatOutcome none = {.prompt_tokens = -1,.completion_tokens = -1};
+	const ChatOutcome none = {.prompt_tokens = -1, .completion_tokens = -1};
 	MemaiEpisode episode = {
 		.role = cstring_to_text(role),
 		.content = content,

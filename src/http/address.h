@@ -11,7 +11,8 @@ typedef enum MemaiAddressClass
 {
 	MEMAI_ADDRESS_PUBLIC,
 	MEMAI_ADDRESS_PRIVATE,		/* loopback and networks of one's own */
-	MEMAI_ADDRESS_FORBIDDEN		/* link-local (cloud metadata), multicast, reserved */
+	MEMAI_ADDRESS_FORBIDDEN		/* link-local (cloud metadata), multicast,
+								 * reserved */
 } MemaiAddressClass;
 
 extern MemaiAddressClass memai_http_address_class(const struct sockaddr *address);

@@ -18,7 +18,8 @@ typedef struct MemaiHttpUrl
 {
 	const char *text;			/* the whole URL */
 	const char *scheme;			/* http or https */
-	const char *host;			/* lower case, an IPv6 address without brackets */
+	const char *host;			/* lower case, an IPv6 address without
+								 * brackets */
 	int			port;
 	const char *path;			/* starts with a slash, dot segments resolved */
 	void	   *handle;			/* libcurl's own parse, which the request uses */
@@ -62,8 +63,10 @@ typedef struct MemaiHttpRequest
 	size_t		body_len;
 	int			nheaders;
 	MemaiHttpHeader headers[MEMAI_HTTP_MAX_HEADERS];
-	int			timeout;		/* of this attempt; see memai_http_attempt_timeout */
-	bool		stream;			/* body is read piece by piece: timeout is between pieces */
+	int			timeout;		/* of this attempt; see
+								 * memai_http_attempt_timeout */
+	bool		stream;			/* body is read piece by piece: timeout is
+								 * between pieces */
 } MemaiHttpRequest;
 
 /* how a request ended, as far as HTTP is concerned */
@@ -83,7 +86,8 @@ typedef struct MemaiHttpResponse
 {
 	MemaiHttpOutcome outcome;
 	int			status;			/* 0 when no status line arrived */
-	const char *body;			/* not NUL-terminated; lives as long as the transfer */
+	const char *body;			/* not NUL-terminated; lives as long as the
+								 * transfer */
 	size_t		body_len;
 	const char *headers;		/* raw header lines of the final answer */
 	size_t		headers_len;

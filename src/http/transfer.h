@@ -30,7 +30,8 @@ struct MemaiHttpTransfer
 	MemaiHttpBuffer body;
 	MemaiHttpBuffer headers;
 	size_t		received;		/* body bytes in all, decompressed */
-	size_t		consumed;		/* bytes at the start of body that were returned */
+	size_t		consumed;		/* bytes at the start of body that were
+								 * returned */
 	size_t		max_size;
 	bool		stream;
 	bool		private_allowed;	/* host stands in memai.http_private_hosts */

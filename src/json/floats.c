@@ -30,7 +30,8 @@ static const double powers_of_ten[MAX_EXACT_POWER + 1] = {
 typedef struct NumberParts
 {
 	uint64		digits;
-	int			ndigits;		/* significant ones, MAX_DIGITS at most are in digits */
+	int			ndigits;		/* significant ones, MAX_DIGITS at most are in
+								 * digits */
 	int			exponent;
 	bool		negative;
 } NumberParts;

@@ -177,7 +177,7 @@ void
 memai_context_append(StringInfo out, const MemaiScope *scope, List *recalled,
 					 int max_tokens, MemaiContext *context)
 {
-	ContextWriter writer = {.out = out,.tokens_left = max_tokens};
+	ContextWriter writer = {.out = out, .tokens_left = max_tokens};
 
 	memset(context, 0, sizeof(MemaiContext));
 	make_marker(&writer);

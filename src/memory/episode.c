@@ -26,7 +26,7 @@ static MemaiStatement insert_episodes = {
 	.nargs = 14,
 	.argtypes = {TEXTOID, TEXTOID, TEXTOID, INT8OID, UUIDOID, TEXTOID,
 		UUIDARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, JSONBARRAYOID, TIMESTAMPTZARRAYOID,
-		FLOAT4ARRAYOID, BYTEAARRAYOID},
+	FLOAT4ARRAYOID, BYTEAARRAYOID},
 };
 
 PG_FUNCTION_INFO_V1(memai_remember_messages);
@@ -247,7 +247,7 @@ static MemaiEpisode *
 read_messages(Jsonb *messages, TimestampTz start, Jsonb *metadata, int *nepisodes)
 {
 	MessagesReader reader = {0};
-	ErrorContextCallback callback = {.callback = add_message_position,.arg = &reader,.previous = error_context_stack};
+	ErrorContextCallback callback = {.callback = add_message_position, .arg = &reader, .previous = error_context_stack};
 	MemaiEpisode *episodes;
 	TimestampTz next_time = start;
 	int			n;

@@ -65,7 +65,7 @@ static MemaiStatement insert_memory = {
 	"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, coalesce($9, '{}'), $10, $11, $12) ON CONFLICT DO NOTHING",
 	.nargs = 12,
 	.argtypes = {TEXTOID, TEXTOID, TEXTOID, INT8OID, UUIDOID, TEXTOID, TEXTOID, TEXTOID,
-		JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID, BYTEAOID},
+	JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID, BYTEAOID},
 };
 
 static MemaiStatement close_memory = {
@@ -382,7 +382,7 @@ Datum
 memai_remember(PG_FUNCTION_ARGS)
 {
 	MemaiScope	scope;
-	Fact		fact = {.scope = &scope,.invalid_at = DT_NOEND};
+	Fact		fact = {.scope = &scope, .invalid_at = DT_NOEND};
 
 	fact.content = PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0);
 	memai_check_content("content", fact.content);
@@ -410,7 +410,7 @@ Datum
 memai_supersede(PG_FUNCTION_ARGS)
 {
 	MemaiScope	scope;
-	Fact		fact = {.scope = &scope,.invalid_at = DT_NOEND};
+	Fact		fact = {.scope = &scope, .invalid_at = DT_NOEND};
 	LiveFact   *old;
 
 	if (PG_ARGISNULL(0))

@@ -105,7 +105,7 @@ documents_having(const Level *level, int term)
 static void
 score_level(Level *level, double k1, double b)
 {
-	MemaiBm25	bm25 = {.k1 = k1,.b = b};
+	MemaiBm25	bm25 = {.k1 = k1, .b = b};
 	double		total = 0;
 
 	for (int i = 0; i < level->ndocuments; i++)
@@ -284,7 +284,7 @@ take_words(Scratch *scratch, int item, int *nused)
 
 		if (!slot->used)
 		{
-			*slot = (FeedbackTerm) {.used = true,.hash = hash};
+			*slot = (FeedbackTerm) {.used = true, .hash = hash};
 			(*nused)++;
 		}
 		slot->weight += scratch->items[item].keyword * memai_terms_count(terms, i) / terms->length;

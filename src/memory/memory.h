@@ -60,7 +60,8 @@ typedef struct MemaiRecallQuery
 	double		min_score;
 	const char *model;			/* embedding model; NULL: the default */
 	bool		include_answers;	/* also what memai.chat answered */
-	const pg_uuid_t *exclude_thread;	/* leave out this conversation; NULL: none */
+	const pg_uuid_t *exclude_thread;	/* leave out this conversation; NULL:
+										 * none */
 } MemaiRecallQuery;
 
 /* something found; everything is palloc'd in the context of the call */
@@ -70,7 +71,8 @@ typedef struct MemaiRecalled
 	bool		is_memory;		/* else an episode */
 	double		score;			/* 0..1; 1: first by keywords and by meaning */
 	double		similarity;		/* cosine; NaN without a vector */
-	double		keyword;		/* BM25 of item, neighbourhood and conversation; 0: no word in common */
+	double		keyword;		/* BM25 of item, neighbourhood and
+								 * conversation; 0: no word in common */
 	text	   *content;
 	text	   *role;			/* NULL of a memory */
 	text	   *name;			/* NULL when unknown */

@@ -40,11 +40,13 @@ extern void memai_embeddings_store(const MemaiScope *scope, bool is_memory, int 
 typedef struct RankItem
 {
 	int32		conversation;
-	bool		eligible;		/* may be returned; the others only give context */
+	bool		eligible;		/* may be returned; the others only give
+								 * context */
 	bool		has_similarity;
 	bool		matches;		/* out: shares a word with the question, in any width */
 	MemaiTermsView terms;
-	uint64		speaker_terms;	/* bit t: the speaker's name has term t of the question */
+	uint64		speaker_terms;	/* bit t: the speaker's name has term t of the
+								 * question */
 	double		asking;			/* share of the text that is questions, 0..1 */
 	double		similarity;		/* cosine similarity with the question */
 	int64		occurred_at;	/* of equals the later one comes first */

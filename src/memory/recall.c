@@ -459,7 +459,7 @@ memai_recall_run(const MemaiRecallQuery *query, MemoryContext result_context)
 											   ALLOCSET_DEFAULT_SIZES);
 	MemoryContext previous = MemoryContextSwitchTo(work);
 	MemaiModelInfo *model = memai_model_lookup(query->model, "embed");
-	Recall		recall = {.query = query,.capacity = 256};
+	Recall		recall = {.query = query, .capacity = 256};
 	RankItem   *items;
 	int		   *order;
 	int			nranked;
@@ -533,7 +533,7 @@ memai_recall(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	MemaiScope	scope;
-	MemaiRecallQuery query = {.scope = &scope,.k = 10};
+	MemaiRecallQuery query = {.scope = &scope, .k = 10};
 	List	   *result;
 	ListCell   *cell;
 

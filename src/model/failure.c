@@ -96,7 +96,7 @@ static bool
 is_quota(const char *code, const char *message)
 {
 	static const char codes[] = "insufficient_quota|credit_balance_exhausted|spend_limit_exceeded|"
-		"usage_limit_exceeded|billing_hard_limit|billing_not_active|insufficient_balance|insufficient_credits";
+	"usage_limit_exceeded|billing_hard_limit|billing_not_active|insufficient_balance|insufficient_credits";
 
 	return mentions(code, codes) ||
 		mentions(message, "exceeded your current quota|credit balance|insufficient balance|"

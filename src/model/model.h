@@ -19,11 +19,13 @@ typedef enum MemaiInputType
 /* what a caller may know of a model; strings are palloc'd with the struct */
 typedef struct MemaiModelInfo
 {
-	char	   *name;			/* registry key, also the partition key of embeddings */
+	char	   *name;			/* registry key, also the partition key of
+								 * embeddings */
 	char	   *kind;			/* embed, chat or rerank */
 	int			dimensions;		/* embed: length of its vectors */
 	int			context_window; /* chat: tokens of input and output together */
-	double		recall_weight;	/* embed: weight of its ranking in hybrid recall */
+	double		recall_weight;	/* embed: weight of its ranking in hybrid
+								 * recall */
 } MemaiModelInfo;
 
 /* a span of bytes in the server's encoding, not NUL-terminated */
@@ -73,7 +75,8 @@ typedef struct MemaiChatRequest
 
 	/* JSON text in the server's encoding, NULL for none */
 	const char *tools;			/* [{"name", "description", "parameters"}] */
-	const char *tool_choice;	/* no JSON: auto, none, required or a tool's name */
+	const char *tool_choice;	/* no JSON: auto, none, required or a tool's
+								 * name */
 	const char *json_schema;	/* the answer must be JSON of this schema */
 	const char *stop;			/* array of strings that end the answer */
 } MemaiChatRequest;

@@ -34,6 +34,7 @@ static const struct
 	const char *name;
 	int			dimensions;
 }			known_models[] =
+
 {
 	{"text-embedding-3-small", 1536},
 	{"text-embedding-3-large", 3072},
@@ -368,7 +369,7 @@ key_is(const char *key, size_t len, const char *name)
 static EmbeddedItem
 read_item(const MemaiModel *model, MemaiJsonScan *scan, float *buffer)
 {
-	EmbeddedItem		item = {0};
+	EmbeddedItem item = {0};
 	bool		first = true;
 	const char *key;
 	size_t		len;
@@ -424,7 +425,7 @@ read_data(const MemaiModel *model, MemaiJsonScan *scan, int ninputs, MemaiVector
 		check_scan(model, scan);
 	while (memai_json_scan_item(scan, &first))
 	{
-		EmbeddedItem		item;
+		EmbeddedItem item;
 
 		CHECK_FOR_INTERRUPTS();
 		item = read_item(model, scan, buffer);

@@ -63,7 +63,7 @@ raise_failure(const Call *call, const Explanation *explanation)
 {
 	const MemaiFailure *failure = &explanation->failure;
 	char	   *status = explanation->status > 0 ?
-		psprintf("HTTP status %d", explanation->status) : pstrdup("No answer");
+	psprintf("HTTP status %d", explanation->status) : pstrdup("No answer");
 
 	ereport(ERROR,
 			(errcode(failure->sqlstate),

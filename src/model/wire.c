@@ -131,7 +131,8 @@ typedef struct EmbedCall
 	const MemaiModel *model;
 	MemoryContext context;		/* of the vectors */
 	int			nbatches;
-	int		   *starts;			/* per batch its first unique input, one more at the end */
+	int		   *starts;			/* per batch its first unique input, one more
+								 * at the end */
 	MemaiVector **vectors;		/* per unique input */
 } EmbedCall;
 

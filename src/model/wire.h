@@ -25,7 +25,8 @@ typedef struct MemaiWireRequest
 /* what one provider's requests and answers look like */
 typedef struct MemaiWire
 {
-	const char *key_header;		/* where the key goes unless the credential says */
+	const char *key_header;		/* where the key goes unless the credential
+								 * says */
 	const char *key_scheme;		/* word before the key, NULL for none */
 
 	void		(*write_chat) (const MemaiModel *model, const MemaiChatRequest *request,
@@ -107,6 +108,7 @@ typedef struct MemaiToolCallList
 extern void memai_tool_calls_start(MemaiToolCallList *list);
 extern void memai_tool_calls_add(MemaiToolCallList *list, MemaiJson *id, MemaiJson *name,
 								 MemaiJson *arguments);
+
 /* NULL when there was none */
 extern char *memai_tool_calls_finish(MemaiToolCallList *list);
 

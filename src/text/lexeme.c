@@ -69,7 +69,8 @@ typedef struct CacheSlot
 typedef struct Lexer
 {
 	Oid			config;
-	int			token_types[NKINDS];	/* of the configuration's parser, or -1 */
+	int			token_types[NKINDS];	/* of the configuration's parser, or
+										 * -1 */
 	uint32	   *terms;
 	uint32		nterms;
 	uint32		capacity;

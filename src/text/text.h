@@ -24,7 +24,8 @@ typedef struct MemaiTokeniser
 {
 	const unsigned char *next;
 	const unsigned char *end;
-	uint32		pending;		/* not 0: the character at next stood in a pair */
+	uint32		pending;		/* not 0: the character at next stood in a
+								 * pair */
 } MemaiTokeniser;
 
 extern void memai_tokeniser_start(MemaiTokeniser *tokeniser, const char *utf8, size_t len);
@@ -76,7 +77,8 @@ extern int	memai_text_query_terms(const char *data, size_t len, uint32 **hashes)
 /* stored terms opened for reading; points into the payload */
 typedef struct MemaiTermsView
 {
-	uint32		length;			/* term occurrences: the document's BM25 length */
+	uint32		length;			/* term occurrences: the document's BM25
+								 * length */
 	uint32		nterms;			/* distinct terms */
 	const unsigned char *hashes;
 	const unsigned char *frequencies;

@@ -12,7 +12,10 @@
 double
 memai_cosine_from_sums(const MemaiCosineSums *sums)
 {
-	/* one root of the product is exact more often than the product of two roots */
+	/*
+	 * one root of the product is exact more often than the product of two
+	 * roots
+	 */
 	double		similarity = sums->dot / sqrt((double) sums->norm_a * (double) sums->norm_b);
 
 	/* rounding must not lead out of [0, 2]; NaN passes both tests */

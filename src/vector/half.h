@@ -68,7 +68,8 @@ memai_half_from_float(float f)
 
 	if (magnitude > UINT32_C(0x7f800000))
 		return (MemaiHalf) (sign | 0x7e00 | ((magnitude >> 13) & 0x3ff));	/* NaN, quiet */
-	if (magnitude >= UINT32_C(0x477ff000))	/* 65520: halfway beyond the largest */
+	if (magnitude >= UINT32_C(0x477ff000))	/* 65520: halfway beyond the
+											 * largest */
 		return (MemaiHalf) (sign | MEMAI_HALF_INFINITY);
 	if (magnitude >= UINT32_C(0x38800000))	/* 2^-14: normal */
 	{

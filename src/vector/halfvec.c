@@ -128,6 +128,7 @@ memai_halfvec_recv(PG_FUNCTION_ARGS)
 {
 	StringInfo	message = (StringInfo) PG_GETARG_POINTER(0);
 	int			left = message->len - message->cursor;
+
 	/* no more elements than the message can hold */
 	MemaiHalfvec *vector = memai_halfvec_alloc(Min(Max(left / (int) sizeof(uint16), 1),
 												   MEMAI_VECTOR_MAX_DIM));

@@ -26,12 +26,12 @@ static Oid
 pgvector_type(const char *name)
 {
 	static const char query[] =
-		"SELECT t.oid FROM pg_catalog.pg_type t"
-		" JOIN pg_catalog.pg_depend d ON d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_type'::pg_catalog.regclass"
-		"  AND d.objid OPERATOR(pg_catalog.=) t.oid AND d.deptype OPERATOR(pg_catalog.=) 'e'"
-		" JOIN pg_catalog.pg_extension e ON d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass"
-		"  AND d.refobjid OPERATOR(pg_catalog.=) e.oid"
-		" WHERE e.extname OPERATOR(pg_catalog.=) $1 AND t.typname OPERATOR(pg_catalog.=) $2";
+	"SELECT t.oid FROM pg_catalog.pg_type t"
+	" JOIN pg_catalog.pg_depend d ON d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_type'::pg_catalog.regclass"
+	"  AND d.objid OPERATOR(pg_catalog.=) t.oid AND d.deptype OPERATOR(pg_catalog.=) 'e'"
+	" JOIN pg_catalog.pg_extension e ON d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass"
+	"  AND d.refobjid OPERATOR(pg_catalog.=) e.oid"
+	" WHERE e.extname OPERATOR(pg_catalog.=) $1 AND t.typname OPERATOR(pg_catalog.=) $2";
 	Oid			argtypes[2] = {NAMEOID, NAMEOID};
 	Datum		values[2];
 	bool		isnull;

@@ -27,7 +27,7 @@ float_of_numeric(Numeric number, const MemaiVectorType *type)
 	char	   *text = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number)));
 	size_t		length = strlen(text);
 	const char *position = text;
-	MemaiParseError error = {.token = text,.length = length};
+	MemaiParseError error = {.token = text, .length = length};
 	float		value = 0;
 
 	memai_report_status(type, memai_parse_float(&position, text + length, &value),

@@ -29,7 +29,8 @@ typedef enum MemaiParseStatus
 	MEMAI_PARSE_EMPTY,			/* less than one dimension */
 	MEMAI_PARSE_TOO_MANY,		/* more dimensions than the type allows */
 	MEMAI_PARSE_NEGATIVE_COUNT, /* sparsevec: number of elements below zero */
-	MEMAI_PARSE_TOO_MANY_ELEMENTS,	/* sparsevec: more than MEMAI_SPARSEVEC_MAX_NNZ */
+	MEMAI_PARSE_TOO_MANY_ELEMENTS,	/* sparsevec: more than
+									 * MEMAI_SPARSEVEC_MAX_NNZ */
 	MEMAI_PARSE_MORE_THAN_DIM,	/* sparsevec: more elements than dimensions */
 	MEMAI_PARSE_INDEX,			/* sparsevec: index outside the dimensions */
 	MEMAI_PARSE_ORDER,			/* sparsevec: indices not ascending */

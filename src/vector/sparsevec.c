@@ -46,9 +46,9 @@ memai_sparsevec_from_datum(Datum datum)
 {
 	MemaiSparsevec *vector = (MemaiSparsevec *) PG_DETOAST_DATUM(datum);
 	bool		valid = VARSIZE(vector) >= offsetof(MemaiSparsevec, indices) &&
-		vector->dim >= 1 && vector->dim <= MEMAI_SPARSEVEC_MAX_DIM &&
-		vector->nnz >= 0 && vector->nnz <= MEMAI_SPARSEVEC_MAX_NNZ &&
-		VARSIZE(vector) == MEMAI_SPARSEVEC_SIZE(vector->nnz);
+	vector->dim >= 1 && vector->dim <= MEMAI_SPARSEVEC_MAX_DIM &&
+	vector->nnz >= 0 && vector->nnz <= MEMAI_SPARSEVEC_MAX_NNZ &&
+	VARSIZE(vector) == MEMAI_SPARSEVEC_SIZE(vector->nnz);
 
 	/* ascending from 0 up to below dim, so none is out of bounds */
 	for (int32 i = 0; valid && i < vector->nnz; i++)
@@ -120,7 +120,11 @@ memai_sparsevec_out(PG_FUNCTION_ARGS)
 {
 	MemaiSparsevec *vector = GETARG_SPARSEVEC(0);
 	const float *values = MEMAI_SPARSEVEC_VALUES(vector);
-	/* per element index, colon, value and comma; braces, slash, dimensions, NUL */
+
+	/*
+	 * per element index, colon, value and comma; braces, slash, dimensions,
+	 * NUL
+	 */
 	char	   *text = palloc((size_t) vector->nnz *
 							  (INT32_TEXT_LENGTH + 2 + FLOAT_SHORTEST_DECIMAL_LEN) +
 							  INT32_TEXT_LENGTH + 4);
@@ -155,6 +159,7 @@ memai_sparsevec_recv(PG_FUNCTION_ARGS)
 {
 	StringInfo	message = (StringInfo) PG_GETARG_POINTER(0);
 	int			left = message->len - message->cursor;
+
 	/* no more elements than the message can hold, and one to point at */
 	int			room = Min(left / (int) (sizeof(int32) + sizeof(float)), MEMAI_SPARSEVEC_MAX_NNZ) + 1;
 	int32	   *indices = palloc(room * sizeof(int32));

@@ -47,6 +47,7 @@ Datum
 memai_vector_out(PG_FUNCTION_ARGS)
 {
 	MemaiVector *vector = GETARG_VECTOR(0);
+
 	/* per element its digits and a separator; brackets and NUL */
 	char	   *text = palloc((size_t) vector->dim * FLOAT_SHORTEST_DECIMAL_LEN + 3);
 	char	   *p = text;
@@ -75,6 +76,7 @@ memai_vector_recv(PG_FUNCTION_ARGS)
 {
 	StringInfo	message = (StringInfo) PG_GETARG_POINTER(0);
 	int			left = message->len - message->cursor;
+
 	/* no more elements than the message can hold */
 	MemaiVector *vector = memai_vector_alloc(Min(Max(left / (int) sizeof(float), 1),
 												 MEMAI_VECTOR_MAX_DIM));

@@ -27,7 +27,8 @@
 /* 10^22 is the largest power of ten that a double holds exactly */
 #define MAX_EXACT_POWER 22
 
-#define DOUBLE_EXTRA_BITS 29	/* fraction bits of double beyond those of float */
+#define DOUBLE_EXTRA_BITS 29	/* fraction bits of double beyond those of
+								 * float */
 #define HALFWAY (1 << (DOUBLE_EXTRA_BITS - 1))
 #define HALFWAY_MARGIN 8		/* twice the error bound */
 

@@ -85,7 +85,7 @@ prepare memai-test
 target=(make -s --no-print-directory PG_CONFIG="$PGBIN/pg_config")
 : >"$WORK/counts"
 if build; then
-	run_suite lint "${target[@]}" lint lint-selftest
+	run_suite lint "${target[@]}" -k lint lint-selftest
 	run_suite compile "${target[@]}" compile-check
 	run_suite unit "${target[@]}" unit
 	run_suite fuzz "${target[@]}" fuzz FUZZ_TIME="${FUZZ_TIME:-5}"

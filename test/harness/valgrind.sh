@@ -30,7 +30,7 @@ errors=$(cat "$WORK"/valgrind/*.log | sed 's/^==[0-9]*== *//' |
 	awk -v RS= -v ORS='\n\n' -v source="$WORK/src/src/" 'index($0, source)')
 if [ -n "$errors" ]; then
 	say "$errors"
-	die "valgrind: errors with memai in their stack: $(grep -c '^$' <<<"$errors")"
+	die "valgrind: errors with memai in their stack: $(awk -v RS= 'END { print NR }' <<<"$errors")"
 fi
 say "valgrind: no error in memai ($(find "$WORK/valgrind" -name '*.log' | wc -l) processes)"
 exit "$status"
