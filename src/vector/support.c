@@ -50,9 +50,13 @@ argument_bytes(Node *argument)
 	/* a type modifier means dimensions in our own types only */
 	type = exprType(argument);
 	typmod = exprTypmod(argument);
-	if (typmod < 1 || typmod > MEMAI_VECTOR_MAX_DIM || type != memai_vector_type_oid())
+	if (typmod < 1 || typmod > MEMAI_VECTOR_MAX_DIM)
 		return 0;
-	return (double) MEMAI_VECTOR_SIZE(typmod);
+	if (type == memai_vector_type_oid())
+		return (double) MEMAI_VECTOR_SIZE(typmod);
+	if (type == memai_type_oid("halfvec"))
+		return (double) MEMAI_HALFVEC_SIZE(typmod);
+	return 0;
 }
 
 static double
