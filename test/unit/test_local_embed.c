@@ -72,7 +72,7 @@ typedef struct KnownAnswer
 {
 	const char *text;
 	uint64		checksum;
-}			KnownAnswer;
+} KnownAnswer;
 
 static const KnownAnswer known_answers[] = {
 	{"I prefer aisle seats", UINT64CONST(0x87a50a123f7e8cdd)},
@@ -80,7 +80,7 @@ static const KnownAnswer known_answers[] = {
 	{"a", UINT64CONST(0x5a965b32ee10edff)},
 	{"Don't you remember? We moved to Zürich on 3 May 2024, and she isn't happy.", UINT64CONST(0x3ba49b8c500b54a4)},
 	{"我喜欢北京的秋天", UINT64CONST(0x02ed1fd1c28941e4)},
-	{"П�35ивет, ми�35! Καλημέρα κόσμε.", UINT64CONST(0xfe86573fc5c60485)},
+	{"Привет, мир! Καλημέρα κόσμε.", UINT64CONST(0xfe86573fc5c60485)},
 	{"!!!", UINT64CONST(0x2768338f15970050)},
 	{"🍕🍕🎉", UINT64CONST(0xfccddcb0512bdcd5)},
 	{"\xFF\xFE\x80", UINT64CONST(0x8c98350e82e9f291)},

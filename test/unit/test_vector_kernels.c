@@ -26,7 +26,7 @@ typedef struct Arrays
 	MemaiHalf  *f16[2];
 	int8	   *i8[2];
 	uint8	   *u8[2];
-}			Arrays;
+} Arrays;
 
 static uint64 random_state = UINT64CONST(0x9e3779b97f4a7c15);
 
@@ -59,7 +59,7 @@ free_array(void *array, size_t shift, size_t size)
 }
 
 static void
-fill(Arrays * arrays, size_t n, size_t shift)
+fill(Arrays *arrays, size_t n, size_t shift)
 {
 	for (int which = 0; which < 2; which++)
 	{
@@ -78,7 +78,7 @@ fill(Arrays * arrays, size_t n, size_t shift)
 }
 
 static void
-release(Arrays * arrays, size_t shift)
+release(Arrays *arrays, size_t shift)
 {
 	for (int which = 0; which < 2; which++)
 	{
@@ -99,18 +99,12 @@ near(double value, double expected, double magnitude)
 static bool
 check_floats(const MemaiKernels *kernels, size_t n, const float *a, const float *b)
 {
-	double		dot = 0,
-				dot_abs = 0,
-				l2sq = 0,
-				l1 = 0,
-				norm_a = 0,
-				norm_b = 0;
+	double		dot = 0, dot_abs = 0, l2sq = 0, l1 = 0, norm_a = 0, norm_b = 0;
 	MemaiCosineSums sums;
 
 	for (size_t i = 0; i < n; i++)
 	{
-		double		x = a[i],
-					y = b[i];
+		double		x = a[i], y = b[i];
 
 		dot += x * y;
 		dot_abs += fabs(x * y);
@@ -133,18 +127,12 @@ check_floats(const MemaiKernels *kernels, size_t n, const float *a, const float 
 static bool
 check_halfs(const MemaiKernels *kernels, size_t n, const MemaiHalf *a, const MemaiHalf *b)
 {
-	double		dot = 0,
-				dot_abs = 0,
-				l2sq = 0,
-				l1 = 0,
-				norm_a = 0,
-				norm_b = 0;
+	double		dot = 0, dot_abs = 0, l2sq = 0, l1 = 0, norm_a = 0, norm_b = 0;
 	MemaiCosineSums sums;
 
 	for (size_t i = 0; i < n; i++)
 	{
-		double		x = memai_half_to_float(a[i]),
-					y = memai_half_to_float(b[i]);
+		double		x = memai_half_to_float(a[i]), y = memai_half_to_float(b[i]);
 
 		dot += x * y;
 		dot_abs += fabs(x * y);
@@ -164,19 +152,14 @@ check_halfs(const MemaiKernels *kernels, size_t n, const MemaiHalf *a, const Mem
 }
 
 static bool
-check_integers(const MemaiKernels *kernels, size_t n, const Arrays * arrays)
+check_integers(const MemaiKernels *kernels, size_t n, const Arrays *arrays)
 {
-	const		int8 *a = arrays->i8[0];
-	const		int8 *b = arrays->i8[1];
+	const int8 *a = arrays->i8[0];
+	const int8 *b = arrays->i8[1];
 	const uint8 *u = arrays->u8[0];
 	const uint8 *v = arrays->u8[1];
-	int32		dot = 0,
-				l2sq = 0,
-				udot = 0;
-	uint64		differ = 0,
-				both = 0,
-				in_u = 0,
-				in_v = 0;
+	int32		dot = 0, l2sq = 0, udot = 0;
+	uint64		differ = 0, both = 0, in_u = 0, in_v = 0;
 	MemaiBitCounts counts;
 
 	for (size_t i = 0; i < n; i++)
@@ -204,9 +187,7 @@ check_integers(const MemaiKernels *kernels, size_t n, const Arrays * arrays)
 static void
 test_one_to_one(const MemaiKernels *kernels)
 {
-	int			wrong_floats = 0,
-				wrong_halfs = 0,
-				wrong_integers = 0;
+	int			wrong_floats = 0, wrong_halfs = 0, wrong_integers = 0;
 
 	for (size_t n = 0; n <= MAX_LENGTH; n++)
 	{
@@ -230,9 +211,7 @@ static void
 test_long(const MemaiKernels *kernels)
 {
 	static const size_t lengths[] = {384, 768, 1024, 1536, 2048, 2049, 3072, 16000, MEMAI_KERNEL_MAX_INT_LENGTH};
-	int			wrong_floats = 0,
-				wrong_halfs = 0,
-				wrong = 0;
+	int			wrong_floats = 0, wrong_halfs = 0, wrong = 0;
 
 	for (size_t i = 0; i < lengthof(lengths); i++)
 	{
@@ -261,15 +240,9 @@ check_many(const MemaiKernels *kernels, size_t n)
 {
 	size_t		stride = n + 3;
 	Arrays		arrays;
-	float		dot[ROWS],
-				l2sq[ROWS],
-				half_dot[ROWS],
-				half_l2sq[ROWS];
-	int32		i8_dot[ROWS],
-				i8_l2sq[ROWS],
-				u8i8_dot[ROWS];
-	uint32		hamming[ROWS],
-				both[ROWS];
+	float		dot[ROWS], l2sq[ROWS], half_dot[ROWS], half_l2sq[ROWS];
+	int32		i8_dot[ROWS], i8_l2sq[ROWS], u8i8_dot[ROWS];
+	uint32		hamming[ROWS], both[ROWS];
 	bool		good = true;
 
 	fill(&arrays, ROWS * stride, 1);
@@ -344,9 +317,7 @@ test_finite(const MemaiKernels *kernels)
 static void
 test_conversion(const MemaiKernels *kernels)
 {
-	int			wrong_up = 0,
-				wrong_down = 0,
-				wrong_middle = 0;
+	int			wrong_up = 0, wrong_down = 0, wrong_middle = 0;
 
 	for (uint32 bits = 0; bits < 0x10000; bits++)
 	{
@@ -385,7 +356,7 @@ test_half_rounding(void)
 	ok(memai_half_from_float(2049.0f) == memai_half_from_float(2048.0f), "a tie goes to the even half");
 	ok(memai_half_from_float(2051.0f) == memai_half_from_float(2052.0f), "another tie goes to the even half");
 	ok(memai_half_from_float(0x1p-25f) == 0, "half the smallest subnormal is zero");
-	ok(memai_half_from_float(0x1 .8 p - 25f) == 1, "three quarters of the smallest subnormal is one");
+	ok(memai_half_from_float(0x1.8p-25f) == 1, "three quarters of the smallest subnormal is one");
 	ok(memai_half_from_float(-0.0f) == MEMAI_HALF_SIGN, "negative zero keeps its sign");
 	ok(memai_half_is_nan(memai_half_from_float(NAN)), "NaN stays NaN");
 }

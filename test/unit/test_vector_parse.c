@@ -89,8 +89,7 @@ static void
 test_random_floats(void)
 {
 	static const char *const formats[] = {"%.9g", "%.17g", "%.6f", "%.25e", "%.3g", "%a"};
-	int			wrong = 0,
-				lost = 0;
+	int			wrong = 0, lost = 0;
 	char		text[400];
 
 	for (int i = 0; i < MILLION; i++)
@@ -331,8 +330,7 @@ decode_sparse(const int32 *words, size_t count)
 	MemaiParseError error;
 	MemaiParseStatus status;
 	size_t		used = 0;
-	int32		dim,
-				nnz;
+	int32		dim, nnz;
 
 	for (size_t i = 0; i < count; i++)
 		for (int byte = 0; byte < 4; byte++)
