@@ -153,6 +153,16 @@ current_phase(MemaiHttpTransfer *transfer)
 	return "waiting for the answer";
 }
 
+/* libcurl takes the end of the connection for the end of the headers */
+static bool
+headers_complete(const MemaiHttpTransfer *transfer)
+{
+	const MemaiHttpBuffer *headers = &transfer->headers;
+
+	return (headers->len >= 2 && memcmp(headers->data + headers->len - 2, "\n\n", 2) == 0) ||
+		(headers->len >= 4 && memcmp(headers->data + headers->len - 4, "\r\n\r\n", 4) == 0);
+}
+
 static MemaiHttpOutcome
 outcome_of(const MemaiHttpTransfer *transfer, CURLcode result)
 {
@@ -161,7 +171,7 @@ outcome_of(const MemaiHttpTransfer *transfer, CURLcode result)
 	switch (result)
 	{
 		case CURLE_OK:
-			return MEMAI_HTTP_ANSWERED;
+			return headers_complete(transfer) ? MEMAI_HTTP_ANSWERED : MEMAI_HTTP_BROKEN_OFF;
 		case CURLE_COULDNT_RESOLVE_HOST:
 		case CURLE_COULDNT_RESOLVE_PROXY:
 		case CURLE_COULDNT_CONNECT:
@@ -213,7 +223,10 @@ memai_http_transfer_finish(MemaiHttpTransfer *transfer, CURLcode result)
 	response->body_len = transfer->body.len;
 	response->elapsed = memai_http_clock() - transfer->started;
 	find_final_headers(transfer);
-	if (response->outcome != MEMAI_HTTP_ANSWERED)
+	if (response->outcome == MEMAI_HTTP_TOO_LARGE)
+		snprintf(response->problem, sizeof(response->problem),
+				 "more than %zu bytes came", transfer->received + transfer->headers.len);
+	else if (response->outcome != MEMAI_HTTP_ANSWERED)
 		strlcpy(response->problem,
 				transfer->error[0] ? transfer->error : curl_easy_strerror(result),
 				sizeof(response->problem));

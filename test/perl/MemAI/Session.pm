@@ -1,0 +1,74 @@
+# A psql session that stays open, with answers read as they arrive: for tests
+# that measure how long something takes.
+package MemAI::Session;
+
+use strict;
+use warnings;
+
+use IO::Select;
+use IPC::Open2;
+use Time::HiRes qw(time);
+
+sub new
+{
+	my ($class, $node) = @_;
+	local $ENV{PGHOST} = $node->host;
+	local $ENV{PGPORT} = $node->port;
+	my $pid = open2(my $out, my $in, 'psql -XAtq -v VERBOSITY=verbose -d postgres 2>&1');
+	$in->autoflush(1);
+	my $self = bless { pid => $pid, in => $in, out => $out, buffer => '', n => 0 }, $class;
+	$self->{backend} = $self->query('SELECT pg_backend_pid()');
+	return $self;
+}
+
+sub send
+{
+	my ($self, $sql) = @_;
+	$self->{n}++;
+	# a query, because psql flushes after one; \echo would wait in its buffer
+	print { $self->{in} } "$sql;\nSELECT 'end-of-$self->{n}';\n";
+	return;
+}
+
+# the output of what was sent last; undef when it does not end in time
+sub answer
+{
+	my ($self, $timeout) = @_;
+	my $deadline = time + ($timeout // 30);
+	my $select = IO::Select->new($self->{out});
+	my $mark = "end-of-$self->{n}\n";
+	while (index($self->{buffer}, $mark) < 0)
+	{
+		my $left = $deadline - time;
+		return if $left <= 0 || !$select->can_read($left);
+		sysread($self->{out}, $self->{buffer}, 65536, length $self->{buffer})
+		  or return $self->{buffer};		# psql is gone
+	}
+	my $answer = substr($self->{buffer}, 0, index($self->{buffer}, $mark));
+	$self->{buffer} = substr($self->{buffer}, length($answer) + length $mark);
+	chomp $answer;
+	return $answer;
+}
+
+sub query
+{
+	my ($self, $sql, $timeout) = @_;
+	$self->send($sql);
+	return $self->answer($timeout);
+}
+
+sub close
+{
+	my ($self) = @_;
+	return unless $self->{pid};
+	local $?;
+	close $self->{in};
+	close $self->{out};
+	waitpid $self->{pid}, 0;
+	delete $self->{pid};
+	return;
+}
+
+sub DESTROY { $_[0]->close }
+
+1;

@@ -1,0 +1,84 @@
+# Starts and stops the stub language-model server, and asks it what it received.
+package MemAI::StubLLM;
+
+use strict;
+use warnings;
+
+use File::Basename qw(dirname);
+use File::Spec;
+use IO::Socket::INET;
+use JSON::PP;
+use MIME::Base64 qw(encode_base64url);
+
+my @running;
+
+# new(data => directory of test data, certificate => PEM file for TLS)
+sub new
+{
+	my ($class, %option) = @_;
+	my $script = File::Spec->rel2abs(dirname(__FILE__) . '/../../stub/stub_llm.py');
+	my $pid = open(my $out, '-|', 'python3', $script, $option{data} // '/nonexistent',
+		$option{certificate} // ())
+	  or die "could not start $script: $!";
+	my $line = <$out> // die "$script said nothing";
+	my ($port, $silent, $full, $tls) = $line =~ /^(\d+) (\d+) (\d+) (\d+)$/ or die "$script said: $line";
+	my $self = bless {
+		pid => $pid, out => $out, port => $port, silent_port => $silent, full_port => $full, tls_port => $tls
+	}, $class;
+	push @running, $self;
+	return $self;
+}
+
+# base URL for a chain of modes; a reference to a string is base64-encoded
+sub url
+{
+	my ($self, @modes) = @_;
+	return join('/', "http://127.0.0.1:$self->{port}",
+		map { ref $_ ? encode_base64url($$_) : $_ } @modes);
+}
+
+sub request
+{
+	my ($self, $method, $path) = @_;
+	my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $self->{port})
+	  or die "stub server is gone: $!";
+	print $socket "$method $path HTTP/1.0\r\nContent-Length: 0\r\n\r\n";
+	local $/;
+	my $answer = <$socket>;
+	$answer =~ s/^.*?\r\n\r\n//s;
+	return $answer;
+}
+
+# what the server received since the last reset, oldest first
+sub requests
+{
+	my ($self) = @_;
+	return @{ decode_json($self->request('GET', '/_requests')) };
+}
+
+sub reset
+{
+	my ($self) = @_;
+	$self->request('POST', '/_reset');
+	return;
+}
+
+sub stop
+{
+	my ($self) = @_;
+	return unless $self->{pid};
+	local $?;
+	kill 'TERM', $self->{pid};
+	close $self->{out};
+	delete $self->{pid};
+	return;
+}
+
+sub DESTROY { $_[0]->stop }
+
+END
+{
+	$_ and $_->stop for @running;
+}
+
+1;

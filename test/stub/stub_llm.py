@@ -1,0 +1,351 @@
+"""A language-model server for tests: one process, standard library only.
+
+It binds free ports of 127.0.0.1, prints its ports (plain, silent, full, TLS or 0) and closes
+standard output.  Behaviour is chosen by the leading parts of the URL's path,
+which may be chained; what is left is the provider's own path:
+
+  /delay/<ms>/...            waits before answering
+  /status/<code>/...         that status with an error in JSON
+  /error/<code>/<b64url>/... that status with the decoded body
+  /body/<b64url>/...         status 200 with the decoded body
+  /raw/<b64url>/...          the decoded bytes on the socket, then close
+  /header/<name>/<value>/... adds a header to the answer
+  /fail/<code>/<n>/<key>/... fails the first n requests of that key
+  /redirect/<code>/<b64url>/...
+  /truncate/...              announces more body than it sends
+  /reset/...                 closes the connection without an answer
+  /gzip_bomb/<mb>/...        a compressed body of that many megabytes
+  /trickle/...               one byte of body every 200 ms
+  /endless/...               a chunked body without end
+  /hang/...                  reads the request and never answers
+  /hang_body/...             sends headers and half a body, then nothing
+  /many_headers/<n>/...      that many header lines
+  /interim/<n>/...           that many interim (1xx) answers and no final one
+  /web_page/<status>/...     a long page of HTML and worse
+  /shuffle | /no_index | /base64 | /drop | /duplicate | /extra | /negative/...
+                             what happens to the list of embeddings
+  /replay/<file>/<line>/...  answers as recorded in DATA/wire/<file>.jsonl
+
+GET /_requests returns what was received since the last POST /_reset.
+"""
+import base64
+import gzip
+import hashlib
+import json
+import os
+import random
+import socket
+import ssl
+import struct
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+lock = threading.Lock()
+requests = []
+failures = {}
+wire = {}
+
+
+def unb64(text):
+    return base64.urlsafe_b64decode(text + '=' * (-len(text) % 4))
+
+
+def embedding(text, dimensions):
+    """Depends on the text alone; element 0 is its length in bytes."""
+    digest = hashlib.sha256(text.encode()).digest()
+    return [float(len(text.encode()))] + [
+        (digest[i % 32] - 127.5) / 128 + i * 0.001 for i in range(1, dimensions)]
+
+
+class Answer:
+    def __init__(self):
+        self.status, self.headers, self.body, self.modes = 200, [], None, set()
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = 'HTTP/1.1'
+
+    def log_message(self, *args):
+        pass
+
+    def read_request(self):
+        length = int(self.headers.get('Content-Length') or 0)
+        self.raw = self.rfile.read(length)
+        with lock:
+            if not self.path.startswith('/_'):
+                requests.append({'method': self.command, 'path': self.path,
+                                 'headers': {k.lower(): v for k, v in self.headers.items()},
+                                 'body': self.raw.decode('utf-8', 'replace'), 'time': time.time(),
+                                 'peer': self.client_address[1]})
+
+    def do_GET(self):
+        self.handle_any()
+
+    def do_POST(self):
+        self.handle_any()
+
+    def handle_any(self):
+        self.read_request()
+        if self.path.startswith('/_requests'):
+            with lock:
+                return self.send(200, [], json.dumps(requests).encode())
+        if self.path.startswith('/_reset'):
+            with lock:
+                requests.clear()
+                failures.clear()
+            return self.send(200, [], b'{}')
+        answer = Answer()
+        parts = self.path.split('?')[0].strip('/').split('/')
+        while parts and hasattr(self, 'mode_' + parts[0]):
+            name = parts.pop(0)
+            if getattr(self, 'mode_' + name)(answer, parts):
+                return None
+        if answer.body is None:
+            answer.body = self.provider_answer(answer, '/' + '/'.join(parts))
+        return self.send(answer.status, answer.headers, answer.body)
+
+    def send(self, status, headers, body):
+        self.send_response_only(status)
+        names = [name.lower() for name, _ in headers]
+        if 'content-type' not in names:
+            self.send_header('Content-Type', 'application/json')
+        for name, value in headers:
+            self.send_header(name, value)
+        self.send_header('Content-Length', str(len(body)))
+        self.end_headers()
+        try:
+            self.wfile.write(body)
+        except OSError:
+            self.close_connection = True
+
+    def raw_send(self, data):
+        self.close_connection = True
+        try:
+            self.wfile.write(data)
+            self.wfile.flush()
+        except OSError:
+            pass
+        return True
+
+    # ---- modes: return True when the answer is out already ----
+
+    def mode_delay(self, answer, parts):
+        time.sleep(int(parts.pop(0)) / 1000)
+
+    def error_body(self, code):
+        return json.dumps({'error': {'message': f'stub says {code}', 'type': 'stub_error',
+                                     'code': None}}).encode()
+
+    def mode_status(self, answer, parts):
+        answer.status = int(parts.pop(0))
+        answer.body = self.error_body(answer.status)
+
+    def mode_error(self, answer, parts):
+        answer.status = int(parts.pop(0))
+        answer.body = unb64(parts.pop(0))
+
+    def mode_body(self, answer, parts):
+        answer.body = unb64(parts.pop(0))
+
+    def mode_raw(self, answer, parts):
+        return self.raw_send(unb64(parts.pop(0)))
+
+    def mode_header(self, answer, parts):
+        name = parts.pop(0)
+        answer.headers.append((name, unb64(parts.pop(0)).decode()))
+
+    def mode_fail(self, answer, parts):
+        code, times, key = int(parts.pop(0)), int(parts.pop(0)), parts.pop(0)
+        with lock:
+            failures[key] = failures.get(key, 0) + 1
+            if failures[key] <= times:
+                answer.status, answer.body = code, self.error_body(code)
+
+    def mode_echo_key(self, answer, parts):
+        key = ' '.join(self.headers.get(name) or '' for name in ('Authorization', 'x-api-key'))
+        answer.status = 401
+        answer.body = json.dumps({'error': {'message': f'Incorrect API key provided: {key.split()[-1]}. '
+                                                       f'Masked: {key.split()[-1][:8]}*****{key.split()[-1][-4:]}.'}}).encode()
+
+    def mode_redirect(self, answer, parts):
+        answer.status = int(parts.pop(0))
+        answer.headers.append(('Location', unb64(parts.pop(0)).decode()))
+        answer.body = b''
+
+    def mode_truncate(self, answer, parts):
+        return self.raw_send(b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n'
+                             b'Content-Length: 5000\r\n\r\n{"choices":[{"message":{"content":"half')
+
+    def mode_reset(self, answer, parts):
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+        self.close_connection = True
+        self.connection.close()
+        return True
+
+    def mode_gzip_bomb(self, answer, parts):
+        answer.body = gzip.compress(b' ' * (int(parts.pop(0)) << 20), 9)
+        answer.headers.append(('Content-Encoding', 'gzip'))
+
+    def mode_gzip(self, answer, parts):
+        answer.body = gzip.compress(self.provider_answer(answer, '/' + '/'.join(parts)))
+        answer.headers.append(('Content-Encoding', 'gzip'))
+        parts.clear()
+
+    def slowly(self, chunks, pause):
+        self.close_connection = True
+        try:
+            for chunk in chunks:
+                self.wfile.write(chunk)
+                self.wfile.flush()
+                time.sleep(pause)
+        except OSError:
+            pass
+        return True
+
+    def mode_trickle(self, answer, parts):
+        head = b'HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n'
+        return self.slowly([head] + [b' '] * 100000, 0.2)
+
+    def mode_endless(self, answer, parts):
+        chunk = b'10000\r\n' + b' ' * 65536 + b'\r\n'
+        head = b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'
+        return self.slowly([head] + [chunk] * 100000, 0)
+
+    def mode_hang(self, answer, parts):
+        return self.slowly([b''] * 600, 0.1)
+
+    def mode_hang_body(self, answer, parts):
+        head = b'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"choices":'
+        return self.slowly([head] + [b''] * 600, 0.1)
+
+    def mode_many_headers(self, answer, parts):
+        lines = b''.join(b'X-Line-%d: %s\r\n' % (i, b'y' * 60) for i in range(int(parts.pop(0))))
+        return self.raw_send(b'HTTP/1.1 200 OK\r\n' + lines + b'Content-Length: 2\r\n\r\n{}')
+
+    def mode_interim(self, answer, parts):
+        return self.raw_send(b'HTTP/1.1 103 Early Hints\r\nX: y\r\n\r\n' * int(parts.pop(0)))
+
+    def mode_web_page(self, answer, parts):
+        answer.status = int(parts.pop(0))
+        answer.headers.append(('Content-Type', 'text/html'))
+        answer.body = b'<html><body>' + b'x' * 5000 + b'\0\x01\xff</body>'
+
+    def mode_shuffle(self, answer, parts):
+        answer.modes.add('shuffle')
+
+    def mode_no_index(self, answer, parts):
+        answer.modes.add('no_index')
+
+    def mode_base64(self, answer, parts):
+        answer.modes.add('base64')
+
+    def mode_drop(self, answer, parts):
+        answer.modes.add('drop')
+
+    def mode_duplicate(self, answer, parts):
+        answer.modes.add('duplicate')
+
+    def mode_extra(self, answer, parts):
+        answer.modes.add('extra')
+
+    def mode_negative(self, answer, parts):
+        answer.modes.add('negative')
+
+    def mode_replay(self, answer, parts):
+        name, line = parts.pop(0), int(parts.pop(0))
+        if name not in wire:
+            with open(os.path.join(sys.argv[1], 'wire', name + '.jsonl'), encoding='utf-8') as lines:
+                wire[name] = [json.loads(text) for text in lines]
+        answer.status = wire[name][line]['status']
+        answer.body = wire[name][line]['response'].encode()
+
+    # ---- what providers answer ----
+
+    def provider_answer(self, answer, path):
+        try:
+            body = json.loads(self.raw or b'{}')
+        except ValueError:
+            answer.status = 400
+            return self.error_body(400)
+        if path.endswith('/embeddings'):
+            return json.dumps(self.embeddings(answer, body)).encode()
+        if path.endswith('/chat/completions'):
+            return json.dumps(self.chat(body)).encode()
+        answer.status = 404
+        return self.error_body(404)
+
+    def embeddings(self, answer, body):
+        texts = body['input']
+        dimensions = body.get('dimensions') or int(body['model'].rsplit('-', 1)[-1])
+        data = []
+        for index, text in enumerate(texts):
+            vector = embedding(text, dimensions)
+            if 'base64' in answer.modes or body.get('encoding_format') == 'base64':
+                vector = base64.b64encode(struct.pack(f'<{dimensions}f', *vector)).decode()
+            data.append({'object': 'embedding', 'index': index, 'embedding': vector})
+        if 'shuffle' in answer.modes:
+            random.shuffle(data)
+        if 'drop' in answer.modes:
+            data.pop(random.randrange(len(data)))
+        if 'duplicate' in answer.modes:
+            data[-1]['index'] = data[0]['index']
+        if 'extra' in answer.modes:
+            data.append(dict(data[0], index=len(data)))
+        if 'negative' in answer.modes:
+            data[0]['index'] = -1
+        if 'no_index' in answer.modes:
+            for item in data:
+                del item['index']
+        tokens = sum(len(text.split()) for text in texts)
+        return {'object': 'list', 'data': data, 'model': body['model'],
+                'usage': {'prompt_tokens': tokens, 'total_tokens': tokens}}
+
+    def chat(self, body):
+        messages = body['messages']
+        text = 'echo: ' + (messages[-1].get('content') or '')
+        prompt = sum(len((message.get('content') or '').split()) for message in messages)
+        return {'id': 'chatcmpl-1', 'object': 'chat.completion', 'model': body['model'],
+                'choices': [{'index': 0, 'finish_reason': 'stop',
+                             'message': {'role': 'assistant', 'content': text}}],
+                'usage': {'prompt_tokens': prompt, 'completion_tokens': len(text.split()),
+                          'total_tokens': prompt + len(text.split())}}
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def handle_error(self, request, client_address):
+        pass
+
+
+def main():
+    server = Server(('127.0.0.1', 0), Handler)
+    silent = socket.socket()                    # accepts connections and says nothing
+    silent.bind(('127.0.0.1', 0))
+    silent.listen(128)
+    full = socket.socket()                      # its queue is full: connecting hangs
+    full.bind(('127.0.0.1', 0))
+    full.listen(0)
+    fillers = [socket.socket() for _ in range(4)]
+    for filler in fillers:
+        filler.setblocking(False)
+        filler.connect_ex(full.getsockname())
+    ports = [server.server_port, silent.getsockname()[1], full.getsockname()[1]]
+    if len(sys.argv) > 2:
+        secure = Server(('127.0.0.1', 0), Handler)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(sys.argv[2])
+        secure.socket = context.wrap_socket(secure.socket, server_side=True)
+        threading.Thread(target=secure.serve_forever, daemon=True).start()
+        ports.append(secure.server_port)
+    else:
+        ports.append(0)
+    print(*ports, flush=True)
+    sys.stdout.close()
+    server.serve_forever()
+
+
+main()
