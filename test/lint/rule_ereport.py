@@ -52,7 +52,7 @@ def literal(call):
 
 
 for path in sorted(Path('src').rglob('*.[ch]')):
-    text = path.read_text()
+    text = path.read_text(errors='replace')
     for position, call in calls(text, 'ereport'):
         if not re.match(r'ereport\s*\(\s*(ERROR|FATAL|PANIC)\b', call):
             continue

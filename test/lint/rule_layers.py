@@ -15,7 +15,7 @@ for path in sorted(Path('src').glob('*/*.[ch]')):
     if module not in layer:
         findings.append(f'{path}:1: module {module} has no layer in the Makefile')
         continue
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    for number, line in enumerate(path.read_text(errors='replace').splitlines(), 1):
         include = re.match(r'\s*#\s*include\s+"((\w+)/[\w/]+\.h)"', line)
         if not include or not Path('src', include[1]).exists():
             continue                    # no include, or one of PostgreSQL's headers

@@ -7,7 +7,7 @@ findings = []
 
 for path in sorted(Path('src').rglob('*.[ch]')):
     module = path.parts[1] if len(path.parts) > 2 else None     # None: src/init.c
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    for number, line in enumerate(path.read_text(errors='replace').splitlines(), 1):
         include = re.match(r'\s*#\s*include\s+"((\w+)/([\w/]+)\.h)"', line)
         if not include or not Path('src', include[1]).exists():
             continue

@@ -9,7 +9,7 @@ bodies = {}         # (file or None when extern, function) -> its text
 
 for path in Path('src').rglob('*.c'):
     # PostgreSQL layout: the name starts its line, the body is between braces in column 1
-    for match in re.finditer(r'^([^\n]*)\n(\w+)\(([^{};]*)\)\n\{\n(.*?)^\}', path.read_text(), re.M | re.S):
+    for match in re.finditer(r'^([^\n]*)\n(\w+)\(([^{};]*)\)\n\{\n(.*?)^\}', path.read_text(errors='replace'), re.M | re.S):
         static = re.search(r'\bstatic\b', match[1])
         bodies[path if static else None, match[2]] = (path, match[4])
 
@@ -27,7 +27,7 @@ while changed:
 
 symbols = {name for where, name in reaches if where is None}
 for path in sorted(p for p in Path('src').glob('*/*.sql') if not p.name.startswith('memai--')):
-    text = path.read_text()
+    text = path.read_text(errors='replace')
     for match in re.finditer(r'\bCREATE\s+(?:FUNCTION|PROCEDURE)\s+([\w.@]+)[^;]*;', text, re.I):
         symbol = re.search(r"'MODULE_PATHNAME',\s*'(\w+)'", match[0])
         if symbol and symbol[1] in symbols and not re.search(r'SET\s+search_path\s*(=|TO)\s*pg_catalog,\s*pg_temp', match[0], re.I):

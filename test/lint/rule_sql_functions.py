@@ -7,7 +7,7 @@ findings = []
 
 for path in sorted(p for p in Path('src').glob('*/*.sql') if not p.name.startswith('memai--')):
     # comments and literals blanked out, lines kept
-    text = re.sub(r"--[^\n]*|'[^']*'", lambda m: re.sub(r'[^\n]', ' ', m[0]), path.read_text())
+    text = re.sub(r"--[^\n]*|'[^']*'", lambda m: re.sub(r'[^\n]', ' ', m[0]), path.read_text(errors='replace'))
     for match in re.finditer(r'\bCREATE\s+FUNCTION\s+([\w.@]+)', text, re.I):
         # a BEGIN ATOMIC body comes after the properties
         end = re.compile(r';|\bBEGIN\s+ATOMIC\b', re.I).search(text, match.end())

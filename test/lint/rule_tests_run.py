@@ -34,7 +34,7 @@ only('test/unit', r'test_\w+\.c|\w+\.h|run\.sh', 'test_<name>.c and their header
 only('test/fuzz', r'fuzz_\w+\.c|\w+\.h|run\.sh|seeds/.*', 'fuzz_<name>.c and seeds/<name>/')
 
 for path in sorted([*Path('test/unit').glob('*.c'), *Path('test/fuzz').glob('*.c')]):
-    sources = re.search(r'^/\* sources: (.*) \*/$', path.read_text(), re.M)
+    sources = re.search(r'^/\* sources: (.*) \*/$', path.read_text(errors='replace'), re.M)
     if not sources:
         findings.append(f'{path}:1: no line /* sources: src/... */')
         continue
