@@ -22,11 +22,15 @@ DATA_built  = $(INSTALL_SQL)
 DATA        = $(wildcard src/sql/upgrade/*--*--*.sql) \
 	$(filter-out %/$(EXTENSION)--$(EXTVERSION).sql,$(wildcard src/sql/released/*--*.sql))
 
+PG_CONFIG      ?= pg_config
+LIBRARY_CFLAGS := $(shell pkg-config --cflags libcurl json-c 2>/dev/null)
+LIBRARY_LINK   := $(shell pkg-config --libs libcurl json-c 2>/dev/null || echo -lcurl -ljson-c)
+
+# -isystem: PostgreSQL's own headers are not clean under -Wextra.
 # -MMD -MP: each object lists the headers it was made from, see the -include below
-PG_CPPFLAGS = -I$(srcdir)/src -isystem $(shell $(PG_CONFIG) --includedir-server) -MMD -MP \
-	-DMEMAI_VERSION='"$(EXTVERSION)"' -Wextra -Werror -Wno-unused-parameter \
-	$(shell pkg-config --cflags libcurl json-c)
-SHLIB_LINK  = $(shell pkg-config --libs libcurl json-c) -lm
+PG_CPPFLAGS = -I$(srcdir)/src -isystem $(includedir_server) -MMD -MP \
+	-DMEMAI_VERSION='"$(EXTVERSION)"' -Wextra -Werror -Wno-unused-parameter $(LIBRARY_CFLAGS)
+SHLIB_LINK  = $(LIBRARY_LINK) -lm
 
 # ---- tests: make installcheck runs these three against a running server ----
 REGRESS        = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
@@ -40,7 +44,6 @@ EXTRA_CLEAN    = build test/output_iso $(OBJS:.o=.d) $(wildcard src/sql/$(EXTENS
 # no bitcode: JIT never inlines these functions, and clang would double the build
 override with_llvm = no
 
-PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 
 ifneq ($(wildcard $(PGXS)),)

@@ -43,7 +43,7 @@ $(foreach p,$(notdir $(FUZZ_PROGRAMS)),$(eval $(call fuzz_rule,$(p))))
 
 # ---- make lint: one script per rule ----
 LINT_ENVIRONMENT = LAYERS="$(LAYERS)" LIBRARY=$(shlib) CC="$(CC)" \
-	PG_INCLUDE=$(includedir_server) LIBRARY_CFLAGS="$(shell pkg-config --cflags libcurl json-c)"
+	PG_INCLUDE=$(includedir_server) LIBRARY_CFLAGS="$(LIBRARY_CFLAGS)"
 
 .PHONY: lint lint-selftest
 lint: all

@@ -8,7 +8,7 @@ use strict;
 use warnings;
 use Exporter 'import';
 
-our @EXPORT = qw(catalog_snapshot table_contents);
+our @EXPORT = qw(catalog_snapshot table_contents differences);
 
 # The extension's members, each with its catalog; the queries below pick theirs.
 my $members = q{SELECT d.classid, d.objid, d.objsubid
@@ -106,6 +106,19 @@ sub catalog_snapshot
 	my ($node, $database) = @_;
 	my $sql = join("\nUNION ALL\n", queries());
 	return $node->safe_psql($database, qq{SET search_path = pg_catalog; WITH member AS ($members) SELECT line FROM ($sql) AS snapshot (line) ORDER BY line COLLATE "C"});
+}
+
+# The lines that only one of two texts has, so that a failed comparison of
+# thousands of lines is read at once; empty when the texts are equal.
+sub differences
+{
+	my ($got, $expected) = @_;
+	return '' if $got eq $expected;
+	my (%count, @different);
+	$count{$_}++ for split(/\n/, $got);
+	$count{$_}-- for split(/\n/, $expected);
+	push @different, ($count{$_} > 0 ? 'only got:      ' : 'only expected: ') . $_ for grep { $count{$_} } sort keys %count;
+	return join("\n", @different) || 'the same lines in another order';
 }
 
 # The rows that a dump of memai's tables and their partitions carries, as a superuser
