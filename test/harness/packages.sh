@@ -81,6 +81,9 @@ apt_install() {
 		-o Dpkg::Options::=--force-confold "$@" >"$LOG" 2>&1 </dev/null || { tail -n 20 "$LOG" >&2; return 1; }
 }
 
+if [ -n "${PG_CONFIG:-}" ] && ! find_pg_config >/dev/null; then
+	die "$PG_CONFIG is no pg_config of PostgreSQL 15 or later that comes with a server and PGXS"
+fi
 wanted=$(missing)
 [ -n "$wanted" ] || exit 0
 
