@@ -9,7 +9,11 @@ set -u
 # shellcheck source=test/harness/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-SUITES=${SUITES:-lint compile unit fuzz regress isolation tap}
+ALL_SUITES="lint compile unit fuzz regress isolation tap"
+SUITES=${SUITES:-$ALL_SUITES}
+for suite in $SUITES; do
+	case " $ALL_SUITES " in *" $suite "*) ;; *) die "no suite $suite; there are: $ALL_SUITES" ;; esac
+done
 OUTPUT=$ROOT/build/test-output
 failures=0
 
