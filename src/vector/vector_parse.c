@@ -18,6 +18,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #include "vector/parse.h"
 
@@ -71,13 +74,16 @@ is_digit(char c)
 static inline uint64_t
 load_eight(const char *p)
 {
-	uint64_t	word = 0;
+	uint64_t	word;
 
-	for (int i = 0; i < 8; i++)
-		word |= (uint64_t) (unsigned char) p[i] << (8 * i);
+	memcpy(&word, p, sizeof(word));
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	word = __builtin_bswap64(word);
+#endif
 	return word;
 }
 
+/* the high half of every byte is 3 for 0x30 to 0x39, also after adding 6 */
 static inline int
 is_eight_digits(uint64_t word)
 {
@@ -86,7 +92,7 @@ is_eight_digits(uint64_t word)
 		== UINT64_C(0x3333333333333333);
 }
 
-/* adds neighbouring digits, then pairs, then quadruples, all in one word */
+/* eight digits; adds neighbours, then pairs, then quadruples, all in one word */
 static inline uint32_t
 value_of_eight_digits(uint64_t word)
 {
@@ -224,9 +230,148 @@ round_decimal(const Decimal *decimal, float *value)
 	tail = (int) (bits & ((1 << DOUBLE_EXTRA_BITS) - 1));
 	if (tail >= HALFWAY - HALFWAY_MARGIN && tail <= HALFWAY + HALFWAY_MARGIN)
 		return 0;
-	*value = (float) (decimal->negative ? -scaled : scaled);
+	/* without a branch: signs are unpredictable */
+	bits |= (uint64_t) decimal->negative << 63;
+	memcpy(&scaled, &bits, sizeof(scaled));
+	*value = (float) scaled;
 	return 1;
 }
+
+#if defined(__SSE2__)
+
+/* digits and separators among the 16 bytes at p: bit i stands for byte i */
+static inline void
+classify_bytes(const char *p, uint32_t *digits, uint32_t *separators)
+{
+	__m128i		bytes = _mm_loadu_si128((const __m128i *) p);
+	__m128i		values = _mm_sub_epi8(bytes, _mm_set1_epi8('0'));
+	__m128i		is_digit = _mm_cmpeq_epi8(_mm_min_epu8(values, _mm_set1_epi8(9)), values);
+	__m128i		is_separator = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(',')),
+											_mm_cmpeq_epi8(bytes, _mm_set1_epi8(']')));
+
+	*digits = (uint32_t) _mm_movemask_epi8(is_digit);
+	*separators = (uint32_t) _mm_movemask_epi8(is_separator);
+}
+
+/* the number that the first count of the eight digits at p make; count may be 0 */
+static inline uint32_t
+value_of_digits(const char *p, int count)
+{
+	uint64_t	word = load_eight(p);
+
+	/* move them behind zeros; in two steps, as a shift by 64 is not defined */
+	word = word << (32 - 4 * count) << (32 - 4 * count);
+	return value_of_eight_digits(word | UINT64_C(0x3030303030303030) >> (4 * count) >> (4 * count));
+}
+
+/* the same for 64 bytes */
+static inline void
+classify_window(const char *p, uint64_t *digits, uint64_t *separators)
+{
+	uint32_t	d[4];
+	uint32_t	s[4];
+
+	classify_bytes(p, &d[0], &s[0]);
+	classify_bytes(p + 16, &d[1], &s[1]);
+	classify_bytes(p + 32, &d[2], &s[2]);
+	classify_bytes(p + 48, &d[3], &s[3]);
+	*digits = d[0] | (uint64_t) d[1] << 16 | (uint64_t) d[2] << 32 | (uint64_t) d[3] << 48;
+	*separators = s[0] | (uint64_t) s[1] << 16 | (uint64_t) s[2] << 32 | (uint64_t) s[3] << 48;
+}
+
+/*
+ * The number of length bytes at p when it has the form that embeddings have,
+ * "-0.0123": one digit, the point and 1 to 22 digits.  Bit i of digits tells
+ * whether byte i is a digit.  Returns 0 for everything else.  No branch
+ * depends on the sign, nor on the number of digits among those up to 16.
+ */
+static inline int
+parse_plain_fraction(const char *p, int length, uint64_t digits, float *value)
+{
+	static const uint64_t powers[9] = {
+		1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000
+	};
+	const uint64_t most = UINT64_C(10000000000000000000) - powers[8];
+	Decimal		decimal;
+	uint64_t	wanted;
+	int			count0;
+	int			count1;
+	int			count2;
+
+	decimal.negative = *p == '-';
+	decimal.digits = length - 2 - decimal.negative;
+	if (decimal.digits < 1 || decimal.digits > MAX_EXACT_POWER || p[decimal.negative + 1] != '.')
+		return 0;
+	/* all bytes but the sign and the point */
+	wanted = ((UINT64_C(1) << length) - 1) & ~(UINT64_C(2) << decimal.negative) &
+		~(uint64_t) decimal.negative;
+	if ((digits & wanted) != wanted)
+		return 0;
+
+	count0 = decimal.digits < 8 ? decimal.digits : 8;
+	count1 = decimal.digits - count0 < 8 ? decimal.digits - count0 : 8;
+	count2 = decimal.digits - count0 - count1;
+	p += decimal.negative;
+	decimal.mantissa = (uint64_t) (p[0] - '0');
+	decimal.mantissa = decimal.mantissa * powers[count0] + value_of_digits(p + 2, count0);
+	decimal.mantissa = decimal.mantissa * powers[count1] + value_of_digits(p + 10, count1);
+	/* 17 digits at most so far; the others must leave it below 10^19 */
+	if (count2 > 0)
+	{
+		if (decimal.mantissa > most / powers[count2])
+			return 0;
+		decimal.mantissa = decimal.mantissa * powers[count2] + value_of_digits(p + 18, count2);
+	}
+	decimal.exponent = -decimal.digits;
+	return round_decimal(&decimal, value);
+}
+
+/*
+ * Reads numbers of the plain form that are followed by a comma, as long as
+ * there are such, elements has room and the text goes on for a while.  Returns
+ * where the next number begins.
+ *
+ * All separators of a window are found at once, so the processor does not wait
+ * for the end of one number to begin the next, and works on several of them.
+ */
+static const char *
+parse_plain_run(const char *p, const char *end, float limit, int max_dim,
+				float *elements, int *dim)
+{
+	const ptrdiff_t window = 64;
+	/* the last number of a window may be read beyond its end */
+	const ptrdiff_t beyond = 32;
+
+	while (end - p >= window + beyond)
+	{
+		uint64_t	digits;
+		uint64_t	separators;
+		int			start = 0;
+
+		classify_window(p, &digits, &separators);
+		for (; separators != 0; separators &= separators - 1)
+		{
+			int			stop = __builtin_ctzll(separators);
+
+			if (*dim == max_dim || p[stop] != ',' ||
+				!parse_plain_fraction(p + start, stop - start, digits >> start, &elements[*dim]) ||
+				fabsf(elements[*dim]) >= limit)
+				return p + start;
+			(*dim)++;
+			start = stop + 1;
+			/* programs like to write a space here */
+			start += p[start] == ' ';
+			if (start >= window)
+				break;
+		}
+		if (start == 0)
+			break;
+		p += start;
+	}
+	return p;
+}
+
+#endif
 
 static MemaiParseStatus
 parse_with_strtof(const char **position, float *value)
@@ -249,8 +394,9 @@ static inline MemaiParseStatus
 parse_float(const char **position, const char *end, float *value)
 {
 	Decimal		decimal;
-	const char *p = read_decimal(*position, end, &decimal);
+	const char *p;
 
+	p = read_decimal(*position, end, &decimal);
 	if (p == NULL || !round_decimal(&decimal, value))
 		return parse_with_strtof(position, value);
 	*position = p;
@@ -284,6 +430,10 @@ memai_vector_parse(const char *text, size_t length, int max_dim, float limit,
 	{
 		MemaiParseStatus status;
 
+		p = skip_space(p);
+#if defined(__SSE2__)
+		p = parse_plain_run(p, end, limit, max_dim, elements, &n);
+#endif
 		if (n == max_dim)
 			return MEMAI_PARSE_TOO_MANY;
 		p = skip_space(p);
