@@ -15,8 +15,8 @@
  *
  * Feedback.  The rarest words of the best items stand for what the question is
  * about and lift items that word it differently (pseudo relevance feedback,
- * after Lavrenko and Croft 2001); they count a fifth of the question's own, and
- * alone they match nothing.
+ * after Lavrenko and Croft 2001); they count a fifth of the question's own and
+ * add at most half to what an item has from those.
  *
  * A text that asks seldom answers: the score falls by up to 40 % with the
  * share of it that is questions.
@@ -39,6 +39,7 @@
 #define FEEDBACK_ITEMS 5		/* the best items, whose words are taken */
 #define FEEDBACK_TERMS 10		/* how many words */
 #define FEEDBACK_WEIGHT 0.2
+#define FEEDBACK_LIMIT 0.5		/* of an item's own score */
 #define FEEDBACK_SLOTS 1024		/* words that are considered; a power of two */
 
 /* one width of documents: their term frequencies, lengths and scores */
@@ -350,12 +351,35 @@ feedback_terms(Scratch *scratch, int nterms, const uint32 *terms, uint32 *chosen
 	return n;
 }
 
+/*
+ * Adds the feedback's part to the items that match, each at most in proportion
+ * to its own score: a long text of rare words must not feed itself.
+ */
+static void
+add_feedback(Scratch *scratch, int nterms, const uint32 *terms)
+{
+	uint32		chosen[FEEDBACK_TERMS];
+	int			nchosen = feedback_terms(scratch, nterms, terms, chosen);
+
+	for (int i = 0; i < scratch->nitems; i++)
+	{
+		scratch->items[i].base = scratch->items[i].keyword;
+		scratch->items[i].keyword = 0;
+	}
+	if (nchosen > 0)
+		score_terms(scratch, nchosen, chosen, FEEDBACK_WEIGHT);
+	for (int i = 0; i < scratch->nitems; i++)
+	{
+		RankItem   *item = &scratch->items[i];
+
+		item->keyword = item->base + Min(item->keyword, FEEDBACK_LIMIT * item->base);
+	}
+}
+
 void
 memai_keyword_score(int nitems, RankItem *items, int nterms, const uint32 *terms, void *memory)
 {
 	Scratch		scratch;
-	uint32		chosen[FEEDBACK_TERMS];
-	int			nchosen;
 
 	for (int i = 0; i < nitems; i++)
 		items[i].keyword = 0;
@@ -364,11 +388,7 @@ memai_keyword_score(int nitems, RankItem *items, int nterms, const uint32 *terms
 	divide_scratch(&scratch, memory, nitems, items, nterms);
 	score_terms(&scratch, nterms, terms, 1.0);
 	add_speakers(&scratch, nterms);
-	nchosen = feedback_terms(&scratch, nterms, terms, chosen);
+	add_feedback(&scratch, nterms, terms);
 	for (int i = 0; i < nitems; i++)
-		items[i].matches = items[i].keyword > 0;
-	if (nchosen > 0)
-		score_terms(&scratch, nchosen, chosen, FEEDBACK_WEIGHT);
-	for (int i = 0; i < nitems; i++)
-		items[i].keyword *= items[i].matches ? 1.0 - ASKING_PENALTY * items[i].asking : 0.0;
+		items[i].keyword *= items[i].weight * (1.0 - ASKING_PENALTY * items[i].asking);
 }

@@ -43,13 +43,14 @@ typedef struct RankItem
 	bool		eligible;		/* may be returned; the others only give
 								 * context */
 	bool		has_similarity;
-	bool		matches;		/* out: shares a word with the question, in any width */
 	MemaiTermsView terms;
 	uint64		speaker_terms;	/* bit t: the speaker's name has term t of the
 								 * question */
 	double		asking;			/* share of the text that is questions, 0..1 */
+	double		weight;			/* of its keyword score, usually 1 */
 	double		similarity;		/* cosine similarity with the question */
 	int64		occurred_at;	/* of equals the later one comes first */
+	double		base;			/* out: keyword score of the question's own terms */
 	double		keyword;		/* out */
 	double		score;			/* out: 0..1 */
 } RankItem;

@@ -26,6 +26,8 @@
 #define FETCH_ROWS 1000
 /* a question of more distinct words than this is cut; contexts may be long */
 #define QUERY_MAX_TERMS 256
+/* a memory was stored to be found, an episode because it happened */
+#define MEMORY_WEIGHT 1.25
 
 /* what is known of a row while it is ranked */
 typedef struct Candidate
@@ -76,6 +78,7 @@ typedef struct Recall
 	int			nterms;
 	uint32	   *terms;
 	MemaiVector *vector;		/* of the question */
+	uint64		speaker_mask;	/* terms of the question that any speaker's name has */
 	int			nspeakers;
 	Speaker		speakers[SPEAKER_CACHE];
 	int			ncandidates;
@@ -161,6 +164,24 @@ compute_speaker_terms(const Recall *recall, const text *name)
 	return terms;
 }
 
+/*
+ * A memory is spoken by nobody: the speakers that it mentions take that place,
+ * or a question that names somebody would prefer what he said to what is known
+ * of him.  Episodes are gathered first, so the speakers are known.
+ */
+static uint64
+mentioned_terms(const Recall *recall, const MemaiTermsView *content)
+{
+	uint64		terms = 0;
+
+	for (int t = 0; t < Min(recall->nterms, RANK_SPEAKER_TERMS); t++)
+	{
+		if (((recall->speaker_mask >> t) & 1) && memai_terms_frequency(content, recall->terms[t]) > 0)
+			terms |= UINT64CONST(1) << t;
+	}
+	return terms;
+}
+
 /* Which terms of the question the name has; the last few names are kept. */
 static uint64
 speaker_terms(Recall *recall, const text *name)
@@ -177,6 +198,7 @@ speaker_terms(Recall *recall, const text *name)
 	speaker = &recall->speakers[recall->nspeakers++ % SPEAKER_CACHE];
 	speaker->name = DatumGetTextPCopy(PointerGetDatum(name));
 	speaker->terms = compute_speaker_terms(recall, name);
+	recall->speaker_mask |= speaker->terms;
 	return speaker->terms;
 }
 
@@ -204,6 +226,8 @@ gather_item(Recall *recall, int row, bool is_memory)
 	name = column(row, 6, &null);
 	if (!null)
 		candidate->speaker_terms = speaker_terms(recall, DatumGetTextPP(name));
+	else if (is_memory)
+		candidate->speaker_terms = mentioned_terms(recall, &candidate->terms);
 	candidate->eligible = DatumGetBool(column(row, 7, &null));
 	candidate->is_memory = is_memory;
 
@@ -341,6 +365,7 @@ rank_candidates(Recall *recall, double similarity_weight, RankItem **result, int
 		items[i] = (RankItem) {
 			.terms = candidate->terms,
 			.asking = candidate->asking,
+			.weight = candidate->is_memory ? MEMORY_WEIGHT : 1.0,
 			.speaker_terms = candidate->speaker_terms,
 			.eligible = candidate->eligible,
 			.has_similarity = candidate->has_similarity,

@@ -20,9 +20,9 @@ FROM memai.recall('What is the dog''s name?', k => 3);
 SELECT content, occurred_at::date, round(score::numeric, 3) AS score
 FROM memai.recall('When is my sister''s wedding?', k => 3);
 SELECT content, occurred_at::date, round(score::numeric, 3) AS score
-FROM memai.recall('What food could make me ill?', k => 3);
+FROM memai.recall('What am I allergic to?', k => 3);
 SELECT content, occurred_at::date, round(score::numeric, 3) AS score
-FROM memai.recall('Which vet do we go to in Gothenburg?', k => 3);
+FROM memai.recall('Who is the vet in Gothenburg?', k => 3);
 SELECT content, occurred_at::date, round(score::numeric, 3) AS score
 FROM memai.recall('Who gets my start number for the marathon?', k => 3);
 SELECT content, occurred_at::date, round(score::numeric, 3) AS score

@@ -1,12 +1,15 @@
 # Runs every SQL example of README.md and docs/*.md, in order, one database a
 # file, and compares what psql prints with the text block that follows the
-# example.  Ids, times and the like are compared by their kind only.  An example
-# that names a server on the network is pointed at the stub.
+# example.  SET holds for the examples after it.  Ids, times and the like are
+# compared by their kind only.  An example that names a server on the network is
+# pointed at the stub.  Runs the demo too: blocks marked "demo" are pieces of it.
 
 use strict;
 use warnings FATAL => 'all';
 
+use Encode qw(decode);
 use FindBin;
+use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -56,21 +59,34 @@ sub comparable
 	return $text;
 }
 
+# the demo, in a database of its own
+$node->safe_psql('postgres', 'CREATE DATABASE demo');
+my ($demo, $demo_errors) = ('', '');
+{
+	local %ENV = (%ENV, PGHOST => $node->host, PGPORT => $node->port, PGDATABASE => 'demo');
+	ok(IPC::Run::run([ 'bash', "$root/test/demo/run.sh" ], '>', \$demo, '2>', \$demo_errors), 'the demo runs')
+	  or diag($demo_errors);
+}
+$demo = comparable(decode('UTF-8', $demo));
+
 foreach my $file ("$root/README.md", sort glob("$root/docs/*.md"))
 {
 	my ($name) = $file =~ m{([^/]+)$};
 	my $database = lc($name =~ s/\W/_/gr);
-	my $port = $stub->port;
+	my $port = $stub->{port};
 	my @blocks = blocks($file);
+	my $settings = '';
 
 	$node->safe_psql('postgres', "CREATE DATABASE $database");
 	foreach my $i (0 .. $#blocks)
 	{
 		my ($language, $sql, $line) = @{ $blocks[$i] };
+		ok(index($demo, comparable($sql)) >= 0, "$name line $line is what the demo prints") if $language eq 'demo';
 		next unless $language eq 'sql';
 		$sql =~ s{https?://(?:api\.openai\.com|localhost:11434|127\.0\.0\.1:11434)/v1}{http://127.0.0.1:$port/v1}g;
-		my ($status, $out, $err) = $node->psql($database, $sql, extra_params => [ '--pset=footer=off', '-P', 'tuples_only=off', '-P', 'format=aligned' ]);
+		my ($status, $out, $err) = $node->psql($database, $settings . $sql, extra_params => [ '--pset=footer=off', '-P', 'tuples_only=off', '-P', 'format=aligned' ]);
 		is($status, 0, "$name line $line runs") or diag($err);
+		$settings .= join('', map { "$_\n" } $sql =~ /^(SET [^;]*;)/mg);
 		if ($i < $#blocks && $blocks[ $i + 1 ][0] eq 'text')
 		{
 			is(comparable($out), comparable($blocks[ $i + 1 ][1]), "$name line $line prints what it shows");

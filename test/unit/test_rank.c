@@ -33,7 +33,7 @@ item(int conversation, int64 occurred_at, uint32 first, uint32 second)
 {
 	uint32		hashes[5] = {first ? first : FILLER, second ? second : FILLER, FILLER, FILLER, FILLER};
 	unsigned char *payload = payloads[npayloads++];
-	RankItem	result = {.conversation = conversation,.eligible = true,.occurred_at = occurred_at};
+	RankItem	result = {.conversation = conversation,.eligible = true,.occurred_at = occurred_at,.weight = 1.0};
 
 	memai_terms_open(payload, memai_terms_build(hashes, 5, payload), &result.terms);
 	return result;
@@ -85,14 +85,14 @@ test_known_value(void)
 static void
 test_feedback(void)
 {
-	/* the last three stand in one conversation with the word: they match */
-	RankItem	items[] = {item(0, 1, WORD, FRIEND), item(1, 2, FRIEND, 0),
-	item(2, 3, WORD, 0), item(2, 4, 0, 0), item(2, 5, 0, 0), item(2, 6, 0, 0), item(2, 7, FRIEND, 0)};
+	RankItem	items[] = {item(0, 3, WORD, FRIEND), item(1, 2, WORD, FRIEND), item(2, 4, WORD, 0), item(3, 5, FRIEND, 0), item(4, 6, 0, 0)};
 
-	rank(7, items, 0.0);
-	ok(order[0] == 0, "the item with both comes first");
-	ok(items[6].keyword > items[5].keyword, "of two that match alike, the one with the best item's rare word");
-	ok(items[1].keyword == 0, "which alone matches nothing");
+	rank(5, items, 0.0);
+	ok(items[2].base == items[0].base && items[2].keyword < items[0].keyword,
+	   "of two that match alike, the one with the best items' other word scores higher");
+	ok(items[0].keyword <= 1.5 * items[0].base, "by half of its own score at most");
+	ok(order[0] == 0 && order[2] == 2, "and comes first");
+	ok(items[3].keyword == 0, "the other word alone matches nothing");
 }
 
 static void
@@ -116,6 +116,16 @@ test_asking(void)
 	rank(3, items, 0.0);
 	ok(order[0] == 0, "a statement comes before a question");
 	ok(fabs(items[1].keyword - 0.6 * items[0].keyword) < 1e-12, "which counts 40 %% less");
+}
+
+static void
+test_weight(void)
+{
+	RankItem	items[] = {item(0, 1, WORD, 0), item(1, 2, WORD, 0), item(2, 3, 0, 0)};
+
+	items[0].weight = 1.25;
+	rank(3, items, 0.0);
+	ok(order[0] == 0 && fabs(items[0].keyword - 1.25 * items[1].keyword) < 1e-12, "of equals the weightier comes first");
 }
 
 static void
@@ -161,7 +171,7 @@ test_eligibility(void)
 static void
 test_edges(void)
 {
-	RankItem	empty = {.eligible = true};
+	RankItem	empty = {.eligible = true,.weight = 1.0};
 
 	ok(memai_rank(0, NULL, 3, NULL, 0.1, order, NULL) == 0, "nothing to rank");
 	ok(rank(1, &empty, 0.1) == 1 && empty.keyword == 0 && empty.score == 0,
@@ -176,6 +186,7 @@ main(void)
 	test_feedback();
 	test_speaker();
 	test_asking();
+	test_weight();
 	test_fusion();
 	test_eligibility();
 	test_edges();
