@@ -134,8 +134,8 @@ read_port(const char **at, int *port)
 	return *at > start && value >= 1 && value <= 65535;
 }
 
-/* the next entry of the list; false at its end or where it is malformed */
-static bool
+/* 1 and the next entry of the list, 0 at its end, -1 where it is malformed */
+static int
 next_entry(const char **at, Entry *entry)
 {
 	bool		bracketed;
@@ -143,7 +143,7 @@ next_entry(const char **at, Entry *entry)
 	while (**at == ' ' || **at == ',')
 		(*at)++;
 	if (**at == '\0')
-		return false;
+		return 0;
 	bracketed = **at == '[';
 	if (bracketed)
 		(*at)++;
@@ -152,11 +152,13 @@ next_entry(const char **at, Entry *entry)
 	while (**at != '\0' && is_host_byte(**at, bracketed))
 		(*at)++;
 	entry->len = *at - entry->host;
-	if (entry->len == 0 || (bracketed && *(*at)++ != ']'))
-		return false;
+	if (entry->len == 0 || (bracketed && **at != ']'))
+		return -1;
+	if (bracketed)
+		(*at)++;
 	if (**at == ':' && !read_port(at, &entry->port))
-		return false;
-	return **at == '\0' || **at == ',' || **at == ' ';
+		return -1;
+	return **at == '\0' || **at == ',' || **at == ' ' ? 1 : -1;
 }
 
 bool
@@ -165,7 +167,7 @@ memai_http_host_listed(const char *list, const char *host, int port)
 	size_t		len = strlen(host);
 	Entry		entry;
 
-	while (next_entry(&list, &entry))
+	while (next_entry(&list, &entry) > 0)
 		if (entry.len == len && pg_strncasecmp(entry.host, host, len) == 0 &&
 			(entry.port < 0 || entry.port == port))
 			return true;
@@ -176,8 +178,9 @@ bool
 memai_http_host_list_valid(const char *list)
 {
 	Entry		entry;
+	int			found;
 
-	while (next_entry(&list, &entry))
+	while ((found = next_entry(&list, &entry)) > 0)
 		;
-	return *list == '\0';
+	return found == 0;
 }
