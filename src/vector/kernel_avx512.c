@@ -29,11 +29,29 @@
 #define ABS(a) _mm512_abs_ps(a)
 #define SUM(a) _mm512_reduce_add_ps(a)
 
-/* the n lowest bits */
+/* the n lowest bits; n below 64 */
 static inline uint64_t
 low_bits(size_t n)
 {
-	return n >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << n) - 1;
+	return (UINT64_C(1) << n) - 1;
+}
+
+/*
+ * Up to 64 or 32 bytes from p, where left remain.  A plain load where it is
+ * enough: the processor's prefetcher does not follow masked ones (Zen 5
+ * streams int8 vectors four times as fast this way).
+ */
+static inline __m512i
+load_64(const void *p, size_t left)
+{
+	return left >= 64 ? _mm512_loadu_si512(p) : _mm512_maskz_loadu_epi8(low_bits(left), p);
+}
+
+static inline __m256i
+load_32(const void *p, size_t left)
+{
+	return left >= 32 ? _mm256_loadu_si256((const __m256i *) p) :
+		_mm256_maskz_loadu_epi8((__mmask32) low_bits(left), p);
 }
 
 static inline __m512
@@ -68,7 +86,7 @@ f32_norm2(size_t n, const float *a)
 
 	for (size_t i = 0; i < n; i += 16)
 	{
-		__m512		v = _mm512_maskz_loadu_ps((__mmask16) low_bits(n - i), a + i);
+		__m512		v = _mm512_castsi512_ps(load_64(a + i, (n - i) * sizeof(float)));
 		__m512d		low = _mm512_cvtps_pd(_mm512_castps512_ps256(v));
 		__m512d		high = _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1));
 
@@ -93,7 +111,12 @@ f16_to_f32(size_t n, const MemaiHalf *from, float *to)
 static void
 f32_to_f16(size_t n, const float *from, MemaiHalf *to)
 {
-	for (size_t i = 0; i < n; i += 16)
+	size_t		i = 0;
+
+	for (; i + 16 <= n; i += 16)
+		_mm256_storeu_si256((__m256i *) (to + i),
+							_mm512_cvtps_ph(_mm512_loadu_ps(from + i), _MM_FROUND_TO_NEAREST_INT));
+	if (i < n)
 	{
 		__mmask16	mask = (__mmask16) low_bits(n - i);
 		__m512		v = _mm512_maskz_loadu_ps(mask, from + i);
@@ -116,9 +139,8 @@ i8_dot(size_t n, const int8_t *a, const int8_t *b)
 
 	for (size_t i = 0; i < n; i += 64)
 	{
-		__mmask64	mask = low_bits(n - i);
-		__m512i		va = _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, a + i), shift);
-		__m512i		vb = _mm512_maskz_loadu_epi8(mask, b + i);
+		__m512i		va = _mm512_xor_si512(load_64(a + i, n - i), shift);
+		__m512i		vb = load_64(b + i, n - i);
 
 		dot = _mm512_dpbusd_epi32(dot, va, vb);
 		sum_b = _mm512_dpbusd_epi32(sum_b, ones, vb);
@@ -133,9 +155,8 @@ i8_l2sq(size_t n, const int8_t *a, const int8_t *b)
 
 	for (size_t i = 0; i < n; i += 32)
 	{
-		__mmask32	mask = (__mmask32) low_bits(n - i);
-		__m512i		va = _mm512_cvtepi8_epi16(_mm256_maskz_loadu_epi8(mask, a + i));
-		__m512i		vb = _mm512_cvtepi8_epi16(_mm256_maskz_loadu_epi8(mask, b + i));
+		__m512i		va = _mm512_cvtepi8_epi16(load_32(a + i, n - i));
+		__m512i		vb = _mm512_cvtepi8_epi16(load_32(b + i, n - i));
 		__m512i		difference = _mm512_sub_epi16(va, vb);
 
 		sum = _mm512_dpwssd_epi32(sum, difference, difference);
@@ -149,19 +170,8 @@ u8i8_dot(size_t n, const uint8_t *a, const int8_t *b)
 	__m512i		dot = _mm512_setzero_si512();
 
 	for (size_t i = 0; i < n; i += 64)
-	{
-		__mmask64	mask = low_bits(n - i);
-
-		dot = _mm512_dpbusd_epi32(dot, _mm512_maskz_loadu_epi8(mask, a + i),
-								  _mm512_maskz_loadu_epi8(mask, b + i));
-	}
+		dot = _mm512_dpbusd_epi32(dot, load_64(a + i, n - i), load_64(b + i, n - i));
 	return _mm512_reduce_add_epi32(dot);
-}
-
-static inline __m512i
-load_bytes(const uint8_t *p, size_t left)
-{
-	return _mm512_maskz_loadu_epi8(low_bits(left), p);
 }
 
 static uint64_t
@@ -171,7 +181,7 @@ bit_hamming(size_t n, const uint8_t *a, const uint8_t *b)
 
 	for (size_t i = 0; i < n; i += 64)
 	{
-		__m512i		differ = _mm512_xor_si512(load_bytes(a + i, n - i), load_bytes(b + i, n - i));
+		__m512i		differ = _mm512_xor_si512(load_64(a + i, n - i), load_64(b + i, n - i));
 
 		sum = _mm512_add_epi64(sum, _mm512_popcnt_epi64(differ));
 	}
@@ -185,7 +195,7 @@ bit_and(size_t n, const uint8_t *a, const uint8_t *b)
 
 	for (size_t i = 0; i < n; i += 64)
 	{
-		__m512i		both = _mm512_and_si512(load_bytes(a + i, n - i), load_bytes(b + i, n - i));
+		__m512i		both = _mm512_and_si512(load_64(a + i, n - i), load_64(b + i, n - i));
 
 		sum = _mm512_add_epi64(sum, _mm512_popcnt_epi64(both));
 	}
