@@ -152,7 +152,8 @@ prepare() {
 		[ "$variable" = PGBIN ] || unset "$variable"
 	done
 	export WORK PGBIN MEMAI_DATA
-	export PATH="$PGBIN:$PATH" HOME="$WORK/home" TMPDIR="$WORK/tmp" LC_ALL=C.UTF-8
+	# LANG too: the TAP modules drop LC_ALL
+	export PATH="$PGBIN:$PATH" HOME="$WORK/home" TMPDIR="$WORK/tmp" LC_ALL=C.UTF-8 LANG=C.UTF-8
 	cd "$WORK/src" || exit 1
 }
 

@@ -45,6 +45,8 @@ missing() {
 	else
 		printf 'pkg-config, libcurl and json-c development files\tpkg-config libcurl4-openssl-dev libjson-c-dev\n'
 	fi
+	[ ! -e /etc/debian_version ] || [ -e /etc/ssl/certs/ca-certificates.crt ] ||
+		printf 'certificate authorities for TLS\tca-certificates\n'
 	command -v python3 >/dev/null || printf 'Python 3\tpython3\n'
 	for library in TAP::Harness IPC::Run; do
 		perl -M$library -e 1 2>/dev/null || case $library in
