@@ -339,6 +339,7 @@ parse_plain_run(const char *p, const char *end, float limit, int max_dim,
 				float *elements, int *dim)
 {
 	const ptrdiff_t window = 64;
+
 	/* the last number of a window may be read beyond its end */
 	const ptrdiff_t beyond = 32;
 
