@@ -113,6 +113,12 @@ extern MemaiHttpTransfer *memai_http_open(const MemaiHttpRequest *request);
 extern const MemaiHttpResponse *memai_http_wait(MemaiHttpTransfer *transfer);
 
 /*
+ * Waits until the status and headers have arrived, or the request has ended.
+ * Returns the status so far, 0 for none.  Interrupts as in memai_http_wait.
+ */
+extern int	memai_http_wait_status(MemaiHttpTransfer *transfer);
+
+/*
  * Waits for more of the body.  Returns false at the end, with or without
  * success (see memai_http_wait, which then returns at once).  The bytes are
  * valid until the next call.  Interrupts as in memai_http_wait.
@@ -138,6 +144,31 @@ extern void memai_http_sleep(int64 milliseconds);
 
 /* Milliseconds of a clock that never jumps. */
 extern int64 memai_http_clock(void);
+
+/* ---- sse.c: pure ---- */
+
+/* one event of a stream, in place in the buffer it was found in */
+typedef struct MemaiSseEvent
+{
+	const char *name;			/* empty for the usual kind */
+	size_t		name_len;
+	const char *data;			/* its data lines, joined by newlines */
+	size_t		data_len;
+} MemaiSseEvent;
+
+/*
+ * Looks for the next server-sent event in a buffer that holds len bytes of a
+ * stream, and rewrites the buffer where an event's lines must be joined.
+ * Returns false when the buffer holds no complete event.  *consumed is how many
+ * bytes at the front of the buffer are done with, in both cases; the caller
+ * drops them once the event is used and appends what arrives to the rest.
+ * *started is false before the first call and kept by the function.
+ */
+extern bool memai_sse_next(char *buffer, size_t len, bool *started, size_t *consumed,
+						   MemaiSseEvent *event);
+
+/* The same for streams of one JSON document a line; blank lines are no events. */
+extern bool memai_line_next(char *buffer, size_t len, size_t *consumed, MemaiSseEvent *event);
 
 /* ---- settings.c ---- */
 

@@ -456,6 +456,21 @@ memai_http_wait(MemaiHttpTransfer *transfer)
 }
 
 int
+memai_http_wait_status(MemaiHttpTransfer *transfer)
+{
+	long		status = 0;
+
+	for (;;)
+	{
+		(void) curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+		/* below 200 it is interim, and the real one follows */
+		if (transfer->finished || (status >= 200 && headers_complete(transfer)))
+			return (int) status;
+		memai_http_loop_turn(true);
+	}
+}
+
+int
 memai_http_wait_any(int n, MemaiHttpTransfer **transfers, int64 until)
 {
 	for (;;)
