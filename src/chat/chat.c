@@ -169,7 +169,7 @@ prepare(Chat *chat, const pg_uuid_t *thread_id)
 	chat->model = memai_model_lookup(chat->model_name ? chat->model_name : chat->thread.model, "chat");
 
 	/* before the message is stored, or it would find itself */
-	recalled = memai_recall_run(&query, CurrentMemoryContext);
+	recalled = memai_recall_run(&query, CurrentMemoryContext, NULL);
 	turns = memai_thread_turns(&chat->scope, &chat->thread, MAX_TURNS);
 	memai_prompt_build(&chat->prompt, &chat->scope, chat->model,
 					   chat->system_prompt ? chat->system_prompt : chat->thread.system_prompt,

@@ -214,7 +214,7 @@ memai_context(PG_FUNCTION_ARGS)
 
 	initStringInfo(&out);
 	SPI_connect();
-	memai_context_append(&out, &scope, memai_recall_run(&query, result_context), max_tokens, &context);
+	memai_context_append(&out, &scope, memai_recall_run(&query, result_context, NULL), max_tokens, &context);
 	SPI_finish();
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(out.data, out.len));
 }

@@ -20,13 +20,14 @@
 
 static MemaiStatement insert_episodes = {
 	.sql = "INSERT INTO memai.episode (tenant, user_id, namespace, scope, thread_id, source, "
-	"id, role, name, content, metadata, occurred_at, asking, terms) "
+	"id, role, name, content, metadata, occurred_at, asking, terms, about_from, about_until) "
 	"SELECT $1, $2, $3, $4, $5, $6, e.* "
-	"FROM ROWS FROM (unnest($7), unnest($8), unnest($9), unnest($10), unnest($11), unnest($12), unnest($13), unnest($14)) AS e",
-	.nargs = 14,
+	"FROM ROWS FROM (unnest($7), unnest($8), unnest($9), unnest($10), unnest($11), unnest($12), unnest($13), unnest($14), "
+	"unnest($15), unnest($16)) AS e",
+	.nargs = 16,
 	.argtypes = {TEXTOID, TEXTOID, TEXTOID, INT8OID, UUIDOID, TEXTOID,
 		UUIDARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, JSONBARRAYOID, TIMESTAMPTZARRAYOID,
-	FLOAT4ARRAYOID, BYTEAARRAYOID},
+		FLOAT4ARRAYOID, BYTEAARRAYOID, DATEARRAYOID, DATEARRAYOID},
 };
 
 PG_FUNCTION_INFO_V1(memai_remember_messages);
@@ -74,6 +75,18 @@ asking_share(const text *content)
 }
 
 static void
+set_days(Column *from, Column *until, int row, const MemaiEpisode *episode)
+{
+	MemaiDaySpan days;
+
+	from->nulls[row] = until->nulls[row] = !memai_days_of(episode->content, episode->occurred_at, &days);
+	if (from->nulls[row])
+		return;
+	from->values[row] = memai_day_datum(days.first);
+	until->values[row] = memai_day_datum(days.end);
+}
+
+static void
 insert_rows(const MemaiScope *scope, const pg_uuid_t *thread_id, const char *source,
 			int nepisodes, MemaiEpisode *episodes, const MemaiSpan *texts)
 {
@@ -84,10 +97,12 @@ insert_rows(const MemaiScope *scope, const pg_uuid_t *thread_id, const char *sou
 				metadata = make_column(nepisodes),
 				occurred_at = make_column(nepisodes),
 				asking = make_column(nepisodes),
-				terms = make_column(nepisodes);
+				terms = make_column(nepisodes),
+				from = make_column(nepisodes),
+				until = make_column(nepisodes);
 	Jsonb	   *no_metadata = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
-	Datum		values[14];
-	char		nulls[14];
+	Datum		values[16];
+	char		nulls[16];
 
 	for (int i = 0; i < nepisodes; i++)
 	{
@@ -103,6 +118,7 @@ insert_rows(const MemaiScope *scope, const pg_uuid_t *thread_id, const char *sou
 		occurred_at.values[i] = TimestampTzGetDatum(episode->occurred_at);
 		asking.values[i] = Float4GetDatum(asking_share(episode->content));
 		terms.values[i] = PointerGetDatum(memai_text_terms(texts[i].data, texts[i].len));
+		set_days(&from, &until, i, episode);
 	}
 
 	memset(nulls, ' ', sizeof(nulls));
@@ -119,6 +135,8 @@ insert_rows(const MemaiScope *scope, const pg_uuid_t *thread_id, const char *sou
 	values[11] = column_array(&occurred_at, nepisodes, TIMESTAMPTZOID, sizeof(TimestampTz), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
 	values[12] = column_array(&asking, nepisodes, FLOAT4OID, sizeof(float4), true, TYPALIGN_INT);
 	values[13] = column_array(&terms, nepisodes, BYTEAOID, -1, false, TYPALIGN_INT);
+	values[14] = column_array(&from, nepisodes, DATEOID, sizeof(int32), true, TYPALIGN_INT);
+	values[15] = column_array(&until, nepisodes, DATEOID, sizeof(int32), true, TYPALIGN_INT);
 	memai_statement_run(&insert_episodes, values, nulls, false, 0);
 }
 
@@ -247,7 +265,7 @@ static MemaiEpisode *
 read_messages(Jsonb *messages, TimestampTz start, Jsonb *metadata, int *nepisodes)
 {
 	MessagesReader reader = {0};
-	ErrorContextCallback callback = {.callback = add_message_position, .arg = &reader, .previous = error_context_stack};
+	ErrorContextCallback callback = {.callback = add_message_position,.arg = &reader,.previous = error_context_stack};
 	MemaiEpisode *episodes;
 	TimestampTz next_time = start;
 	int			n;

@@ -10,6 +10,7 @@
 #include "memory/memory_int.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/date.h"
 #include "utils/memutils.h"
 #include "vector/vector.h"
 
@@ -91,6 +92,24 @@ memai_search_text(const text *name, const text *content)
 	span.data = joined.data;
 	span.len = joined.len;
 	return span;
+}
+
+bool
+memai_days_of(const text *content, TimestampTz reference, MemaiDaySpan *days)
+{
+	size_t		len;
+	const char *utf8 = memai_text_to_utf8(VARDATA_ANY(content), VARSIZE_ANY_EXHDR(content), &len);
+	int32		day;
+
+	/* floor: times before 2000 are negative */
+	day = (int32) ((reference >= 0 ? reference : reference - (USECS_PER_DAY - 1)) / USECS_PER_DAY);
+	return memai_text_days(utf8, len, day + POSTGRES_EPOCH_JDATE, days);
+}
+
+Datum
+memai_day_datum(int32 julian_day)
+{
+	return DateADTGetDatum(julian_day - POSTGRES_EPOCH_JDATE);
 }
 
 void

@@ -13,6 +13,10 @@
  * Who spoke.  "What did Ann say of boats?" is mostly answered by Ann: an item
  * whose speaker the question names gets the rarity of the name on top.
  *
+ * When.  A question that names days ("in May 2023") means what happened then or
+ * speaks of then; one that asks when is answered by what names a time.  Both
+ * classes of items get their rarity on top, as speakers do.
+ *
  * Feedback.  The rarest words of the best items stand for what the question is
  * about and lift items that word it differently (pseudo relevance feedback,
  * after Lavrenko and Croft 2001); they count a fifth of the question's own and
@@ -34,6 +38,8 @@
 #define NEIGHBOURHOOD_WEIGHT 0.8
 #define CONVERSATION_WEIGHT 0.5
 #define SPEAKER_WEIGHT 3.0
+#define DAYS_WEIGHT 3.0
+#define WHEN_WEIGHT 1.0
 #define ASKING_PENALTY 0.4
 
 #define FEEDBACK_ITEMS 5		/* the best items, whose words are taken */
@@ -153,18 +159,25 @@ add_item(const Scratch *scratch, int document, int item)
 /* ---- the three widths ---- */
 
 static void
-score_items(Scratch *scratch, double weight)
+add_part(RankItem *item, RankPart part, double value)
+{
+	item->parts[part] += value;
+	item->keyword += value;
+}
+
+static void
+score_items(Scratch *scratch, double weight, RankPart part)
 {
 	clear_level(&scratch->level, scratch->nitems);
 	for (int i = 0; i < scratch->nitems; i++)
 		add_item(scratch, i, i);
 	score_level(&scratch->level, 0.9, 0.3);
 	for (int i = 0; i < scratch->nitems; i++)
-		scratch->items[i].keyword += weight * scratch->level.scores[i];
+		add_part(&scratch->items[i], part, weight * scratch->level.scores[i]);
 }
 
 static void
-score_neighbourhoods(Scratch *scratch, double weight)
+score_neighbourhoods(Scratch *scratch, double weight, RankPart part)
 {
 	const RankItem *items = scratch->items;
 
@@ -179,24 +192,24 @@ score_neighbourhoods(Scratch *scratch, double weight)
 	}
 	score_level(&scratch->level, 0.9, 0.5);
 	for (int i = 0; i < scratch->nitems; i++)
-		scratch->items[i].keyword += weight * NEIGHBOURHOOD_WEIGHT * scratch->level.scores[i];
+		add_part(&scratch->items[i], part, weight * NEIGHBOURHOOD_WEIGHT * scratch->level.scores[i]);
 }
 
 static void
-score_conversations(Scratch *scratch, double weight)
+score_conversations(Scratch *scratch, double weight, RankPart part)
 {
 	clear_level(&scratch->level, scratch->items[scratch->nitems - 1].conversation + 1);
 	for (int i = 0; i < scratch->nitems; i++)
 		add_item(scratch, scratch->items[i].conversation, i);
 	score_level(&scratch->level, 0.9, 0.5);
 	for (int i = 0; i < scratch->nitems; i++)
-		scratch->items[i].keyword += weight * CONVERSATION_WEIGHT *
-			scratch->level.scores[scratch->items[i].conversation];
+		add_part(&scratch->items[i], part, weight * CONVERSATION_WEIGHT *
+				 scratch->level.scores[scratch->items[i].conversation]);
 }
 
 /* Adds the score of some terms, times weight, to every item in the three widths. */
 static void
-score_terms(Scratch *scratch, int nterms, const uint32 *terms, double weight)
+score_terms(Scratch *scratch, int nterms, const uint32 *terms, double weight, bool feedback)
 {
 	scratch->level.nterms = nterms;
 	for (int i = 0; i < scratch->nitems; i++)
@@ -204,9 +217,9 @@ score_terms(Scratch *scratch, int nterms, const uint32 *terms, double weight)
 		for (int t = 0; t < nterms; t++)
 			scratch->own[(size_t) i * nterms + t] = memai_terms_frequency(&scratch->items[i].terms, terms[t]);
 	}
-	score_items(scratch, weight);
-	score_neighbourhoods(scratch, weight);
-	score_conversations(scratch, weight);
+	score_items(scratch, weight, feedback ? RANK_FEEDBACK : RANK_OWN);
+	score_neighbourhoods(scratch, weight, feedback ? RANK_FEEDBACK : RANK_NEIGHBOURHOOD);
+	score_conversations(scratch, weight, feedback ? RANK_FEEDBACK : RANK_CONVERSATION);
 }
 
 /* ---- who spoke ---- */
@@ -232,8 +245,31 @@ add_speakers(Scratch *scratch, int nterms)
 		for (int i = 0; i < scratch->nitems; i++)
 		{
 			if ((scratch->items[i].speaker_terms >> t) & 1)
-				scratch->items[i].keyword += bonus;
+				add_part(&scratch->items[i], RANK_SPEAKER, bonus);
 		}
+	}
+}
+
+/* ---- when ---- */
+
+static void
+add_times(Scratch *scratch, const RankQuestion *question)
+{
+	RankItem   *items = scratch->items;
+	int			nin_days = 0;
+	int			nnames_time = 0;
+
+	for (int i = 0; i < scratch->nitems; i++)
+	{
+		nin_days += items[i].in_days;
+		nnames_time += items[i].names_time;
+	}
+	for (int i = 0; i < scratch->nitems; i++)
+	{
+		if (items[i].in_days)
+			add_part(&items[i], RANK_TIME, DAYS_WEIGHT * memai_bm25_idf(scratch->nitems, nin_days));
+		if (question->asks_when && items[i].names_time)
+			add_part(&items[i], RANK_TIME, WHEN_WEIGHT * memai_bm25_idf(scratch->nitems, nnames_time));
 	}
 }
 
@@ -356,39 +392,44 @@ feedback_terms(Scratch *scratch, int nterms, const uint32 *terms, uint32 *chosen
  * to its own score: a long text of rare words must not feed itself.
  */
 static void
-add_feedback(Scratch *scratch, int nterms, const uint32 *terms)
+add_feedback(Scratch *scratch, const RankQuestion *question)
 {
 	uint32		chosen[FEEDBACK_TERMS];
-	int			nchosen = feedback_terms(scratch, nterms, terms, chosen);
+	int			nchosen = feedback_terms(scratch, question->nterms, question->terms, chosen);
 
-	for (int i = 0; i < scratch->nitems; i++)
-	{
-		scratch->items[i].base = scratch->items[i].keyword;
-		scratch->items[i].keyword = 0;
-	}
 	if (nchosen > 0)
-		score_terms(scratch, nchosen, chosen, FEEDBACK_WEIGHT);
+		score_terms(scratch, nchosen, chosen, FEEDBACK_WEIGHT, true);
 	for (int i = 0; i < scratch->nitems; i++)
 	{
 		RankItem   *item = &scratch->items[i];
+		double		own = item->keyword - item->parts[RANK_FEEDBACK];
 
-		item->keyword = item->base + Min(item->keyword, FEEDBACK_LIMIT * item->base);
+		item->parts[RANK_FEEDBACK] = Min(item->parts[RANK_FEEDBACK], FEEDBACK_LIMIT * own);
+		item->keyword = own + item->parts[RANK_FEEDBACK];
 	}
 }
 
 void
-memai_keyword_score(int nitems, RankItem *items, int nterms, const uint32 *terms, void *memory)
+memai_keyword_score(int nitems, RankItem *items, const RankQuestion *question, void *memory)
 {
 	Scratch		scratch;
 
 	for (int i = 0; i < nitems; i++)
+	{
 		items[i].keyword = 0;
-	if (nitems == 0 || nterms == 0)
+		memset(items[i].parts, 0, sizeof(items[i].parts));
+	}
+	if (nitems == 0)
 		return;
-	divide_scratch(&scratch, memory, nitems, items, nterms);
-	score_terms(&scratch, nterms, terms, 1.0);
-	add_speakers(&scratch, nterms);
-	add_feedback(&scratch, nterms, terms);
+	divide_scratch(&scratch, memory, nitems, items, question->nterms);
+	if (question->nterms > 0)
+	{
+		score_terms(&scratch, question->nterms, question->terms, 1.0, false);
+		add_speakers(&scratch, question->nterms);
+	}
+	add_times(&scratch, question);
+	if (question->nterms > 0)
+		add_feedback(&scratch, question);
 	for (int i = 0; i < nitems; i++)
 		items[i].keyword *= items[i].weight * (1.0 - ASKING_PENALTY * items[i].asking);
 }

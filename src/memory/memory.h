@@ -7,7 +7,10 @@
 
 #include "core/core.h"
 #include "nodes/pg_list.h"
+#include "utils/array.h"
 #include "utils/jsonb.h"
+#include "utils/timestamp.h"
+#include "vector/vector.h"
 
 #define MEMAI_CONTENT_MAX_LENGTH (1024 * 1024)	/* bytes of one content */
 #define MEMAI_RECALL_MAX_K 1000
@@ -51,17 +54,36 @@ extern void memai_episodes_store(const MemaiScope *scope, const pg_uuid_t *threa
 
 /* ---- recall.c ---- */
 
+/* how the score falls with age: not; to 0 at twice the half-life; by half each half-life */
+typedef enum MemaiRecency
+{
+	MEMAI_RECENCY_NONE,
+	MEMAI_RECENCY_LINEAR,
+	MEMAI_RECENCY_EXPONENTIAL
+} MemaiRecency;
+
+/* Zero the struct first: members are added at its end. */
 typedef struct MemaiRecallQuery
 {
 	const MemaiScope *scope;
-	text	   *query;
+	text	   *query;			/* NULL only with a vector */
 	int			k;				/* 1..MEMAI_RECALL_MAX_K */
-	Jsonb	   *filter;			/* metadata must contain it; NULL: no filter */
+	Jsonb	   *filter;			/* on metadata, see filter.c; NULL: no filter */
 	double		min_score;
 	const char *model;			/* embedding model; NULL: the default */
 	bool		include_answers;	/* also what memai.chat answered */
-	const pg_uuid_t *exclude_thread;	/* leave out this conversation; NULL:
-										 * none */
+	const pg_uuid_t *exclude_thread;	/* leave out this conversation; NULL: none */
+
+	const MemaiVector *vector;	/* of the question; NULL: query is embedded */
+	const TimestampTz *as_of;	/* what was true then; NULL: now */
+	const TimestampTz *known_at;	/* what the database believed then; NULL: now */
+	const char *layer;			/* memory or episode only; NULL: both */
+	ArrayType  *categories;		/* memories of these only, no episodes; NULL: all */
+	MemaiRecency recency;
+	double		half_life;		/* seconds; used unless recency is none */
+	double		diversity;		/* 0..1, see memai_rank_diversify */
+	int			max_per_thread; /* of one conversation among the first; 0: no limit */
+	int			max_tokens;		/* estimated, of all contents; 0: no limit */
 } MemaiRecallQuery;
 
 /* something found; everything is palloc'd in the context of the call */
@@ -69,10 +91,9 @@ typedef struct MemaiRecalled
 {
 	pg_uuid_t	id;
 	bool		is_memory;		/* else an episode */
-	double		score;			/* 0..1; 1: first by keywords and by meaning */
+	double		score;			/* 1: first by keywords and by meaning, nothing else weighing in */
 	double		similarity;		/* cosine; NaN without a vector */
-	double		keyword;		/* BM25 of item, neighbourhood and
-								 * conversation; 0: no word in common */
+	double		keyword;		/* BM25 of item, neighbourhood and conversation; 0: no word in common */
 	text	   *content;
 	text	   *role;			/* NULL of a memory */
 	text	   *name;			/* NULL when unknown */
@@ -80,21 +101,48 @@ typedef struct MemaiRecalled
 	TimestampTz occurred_at;	/* of a memory: since when it is true */
 	bool		has_thread;
 	pg_uuid_t	thread_id;
+
+	const char *status;			/* of a memory: live, needs_review or superseded; NULL of an episode */
+	text	   *category;		/* NULL of an episode */
+	bool		has_via;
+	pg_uuid_t	via;			/* found in the place of this superseded memory, or as what this one rests on */
+	bool		has_successor;
+	pg_uuid_t	successor;		/* what took its place since */
+	double		recency;		/* factors of score */
+	double		importance;
+	double		confidence;
+	double		feedback;
+	double		parts[6];		/* of keyword, in the order of RankPart */
 } MemaiRecalled;
+
+/* numbers about one recall; all of the scope */
+typedef struct MemaiRecallCounts
+{
+	int			episodes;
+	int			memories;		/* true at the time in question */
+	int			superseded;		/* that lead to their successors */
+	int			vectors;
+	int			eligible;		/* that pass the filters */
+	int			terms;			/* of the question */
+	double		similarity_weight;
+} MemaiRecallCounts;
 
 /*
  * The best matches, best first, as a list of MemaiRecalled: min(k, rows of the
- * scope that pass the filters) of them unless min_score cuts it short.  Reads
- * only.  The caller is connected to SPI; the list survives its SPI_finish when
- * the caller's context does.  May call an embedding model.
+ * scope that pass the filters) of them unless min_score or max_tokens cuts it
+ * short.  Reads only.  counts may be NULL.  The caller is connected to SPI; the
+ * list survives its SPI_finish when the caller's context does.  May call an
+ * embedding model, unless the query brings a vector.
  */
-extern List *memai_recall_run(const MemaiRecallQuery *query, MemoryContext result_context);
+extern List *memai_recall_run(const MemaiRecallQuery *query, MemoryContext result_context, MemaiRecallCounts *counts);
 
 /* Raises 22023 unless k is in 1..MEMAI_RECALL_MAX_K. */
 extern void memai_check_k(int k);
 
-/* Raises 22023 unless filter is an object (or NULL). */
-extern void memai_check_filter(const Jsonb *filter);
+/* ---- filter.c ---- */
+
+/* Raises 22023 or 54000 unless filter can be applied to metadata (or is NULL). */
+extern void memai_check_filter(Jsonb *filter);
 
 /* ---- context.c ---- */
 

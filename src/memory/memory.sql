@@ -1,4 +1,4 @@
--- ---- memory: episodes, memories, embeddings, blocks, history ----
+-- ---- memory: tables; the functions are in memory_*.sql ----
 --
 -- Every table carries tenant, user_id and namespace, their hash scope leads
 -- every key and index, and row-level security compares the tenant (and, in a
@@ -21,6 +21,8 @@ CREATE TABLE memai.episode (
 	occurred_at timestamptz NOT NULL DEFAULT now(),
 	created_at timestamptz NOT NULL DEFAULT now(),
 	asking real NOT NULL DEFAULT 0,
+	about_from date,
+	about_until date,
 	terms bytea NOT NULL,
 	CONSTRAINT episode_pkey PRIMARY KEY (scope, id),
 	CONSTRAINT episode_scope_check CHECK (scope = memai.scope_hash(tenant, user_id, namespace)),
@@ -28,6 +30,7 @@ CREATE TABLE memai.episode (
 	CONSTRAINT episode_role_check CHECK (role IN ('user', 'assistant', 'system', 'tool')),
 	CONSTRAINT episode_content_check CHECK (content <> ''),
 	CONSTRAINT episode_asking_check CHECK (asking BETWEEN 0 AND 1),
+	CONSTRAINT episode_about_check CHECK (about_from < about_until),
 	CONSTRAINT episode_metadata_check CHECK (jsonb_typeof(metadata) = 'object')
 );
 COMMENT ON TABLE memai.episode IS 'what happened, verbatim: the messages of conversations';
@@ -37,9 +40,27 @@ COMMENT ON COLUMN memai.episode.source IS 'how it came here: message (given by t
 COMMENT ON COLUMN memai.episode.name IS 'who spoke, when the role does not say';
 COMMENT ON COLUMN memai.episode.occurred_at IS 'when it happened in the world';
 COMMENT ON COLUMN memai.episode.asking IS 'share of the text that is questions, 0 to 1; recall prefers statements';
+COMMENT ON COLUMN memai.episode.about_from IS 'first of the days that the text speaks of ("last week"), seen from occurred_at; NULL when it names none';
+COMMENT ON COLUMN memai.episode.about_until IS 'the day after the last of them';
 COMMENT ON COLUMN memai.episode.terms IS 'hashed stems and their frequencies, for BM25';
 CREATE INDEX episode_thread_idx ON memai.episode (scope, thread_id, occurred_at, id) WHERE thread_id IS NOT NULL;
 COMMENT ON INDEX memai.episode_thread_idx IS 'a conversation in order';
+
+CREATE TABLE memai.entity (
+	tenant text NOT NULL,
+	user_id text NOT NULL,
+	namespace text NOT NULL,
+	scope bigint NOT NULL,
+	id uuid NOT NULL DEFAULT memai.new_id(),
+	name text NOT NULL,
+	created_at timestamptz NOT NULL DEFAULT now(),
+	CONSTRAINT entity_pkey PRIMARY KEY (scope, id),
+	CONSTRAINT entity_scope_check CHECK (scope = memai.scope_hash(tenant, user_id, namespace)),
+	CONSTRAINT entity_name_check CHECK (name <> '' AND octet_length(name) <= 1024)
+);
+COMMENT ON TABLE memai.entity IS 'what memories are about: people, places, things; the subjects and objects of triplets';
+CREATE UNIQUE INDEX entity_name_idx ON memai.entity (scope, lower(name));
+COMMENT ON INDEX memai.entity_name_idx IS 'a scope knows an entity once, whatever the case of its name';
 
 CREATE TABLE memai.memory (
 	tenant text NOT NULL,
@@ -48,33 +69,72 @@ CREATE TABLE memai.memory (
 	scope bigint NOT NULL,
 	id uuid NOT NULL DEFAULT memai.new_id(),
 	content text NOT NULL,
+	memory_type text NOT NULL DEFAULT 'semantic',
 	category text NOT NULL DEFAULT 'fact',
 	slot text,
+	subject_id uuid,
+	predicate text,
+	object_id uuid,
+	provenance text NOT NULL DEFAULT 'user',
 	metadata jsonb NOT NULL DEFAULT '{}',
+	importance real NOT NULL DEFAULT 0.5,
+	confidence real NOT NULL DEFAULT 1,
+	is_pinned boolean NOT NULL DEFAULT false,
+	needs_review boolean NOT NULL DEFAULT false,
 	valid_at timestamptz NOT NULL DEFAULT now(),
 	invalid_at timestamptz,
 	created_at timestamptz NOT NULL DEFAULT now(),
+	closed_at timestamptz,
 	expired_at timestamptz,
+	expires_at timestamptz,
 	superseded_by uuid,
+	reason text,
+	about_from date,
+	about_until date,
 	content_hash text NOT NULL GENERATED ALWAYS AS (md5(lower(btrim(content)))) STORED,
 	terms bytea NOT NULL,
 	CONSTRAINT memory_pkey PRIMARY KEY (scope, id),
 	CONSTRAINT memory_superseded_by_fkey FOREIGN KEY (scope, superseded_by)
 		REFERENCES memai.memory (scope, id) ON DELETE SET NULL (superseded_by) DEFERRABLE INITIALLY DEFERRED,
+	CONSTRAINT memory_subject_id_fkey FOREIGN KEY (scope, subject_id)
+		REFERENCES memai.entity (scope, id) ON DELETE SET NULL (subject_id),
+	CONSTRAINT memory_object_id_fkey FOREIGN KEY (scope, object_id)
+		REFERENCES memai.entity (scope, id) ON DELETE SET NULL (object_id),
 	CONSTRAINT memory_scope_check CHECK (scope = memai.scope_hash(tenant, user_id, namespace)),
 	CONSTRAINT memory_content_check CHECK (content <> ''),
+	CONSTRAINT memory_type_check CHECK (memory_type IN ('semantic', 'episodic', 'procedural')),
 	CONSTRAINT memory_category_check CHECK (category <> ''),
 	CONSTRAINT memory_slot_check CHECK (slot <> ''),
+	CONSTRAINT memory_predicate_check CHECK (predicate <> ''),
+	CONSTRAINT memory_provenance_check CHECK (provenance IN ('user', 'assistant', 'tool', 'document', 'inference', 'import')),
 	CONSTRAINT memory_metadata_check CHECK (jsonb_typeof(metadata) = 'object'),
-	CONSTRAINT memory_validity_check CHECK (invalid_at >= valid_at)
+	CONSTRAINT memory_importance_check CHECK (importance BETWEEN 0 AND 1),
+	CONSTRAINT memory_confidence_check CHECK (confidence BETWEEN 0 AND 1),
+	CONSTRAINT memory_validity_check CHECK (invalid_at >= valid_at),
+	CONSTRAINT memory_about_check CHECK (about_from < about_until)
 );
 COMMENT ON TABLE memai.memory IS 'retrievable statements: facts, preferences, rules';
 COMMENT ON COLUMN memai.memory.scope IS 'hash of tenant, user_id and namespace; leads every key';
+COMMENT ON COLUMN memai.memory.memory_type IS 'semantic (what is so), episodic (what happened) or procedural (how to do it)';
 COMMENT ON COLUMN memai.memory.slot IS 'name of something that has one value at a time, such as home.city';
+COMMENT ON COLUMN memai.memory.subject_id IS 'the entity it is about, when it is known as a triplet';
+COMMENT ON COLUMN memai.memory.predicate IS 'what it says of the subject, such as works_at';
+COMMENT ON COLUMN memai.memory.object_id IS 'the entity that the predicate leads to';
+COMMENT ON COLUMN memai.memory.provenance IS 'whose word it is; given once, when the row is written';
+COMMENT ON COLUMN memai.memory.importance IS '0 to 1; weighs in recall';
+COMMENT ON COLUMN memai.memory.confidence IS '0 to 1; weighs in recall';
+COMMENT ON COLUMN memai.memory.is_pinned IS 'never expires, is never proposed for clearing';
+COMMENT ON COLUMN memai.memory.needs_review IS 'something it depends on has changed or gone';
 COMMENT ON COLUMN memai.memory.valid_at IS 'since when it is true in the world';
 COMMENT ON COLUMN memai.memory.invalid_at IS 'when it stopped being true in the world; NULL while it is';
+COMMENT ON COLUMN memai.memory.created_at IS 'since when the database believes it';
+COMMENT ON COLUMN memai.memory.closed_at IS 'when the database learned of invalid_at; what was believed before knew no end';
 COMMENT ON COLUMN memai.memory.expired_at IS 'when the database stopped believing it; NULL while it does';
+COMMENT ON COLUMN memai.memory.expires_at IS 'when it is due to be removed; recall leaves it out from then on';
 COMMENT ON COLUMN memai.memory.superseded_by IS 'the memory that took its place';
+COMMENT ON COLUMN memai.memory.reason IS 'why it was changed last; the history takes it from here';
+COMMENT ON COLUMN memai.memory.about_from IS 'first of the days that the text speaks of, seen from valid_at; NULL when it names none';
+COMMENT ON COLUMN memai.memory.about_until IS 'the day after the last of them';
 COMMENT ON COLUMN memai.memory.terms IS 'hashed stems and their frequencies, for BM25';
 CREATE UNIQUE INDEX memory_live_content_idx ON memai.memory (scope, content_hash)
 	WHERE invalid_at IS NULL AND expired_at IS NULL;
@@ -84,6 +144,70 @@ CREATE UNIQUE INDEX memory_live_slot_idx ON memai.memory (scope, slot)
 COMMENT ON INDEX memai.memory_live_slot_idx IS 'a slot has one live value';
 CREATE INDEX memory_superseded_by_idx ON memai.memory (scope, superseded_by) WHERE superseded_by IS NOT NULL;
 COMMENT ON INDEX memai.memory_superseded_by_idx IS 'the statements that a memory took the place of';
+CREATE INDEX memory_subject_idx ON memai.memory (scope, subject_id, predicate) WHERE subject_id IS NOT NULL;
+COMMENT ON INDEX memai.memory_subject_idx IS 'what is known of an entity';
+CREATE INDEX memory_object_idx ON memai.memory (scope, object_id) WHERE object_id IS NOT NULL;
+COMMENT ON INDEX memai.memory_object_idx IS 'what leads to an entity';
+CREATE INDEX memory_expires_at_idx ON memai.memory (scope, expires_at) WHERE expires_at IS NOT NULL;
+COMMENT ON INDEX memai.memory_expires_at_idx IS 'what is due to be removed';
+
+CREATE TABLE memai.memory_source (
+	tenant text NOT NULL,
+	user_id text NOT NULL,
+	namespace text NOT NULL,
+	scope bigint NOT NULL,
+	memory_id uuid NOT NULL,
+	episode_id uuid NOT NULL,
+	CONSTRAINT memory_source_pkey PRIMARY KEY (scope, memory_id, episode_id),
+	CONSTRAINT memory_source_memory_id_fkey FOREIGN KEY (scope, memory_id)
+		REFERENCES memai.memory (scope, id) ON DELETE CASCADE,
+	CONSTRAINT memory_source_episode_id_fkey FOREIGN KEY (scope, episode_id)
+		REFERENCES memai.episode (scope, id) ON DELETE CASCADE,
+	CONSTRAINT memory_source_scope_check CHECK (scope = memai.scope_hash(tenant, user_id, namespace))
+);
+COMMENT ON TABLE memai.memory_source IS 'the episodes that a memory was taken from; it goes with the last of them';
+CREATE INDEX memory_source_episode_id_idx ON memai.memory_source (scope, episode_id);
+COMMENT ON INDEX memai.memory_source_episode_id_idx IS 'for the cascade from episode';
+
+CREATE TABLE memai.memory_link (
+	tenant text NOT NULL,
+	user_id text NOT NULL,
+	namespace text NOT NULL,
+	scope bigint NOT NULL,
+	from_id uuid NOT NULL,
+	to_id uuid NOT NULL,
+	kind text NOT NULL,
+	created_at timestamptz NOT NULL DEFAULT now(),
+	CONSTRAINT memory_link_pkey PRIMARY KEY (scope, from_id, to_id, kind),
+	CONSTRAINT memory_link_from_id_fkey FOREIGN KEY (scope, from_id)
+		REFERENCES memai.memory (scope, id) ON DELETE CASCADE,
+	CONSTRAINT memory_link_to_id_fkey FOREIGN KEY (scope, to_id)
+		REFERENCES memai.memory (scope, id) ON DELETE CASCADE,
+	CONSTRAINT memory_link_scope_check CHECK (scope = memai.scope_hash(tenant, user_id, namespace)),
+	CONSTRAINT memory_link_kind_check CHECK (kind IN ('depends_on', 'derives', 'extends', 'contradicts', 'causes')),
+	CONSTRAINT memory_link_ends_check CHECK (from_id <> to_id)
+);
+COMMENT ON TABLE memai.memory_link IS 'how memories rest on each other';
+COMMENT ON COLUMN memai.memory_link.kind IS 'depends_on (holds while to_id does) and derives (was concluded from to_id) pass a change on; extends, contradicts and causes inform';
+CREATE INDEX memory_link_to_id_idx ON memai.memory_link (scope, to_id, kind);
+COMMENT ON INDEX memai.memory_link_to_id_idx IS 'what rests on a memory';
+
+CREATE TABLE memai.memory_stat (
+	tenant text NOT NULL,
+	user_id text NOT NULL,
+	namespace text NOT NULL,
+	scope bigint NOT NULL,
+	memory_id uuid NOT NULL,
+	uses bigint NOT NULL DEFAULT 0,
+	last_used_at timestamptz,
+	useful integer NOT NULL DEFAULT 0,
+	harmful integer NOT NULL DEFAULT 0,
+	CONSTRAINT memory_stat_pkey PRIMARY KEY (scope, memory_id),
+	CONSTRAINT memory_stat_memory_id_fkey FOREIGN KEY (scope, memory_id)
+		REFERENCES memai.memory (scope, id) ON DELETE CASCADE,
+	CONSTRAINT memory_stat_scope_check CHECK (scope = memai.scope_hash(tenant, user_id, namespace))
+) WITH (fillfactor = 70);
+COMMENT ON TABLE memai.memory_stat IS 'use of memories and what users said of them; apart from memory, whose rows are wide and rarely change';
 
 CREATE TABLE memai.embedding (
 	tenant text NOT NULL,
@@ -125,12 +249,16 @@ CREATE TABLE memai.block (
 	scope bigint NOT NULL,
 	label text NOT NULL,
 	value text NOT NULL,
+	description text,
+	char_limit integer NOT NULL DEFAULT 10000,
+	is_read_only boolean NOT NULL DEFAULT false,
 	version integer NOT NULL DEFAULT 1,
 	updated_at timestamptz NOT NULL DEFAULT now(),
 	CONSTRAINT block_pkey PRIMARY KEY (scope, label),
 	CONSTRAINT block_scope_check CHECK (scope = memai.scope_hash(tenant, user_id, namespace)),
 	CONSTRAINT block_label_check CHECK (label <> '' AND length(label) <= 100),
-	CONSTRAINT block_value_check CHECK (value <> '' AND length(value) <= 10000)
+	CONSTRAINT block_char_limit_check CHECK (char_limit BETWEEN 1 AND 10000),
+	CONSTRAINT block_value_check CHECK (value <> '' AND length(value) <= char_limit)
 );
 COMMENT ON TABLE memai.block IS 'short named texts that are always in context, such as a persona';
 
@@ -144,18 +272,47 @@ CREATE TABLE memai.memory_history (
 	event text NOT NULL,
 	old_content text,
 	new_content text,
+	related_id uuid,
+	before jsonb,
 	reason text,
 	actor name NOT NULL DEFAULT current_user,
 	xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
 	created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
 	CONSTRAINT memory_history_pkey PRIMARY KEY (scope, id),
 	CONSTRAINT memory_history_scope_check CHECK (scope = memai.scope_hash(tenant, user_id, namespace)),
-	CONSTRAINT memory_history_event_check CHECK (event IN ('ADD', 'SUPERSEDE', 'FORGET'))
+	CONSTRAINT memory_history_event_check CHECK (event IN
+		('ADD', 'UPDATE', 'SUPERSEDE', 'INVALIDATE', 'EXPIRE', 'FORGET', 'RESTORE', 'REVIEW', 'CONFIRM', 'PIN', 'UNPIN'))
 );
 COMMENT ON TABLE memai.memory_history IS 'every change of a memory: what, who, when and why; keeps no text of what was forgotten for good';
+COMMENT ON COLUMN memai.memory_history.related_id IS 'the memory that new_content quotes, when it is another one';
+COMMENT ON COLUMN memai.memory_history.before IS 'what the row held before the change, for memai.undo; NULL after a hard forget';
 COMMENT ON COLUMN memai.memory_history.xid IS 'the transaction that made the change';
 CREATE INDEX memory_history_memory_id_idx ON memai.memory_history (scope, memory_id, id);
 COMMENT ON INDEX memai.memory_history_memory_id_idx IS 'the changes of one memory in order';
+CREATE INDEX memory_history_related_id_idx ON memai.memory_history (scope, related_id) WHERE related_id IS NOT NULL;
+COMMENT ON INDEX memai.memory_history_related_id_idx IS 'where a memory is quoted in the history of another';
+
+CREATE TABLE memai.erasure (
+	tenant text NOT NULL,
+	user_id text NOT NULL,
+	namespace text NOT NULL,
+	scope bigint NOT NULL,
+	id uuid NOT NULL DEFAULT memai.new_id(),
+	episodes bigint NOT NULL,
+	memories bigint NOT NULL,
+	embeddings bigint NOT NULL,
+	blocks bigint NOT NULL,
+	history bigint NOT NULL,
+	entities bigint NOT NULL,
+	reason text,
+	actor name NOT NULL DEFAULT current_user,
+	xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
+	created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	compacted_at timestamptz,
+	CONSTRAINT erasure_pkey PRIMARY KEY (scope, id),
+	CONSTRAINT erasure_scope_check CHECK (scope = memai.scope_hash(tenant, user_id, namespace))
+);
+COMMENT ON TABLE memai.erasure IS 'certificates: what memai.forget_user removed, when and by whom; holds nothing of what was said';
 
 -- ---- row-level security: enabled and forced, closed unless the tenant matches ----
 
@@ -201,125 +358,60 @@ CREATE POLICY isolation ON memai.memory_history USING (tenant = (SELECT memai.cu
 	AND user_id = coalesce((SELECT memai.current_user_id()), user_id));
 COMMENT ON POLICY isolation ON memai.memory_history IS 'own tenant only, and own user in a narrowed session';
 
--- ---- writing ----
+ALTER TABLE memai.entity ENABLE ROW LEVEL SECURITY;
+ALTER TABLE memai.entity FORCE ROW LEVEL SECURITY;
+CREATE POLICY isolation ON memai.entity USING (tenant = (SELECT memai.current_tenant())
+	AND user_id = coalesce((SELECT memai.current_user_id()), user_id));
+COMMENT ON POLICY isolation ON memai.entity IS 'own tenant only, and own user in a narrowed session';
 
-CREATE FUNCTION memai.remember(content text, user_id text DEFAULT NULL, namespace text DEFAULT NULL,
-		metadata jsonb DEFAULT NULL, category text DEFAULT 'fact', slot text DEFAULT NULL,
-		valid_at timestamptz DEFAULT NULL) RETURNS uuid
-	AS 'MODULE_PATHNAME', 'memai_remember' LANGUAGE C VOLATILE PARALLEL UNSAFE
-	SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION memai.remember(text, text, text, jsonb, text, text, timestamptz) IS
-	'store one statement and return its id; the id of the live one when it is known already; a new value of a slot supersedes the old one';
+ALTER TABLE memai.memory_source ENABLE ROW LEVEL SECURITY;
+ALTER TABLE memai.memory_source FORCE ROW LEVEL SECURITY;
+CREATE POLICY isolation ON memai.memory_source USING (tenant = (SELECT memai.current_tenant())
+	AND user_id = coalesce((SELECT memai.current_user_id()), user_id));
+COMMENT ON POLICY isolation ON memai.memory_source IS 'own tenant only, and own user in a narrowed session';
 
-CREATE FUNCTION memai.remember_messages(messages jsonb, user_id text DEFAULT NULL, namespace text DEFAULT NULL,
-		thread_id uuid DEFAULT NULL, occurred_at timestamptz DEFAULT NULL, metadata jsonb DEFAULT NULL) RETURNS SETOF uuid
-	AS 'MODULE_PATHNAME', 'memai_remember_messages' LANGUAGE C VOLATILE PARALLEL UNSAFE
-	SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION memai.remember_messages(jsonb, text, text, uuid, timestamptz, jsonb) IS
-	'store the messages of a conversation as episodes, in order, and return their ids; each message has content and may have role, name, occurred_at, metadata';
+ALTER TABLE memai.memory_link ENABLE ROW LEVEL SECURITY;
+ALTER TABLE memai.memory_link FORCE ROW LEVEL SECURITY;
+CREATE POLICY isolation ON memai.memory_link USING (tenant = (SELECT memai.current_tenant())
+	AND user_id = coalesce((SELECT memai.current_user_id()), user_id));
+COMMENT ON POLICY isolation ON memai.memory_link IS 'own tenant only, and own user in a narrowed session';
 
-CREATE FUNCTION memai.supersede(id uuid, content text, user_id text DEFAULT NULL, namespace text DEFAULT NULL,
-		reason text DEFAULT NULL, valid_at timestamptz DEFAULT NULL) RETURNS uuid
-	AS 'MODULE_PATHNAME', 'memai_supersede' LANGUAGE C VOLATILE PARALLEL UNSAFE
-	SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION memai.supersede(uuid, text, text, text, text, timestamptz) IS
-	'replace a memory by a new statement; the old one is kept, marked no longer true, and the new id is returned';
+ALTER TABLE memai.memory_stat ENABLE ROW LEVEL SECURITY;
+ALTER TABLE memai.memory_stat FORCE ROW LEVEL SECURITY;
+CREATE POLICY isolation ON memai.memory_stat USING (tenant = (SELECT memai.current_tenant())
+	AND user_id = coalesce((SELECT memai.current_user_id()), user_id));
+COMMENT ON POLICY isolation ON memai.memory_stat IS 'own tenant only, and own user in a narrowed session';
 
-CREATE FUNCTION memai.forget(id uuid, user_id text DEFAULT NULL, namespace text DEFAULT NULL,
-		mode text DEFAULT 'hard', reason text DEFAULT NULL) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'memai_forget' LANGUAGE C VOLATILE PARALLEL UNSAFE
-	SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION memai.forget(uuid, text, text, text, text) IS
-	'remove a memory or an episode for good with its vectors and the text in its history; mode ''soft'' keeps a memory''s row and stops recalling it; false when there is no such id';
+ALTER TABLE memai.erasure ENABLE ROW LEVEL SECURITY;
+ALTER TABLE memai.erasure FORCE ROW LEVEL SECURITY;
+CREATE POLICY isolation ON memai.erasure USING (tenant = (SELECT memai.current_tenant())
+	AND user_id = coalesce((SELECT memai.current_user_id()), user_id));
+COMMENT ON POLICY isolation ON memai.erasure IS 'own tenant only, and own user in a narrowed session';
 
-CREATE FUNCTION memai.history(id uuid, user_id text DEFAULT NULL, namespace text DEFAULT NULL)
-	RETURNS TABLE (event text, old_content text, new_content text, reason text, actor name, created_at timestamptz)
-	LANGUAGE sql STABLE PARALLEL SAFE
-BEGIN ATOMIC
-	SELECT h.event, h.old_content, h.new_content, h.reason, h.actor, h.created_at
-	FROM memai.memory_history h
-	WHERE h.scope = memai._scope(history.user_id, history.namespace) AND h.memory_id = history.id
-	ORDER BY h.id;
-END;
-COMMENT ON FUNCTION memai.history(uuid, text, text) IS 'what happened to a memory, oldest first';
+-- ---- rights on the tables ----
 
-CREATE FUNCTION memai.set_block(label text, value text, user_id text DEFAULT NULL, namespace text DEFAULT NULL) RETURNS integer
-	AS 'MODULE_PATHNAME', 'memai_set_block' LANGUAGE C VOLATILE PARALLEL UNSAFE
-	SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION memai.set_block(text, text, text, text) IS 'set a block that is always in context and return its version';
-
-CREATE FUNCTION memai.get_block(label text, user_id text DEFAULT NULL, namespace text DEFAULT NULL) RETURNS text
-	LANGUAGE sql STABLE PARALLEL SAFE
-BEGIN ATOMIC
-	SELECT b.value FROM memai.block b
-	WHERE b.scope = memai._scope(get_block.user_id, get_block.namespace) AND b.label = get_block.label;
-END;
-COMMENT ON FUNCTION memai.get_block(text, text, text) IS 'the value of a block, or NULL';
-
-CREATE FUNCTION memai.drop_block(label text, user_id text DEFAULT NULL, namespace text DEFAULT NULL) RETURNS boolean
-	LANGUAGE sql VOLATILE PARALLEL UNSAFE
-BEGIN ATOMIC
-	WITH gone AS (
-		DELETE FROM memai.block b
-		WHERE b.scope = memai._scope(drop_block.user_id, drop_block.namespace) AND b.label = drop_block.label
-		RETURNING 1)
-	SELECT count(*) > 0 FROM gone;
-END;
-COMMENT ON FUNCTION memai.drop_block(text, text, text) IS 'remove a block; false when there is none';
-
--- ---- finding ----
-
-CREATE FUNCTION memai.recall(query text, user_id text DEFAULT NULL, namespace text DEFAULT NULL,
-		k integer DEFAULT 10, filter jsonb DEFAULT NULL, min_score double precision DEFAULT 0,
-		model text DEFAULT NULL, include_answers boolean DEFAULT false, exclude_thread uuid DEFAULT NULL)
-	RETURNS TABLE (id uuid, kind text, content text, score double precision, similarity double precision,
-		keyword double precision, role text, name text, occurred_at timestamptz, thread_id uuid, metadata jsonb)
-	AS 'MODULE_PATHNAME', 'memai_recall' LANGUAGE C VOLATILE PARALLEL RESTRICTED COST 10000 ROWS 10
-	SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION memai.recall(text, text, text, integer, jsonb, double precision, text, boolean, uuid) IS
-	'the k episodes and live memories of a user that match a question best, by keywords and by meaning together; score is 1 for the first of both';
-
-CREATE FUNCTION memai.context(query text, user_id text DEFAULT NULL, namespace text DEFAULT NULL,
-		max_tokens integer DEFAULT 1000, k integer DEFAULT 20) RETURNS text
-	AS 'MODULE_PATHNAME', 'memai_context' LANGUAGE C VOLATILE PARALLEL RESTRICTED COST 10000
-	SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION memai.context(text, text, text, integer, integer) IS
-	'blocks and recalled memories as one text for a model''s prompt, marked as data, within a budget of estimated tokens';
-
--- ---- rights ----
-
-REVOKE ALL ON FUNCTION memai.remember(text, text, text, jsonb, text, text, timestamptz) FROM PUBLIC;
-REVOKE ALL ON FUNCTION memai.remember_messages(jsonb, text, text, uuid, timestamptz, jsonb) FROM PUBLIC;
-REVOKE ALL ON FUNCTION memai.supersede(uuid, text, text, text, text, timestamptz) FROM PUBLIC;
-REVOKE ALL ON FUNCTION memai.forget(uuid, text, text, text, text) FROM PUBLIC;
-REVOKE ALL ON FUNCTION memai.history(uuid, text, text) FROM PUBLIC;
-REVOKE ALL ON FUNCTION memai.set_block(text, text, text, text) FROM PUBLIC;
-REVOKE ALL ON FUNCTION memai.get_block(text, text, text) FROM PUBLIC;
-REVOKE ALL ON FUNCTION memai.drop_block(text, text, text) FROM PUBLIC;
-REVOKE ALL ON FUNCTION memai.recall(text, text, text, integer, jsonb, double precision, text, boolean, uuid) FROM PUBLIC;
-REVOKE ALL ON FUNCTION memai.context(text, text, text, integer, integer) FROM PUBLIC;
-
-GRANT EXECUTE ON FUNCTION memai.remember(text, text, text, jsonb, text, text, timestamptz),
-	memai.remember_messages(jsonb, text, text, uuid, timestamptz, jsonb),
-	memai.supersede(uuid, text, text, text, text, timestamptz),
-	memai.forget(uuid, text, text, text, text),
-	memai.history(uuid, text, text),
-	memai.set_block(text, text, text, text), memai.get_block(text, text, text), memai.drop_block(text, text, text),
-	memai.recall(text, text, text, integer, jsonb, double precision, text, boolean, uuid),
-	memai.context(text, text, text, integer, integer)
-	TO memai_user;
--- content has vectors and terms that belong to it: it changes through the functions only
-GRANT SELECT, INSERT, DELETE ON memai.episode, memai.memory, memai.embedding TO memai_user;
+-- content has vectors and terms that belong to it, provenance and created_at
+-- are given once: they change through functions that know, or not at all
+GRANT SELECT, INSERT, DELETE ON memai.episode, memai.memory, memai.embedding, memai.entity,
+	memai.memory_source, memai.memory_link TO memai_user;
 GRANT UPDATE (metadata) ON memai.episode TO memai_user;
-GRANT UPDATE (metadata, category, slot, valid_at, invalid_at, expired_at, superseded_by) ON memai.memory TO memai_user;
-GRANT SELECT, INSERT, UPDATE, DELETE ON memai.block TO memai_user;
-GRANT SELECT, INSERT, UPDATE (old_content, new_content) ON memai.memory_history TO memai_user;
+GRANT UPDATE (metadata, memory_type, category, slot, importance, confidence, is_pinned, needs_review, valid_at, invalid_at,
+	closed_at, expired_at, expires_at, superseded_by, reason) ON memai.memory TO memai_user;
+GRANT UPDATE (name) ON memai.entity TO memai_user;
+GRANT SELECT, INSERT, UPDATE, DELETE ON memai.block, memai.memory_stat TO memai_user;
+GRANT SELECT, INSERT, UPDATE (old_content, new_content, before, reason) ON memai.memory_history TO memai_user;
+GRANT SELECT, INSERT, UPDATE (compacted_at) ON memai.erasure TO memai_user;
 
 -- ---- dump and restore: the rows are the user's, the tables the extension's ----
 
 SELECT pg_catalog.pg_extension_config_dump('memai.episode', '');
+SELECT pg_catalog.pg_extension_config_dump('memai.entity', '');
 SELECT pg_catalog.pg_extension_config_dump('memai.memory', '');
+SELECT pg_catalog.pg_extension_config_dump('memai.memory_source', '');
+SELECT pg_catalog.pg_extension_config_dump('memai.memory_link', '');
+SELECT pg_catalog.pg_extension_config_dump('memai.memory_stat', '');
 SELECT pg_catalog.pg_extension_config_dump('memai.embedding_local_hash_384', '');
 SELECT pg_catalog.pg_extension_config_dump('memai.embedding_other', '');
 SELECT pg_catalog.pg_extension_config_dump('memai.block', '');
 SELECT pg_catalog.pg_extension_config_dump('memai.memory_history', '');
+SELECT pg_catalog.pg_extension_config_dump('memai.erasure', '');

@@ -26,10 +26,98 @@ extern MemaiSpan memai_search_text(const text *name, const text *content);
 extern void memai_embeddings_store(const MemaiScope *scope, bool is_memory, int nitems,
 								   const pg_uuid_t *const *ids, const MemaiSpan *texts);
 
+/* The days of a text in the server's encoding seen from a time (UTC), or false. */
+extern bool memai_days_of(const text *content, TimestampTz reference, MemaiDaySpan *days);
+
+/* days.first or days.end as SQL's date */
+extern Datum memai_day_datum(int32 julian_day);
+
+/* ---- gather.c: what a recall reads ---- */
+
+/* what is known of a row while it is ranked */
+typedef struct RecallCandidate
+{
+	pg_uuid_t	id;
+	pg_uuid_t	thread_id;
+	bool		is_memory;
+	bool		has_thread;
+	bool		eligible;
+	bool		is_live;		/* false: a memory that stands for its successor */
+	bool		needs_review;
+	bool		has_similarity;
+	bool		has_successor;
+	bool		in_days;
+	bool		names_time;
+	pg_uuid_t	successor;
+	int64		occurred_at;
+	double		asking;
+	double		similarity;
+	float		importance;
+	float		confidence;
+	float		feedback;		/* -1 (harmful) .. 1 (useful) */
+	uint64		speaker_terms;
+	MemaiTermsView terms;
+} RecallCandidate;
+
+/* from rests on to: positions of candidates */
+typedef struct RecallLink
+{
+	int			from;
+	int			to;
+} RecallLink;
+
+typedef struct RecallSpeakers RecallSpeakers;
+typedef struct RecallIds RecallIds;
+
+/* one recall on its way */
+typedef struct Recall
+{
+	const MemaiRecallQuery *query;
+	TimestampTz as_of;
+	int			nterms;
+	uint32	   *terms;
+	bool		has_days;		/* the question names days */
+	MemaiDaySpan days;
+	bool		asks_when;
+	const MemaiVector *vector;	/* of the question */
+	RecallSpeakers *speakers;
+	int			ncandidates;
+	int			capacity;
+	RecallCandidate *candidates;
+	RecallIds  *by_id;
+	int			nlinks;
+	int			links_capacity;
+	RecallLink *links;
+} Recall;
+
+/*
+ * Reads the scope's episodes, memories, statistics of memories, links and
+ * vectors of a model.  The question's part of the struct must be filled.
+ */
+extern void memai_gather_scope(Recall *recall, const char *model);
+
+/* Sorts the candidates as rank.c wants them; links follow. */
+extern void memai_gather_sort(Recall *recall);
+
+/* The live end of a chain of successors, or -1. */
+extern int	memai_gather_successor(const Recall *recall, int candidate);
+
 /* ---- rank.c and keyword.c: pure ---- */
 
 /* terms of a question that may name a speaker: the first so many */
 #define RANK_SPEAKER_TERMS 64
+
+/* what a keyword score is made of */
+typedef enum RankPart
+{
+	RANK_OWN,
+	RANK_NEIGHBOURHOOD,
+	RANK_CONVERSATION,
+	RANK_SPEAKER,
+	RANK_TIME,
+	RANK_FEEDBACK,
+	RANK_NPARTS
+} RankPart;
 
 /*
  * One item that takes part in ranking; numbers only.  conversation numbers
@@ -49,25 +137,43 @@ typedef struct RankItem
 	double		asking;			/* share of the text that is questions, 0..1 */
 	double		weight;			/* of its keyword score, usually 1 */
 	double		similarity;		/* cosine similarity with the question */
+	bool		in_days;		/* happened in, or speaks of, the days of the question */
+	bool		names_time;		/* its text has a time expression */
+	double		factor;			/* times which the fused score counts; 1: as it is */
 	int64		occurred_at;	/* of equals the later one comes first */
-	double		base;			/* out: keyword score of the question's own terms */
+	double		parts[RANK_NPARTS]; /* out: what keyword is the sum of, before questions are marked down */
 	double		keyword;		/* out */
-	double		score;			/* out: 0..1 */
+	double		score;			/* out: 0..factor */
 } RankItem;
 
+/* what is looked for; numbers only */
+typedef struct RankQuestion
+{
+	int			nterms;
+	const uint32 *terms;		/* distinct hashes */
+	bool		asks_when;
+	double		similarity_weight;	/* trust in similarity relative to keywords */
+} RankQuestion;
+
 /*
- * Scores nitems items against a question of nterms distinct term hashes.
- * similarity_weight is the trust in similarity relative to keywords.  order
- * receives the positions of the eligible items, best first; their number is
- * returned.  scratch is the caller's memory of memai_rank_scratch_size bytes,
- * aligned as malloc does.
+ * Scores nitems items against a question.  order receives the positions of the
+ * eligible items, best first; their number is returned.  scratch is the
+ * caller's memory of memai_rank_scratch_size bytes, aligned as malloc does.
  */
-extern int	memai_rank(int nitems, RankItem *items, int nterms, const uint32 *terms,
-					   double similarity_weight, int *order, void *scratch);
+extern int	memai_rank(int nitems, RankItem *items, const RankQuestion *question, int *order, void *scratch);
 extern size_t memai_rank_scratch_size(int nitems, int nterms);
 
+/*
+ * Reorders the first pool entries of order so that the first k are unlike each
+ * other: maximal marginal relevance (Carbonell and Goldstein 1998) with the
+ * cosine of term frequencies; diversity 0 changes nothing, 1 asks for nothing
+ * else.  nearest is scratch memory of pool doubles.
+ */
+extern void memai_rank_diversify(const RankItem *items, int pool, int *order, int k,
+								 double diversity, double *nearest);
+
 /* Sets the keyword score of every item; scratch as above. */
-extern void memai_keyword_score(int nitems, RankItem *items, int nterms, const uint32 *terms, void *scratch);
+extern void memai_keyword_score(int nitems, RankItem *items, const RankQuestion *question, void *scratch);
 extern size_t memai_keyword_scratch_size(int nitems, int nterms);
 
 #endif							/* MEMAI_MEMORY_INT_H */

@@ -102,6 +102,24 @@ extern uint32 memai_terms_frequency(const MemaiTermsView *view, uint32 hash);
  */
 extern double memai_text_asking(const char *utf8, size_t len);
 
+/* ---- when.c: pure ---- */
+
+/* days as Julian day numbers; end is the first day after */
+typedef struct MemaiDaySpan
+{
+	int32		first;
+	int32		end;
+} MemaiDaySpan;
+
+/*
+ * The days that a text speaks of, by its first time expression in English,
+ * German or Swedish, seen from the day reference; false when it has none.
+ */
+extern bool memai_text_days(const char *utf8, size_t len, int32 reference, MemaiDaySpan *span);
+
+/* whether a question asks for a time ("When did ...?") */
+extern bool memai_text_asks_when(const char *utf8, size_t len);
+
 /* ---- bm25.c: pure ---- */
 
 /*

@@ -33,7 +33,7 @@ item(int conversation, int64 occurred_at, uint32 first, uint32 second)
 {
 	uint32		hashes[5] = {first ? first : FILLER, second ? second : FILLER, FILLER, FILLER, FILLER};
 	unsigned char *payload = payloads[npayloads++];
-	RankItem	result = {.conversation = conversation,.eligible = true,.occurred_at = occurred_at,.weight = 1.0};
+	RankItem	result = {.conversation = conversation,.eligible = true,.factor = 1,.weight = 1,.occurred_at = occurred_at};
 
 	memai_terms_open(payload, memai_terms_build(hashes, 5, payload), &result.terms);
 	return result;
@@ -45,7 +45,8 @@ rank(int nitems, RankItem *items, double weight)
 {
 	uint32		terms[] = {WORD};
 	void	   *scratch = malloc(memai_rank_scratch_size(nitems, 1));
-	int			n = memai_rank(nitems, items, 1, terms, weight, order, scratch);
+	RankQuestion question = {.nterms = 1,.terms = terms,.similarity_weight = weight};
+	int			n = memai_rank(nitems, items, &question, order, scratch);
 
 	free(scratch);
 	return n;
@@ -88,9 +89,10 @@ test_feedback(void)
 	RankItem	items[] = {item(0, 3, WORD, FRIEND), item(1, 2, WORD, FRIEND), item(2, 4, WORD, 0), item(3, 5, FRIEND, 0), item(4, 6, 0, 0)};
 
 	rank(5, items, 0.0);
-	ok(items[2].base == items[0].base && items[2].keyword < items[0].keyword,
+	ok(items[2].keyword - items[2].parts[RANK_FEEDBACK] == items[0].keyword - items[0].parts[RANK_FEEDBACK] &&
+	   items[2].keyword < items[0].keyword,
 	   "of two that match alike, the one with the best items' other word scores higher");
-	ok(items[0].keyword <= 1.5 * items[0].base, "by half of its own score at most");
+	ok(items[0].parts[RANK_FEEDBACK] * 3 <= items[0].keyword + 1e-12, "by half of its own score at most");
 	ok(order[0] == 0 && order[2] == 2, "and comes first");
 	ok(items[3].keyword == 0, "the other word alone matches nothing");
 }
@@ -143,15 +145,15 @@ test_fusion(void)
 	items[2].similarity = 0.0;
 	rank(3, items, 100.0);
 	ok(order[0] == 1, "a trusted similarity wins over keywords");
-	memai_rank(3, items, 1, none, 0.1, order, scratch);
+	memai_rank(3, items, &(RankQuestion) {.nterms = 1,.terms = none,.similarity_weight = 0.1}, order, scratch);
 	ok(order[0] == 1 && order[1] == 0 && order[2] == 2, "without a common word similarity decides");
 	ok(fabs(items[1].score - 0.1 / 1.1) < 1e-12, "reciprocal rank fusion of a known case");
 	ok(items[1].keyword == 0, "no keyword score without a common word");
 
 	items[1].has_similarity = false;
-	memai_rank(3, items, 1, none, 0.1, order, scratch);
+	memai_rank(3, items, &(RankQuestion) {.nterms = 1,.terms = none,.similarity_weight = 0.1}, order, scratch);
 	ok(items[1].score == 0 && order[2] == 1, "an item without a vector has no part in that order");
-	memai_rank(3, items, 0, NULL, 0.1, order, scratch);
+	memai_rank(3, items, &(RankQuestion) {.nterms = 0,.terms = NULL,.similarity_weight = 0.1}, order, scratch);
 	ok(items[0].score > 0 && items[0].keyword == 0, "a question without terms");
 	free(scratch);
 }
@@ -171,11 +173,63 @@ test_eligibility(void)
 static void
 test_edges(void)
 {
-	RankItem	empty = {.eligible = true,.weight = 1.0};
+	RankItem	empty = {.eligible = true,.factor = 1,.weight = 1};
 
-	ok(memai_rank(0, NULL, 3, NULL, 0.1, order, NULL) == 0, "nothing to rank");
+	ok(memai_rank(0, NULL, &(RankQuestion) {.nterms = 3,.terms = NULL,.similarity_weight = 0.1}, order, NULL) == 0, "nothing to rank");
 	ok(rank(1, &empty, 0.1) == 1 && empty.keyword == 0 && empty.score == 0,
 	   "an item without a term scores nothing and is returned");
+}
+
+static void
+test_times(void)
+{
+	/* 0 and 1 have the word, 2 happened in the days of the question, 3 names a time */
+	RankItem	items[] = {item(0, 1, WORD, 0), item(1, 2, WORD, 0), item(2, 3, 0, 0), item(3, 4, 0, 0)};
+	uint32		terms[] = {WORD};
+	void	   *scratch = malloc(memai_rank_scratch_size(4, 1));
+	RankQuestion question = {.nterms = 1,.terms = terms};
+
+	items[0].in_days = true;
+	items[2].in_days = true;
+	items[1].names_time = true;
+	memai_rank(4, items, &question, order, scratch);
+	ok(order[0] == 0, "word and time before word alone");
+	ok(items[2].keyword > 0 && items[2].parts[RANK_TIME] > 0, "the time alone is a match");
+	ok(items[1].parts[RANK_TIME] == 0, "a time in a text does not matter unless the question asks when");
+	question.asks_when = true;
+	memai_rank(4, items, &question, order, scratch);
+	ok(items[1].parts[RANK_TIME] > 0, "it does then");
+	free(scratch);
+}
+
+static void
+test_factor(void)
+{
+	RankItem	items[] = {item(0, 1, WORD, 0), item(1, 2, WORD, 0)};
+
+	items[1].factor = 0.5;
+	rank(2, items, 0.0);
+	ok(order[0] == 0 && fabs(items[1].score - 0.5) < 1e-12 && fabs(items[0].score - 61.0 / 62.0) < 1e-12,
+	   "the factor multiplies the fused score");
+}
+
+static void
+test_diversity(void)
+{
+	/* 1 says what 0 says, 2 something else */
+	RankItem	items[] = {item(0, 1, WORD, 0), item(1, 2, WORD, 0), item(2, 3, FRIEND, WORD)};
+	double		nearest[3];
+
+	items[0].score = 1.0;
+	items[1].score = 0.99;
+	items[2].score = 0.9;
+	order[0] = 0, order[1] = 1, order[2] = 2;
+	memai_rank_diversify(items, 3, order, 2, 0.0, nearest);
+	ok(order[0] == 0 && order[1] == 1 && order[2] == 2, "without diversity nothing moves");
+	memai_rank_diversify(items, 3, order, 2, 0.9, nearest);
+	ok(order[0] == 0 && order[1] == 2 && order[2] == 1, "the unlike one comes second");
+	memai_rank_diversify(items, 0, order, 2, 0.5, nearest);
+	ok(order[0] == 0, "nothing to reorder");
 }
 
 int
@@ -188,6 +242,9 @@ main(void)
 	test_asking();
 	test_weight();
 	test_fusion();
+	test_times();
+	test_factor();
+	test_diversity();
 	test_eligibility();
 	test_edges();
 	return done_testing();

@@ -1,0 +1,492 @@
+/*
+ * gather.c
+ *	  What a recall reads: episodes, memories, their statistics, links and
+ *	  vectors of one scope, each by one index scan on the scope, none of their
+ *	  contents.
+ *
+ * Memories that were superseded are read too: they may match a question that
+ * their successor does not ("does she still live in Lund?"), and then the
+ * successor is returned in their place.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "memory/memory_int.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/memutils.h"
+
+#define FETCH_ROWS 1000
+#define SPEAKER_CACHE 8
+#define MAX_SUCCESSORS 1000
+
+/* a speaker met before; conversations have few */
+typedef struct Speaker
+{
+	text	   *name;
+	uint64		terms;			/* as RankItem.speaker_terms */
+} Speaker;
+
+struct RecallSpeakers
+{
+	int			n;
+	Speaker		speakers[SPEAKER_CACHE];
+	uint64		mask;			/* terms of the question that any name has */
+};
+
+typedef struct IdEntry
+{
+	pg_uuid_t	id;
+	uint32		status;
+	int			candidate;
+} IdEntry;
+
+#define SH_PREFIX idtable
+#define SH_ELEMENT_TYPE IdEntry
+#define SH_KEY_TYPE pg_uuid_t
+#define SH_KEY id
+#define SH_HASH_KEY(tb, key) hash_bytes((const unsigned char *) &(key), UUID_LEN)
+#define SH_EQUAL(tb, a, b) (memcmp(&(a), &(b), UUID_LEN) == 0)
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+struct RecallIds
+{
+	idtable_hash *table;
+};
+
+#define MATCHES_FILTER "($2 IS NULL OR memai._metadata_matches(metadata, $2)) "
+
+/* $3 as_of, $4 known_at */
+static MemaiStatement select_episodes = {
+	.sql = "SELECT id, thread_id, terms, occurred_at, about_from, about_until, asking, name, "
+	MATCHES_FILTER "AND ($5 OR role <> 'assistant' OR source <> 'chat') "
+	"AND ($6 IS NULL OR thread_id IS DISTINCT FROM $6) "
+	"FROM memai.episode WHERE scope = $1 AND ($7 OR occurred_at <= $3) AND created_at <= $4",
+	.nargs = 7,
+	.argtypes = {INT8OID, JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID, BOOLOID, UUIDOID, BOOLOID},
+};
+
+/* what was closed after known_at was not known to be closed then */
+static MemaiStatement select_memories = {
+	.sql = "SELECT * FROM (SELECT id, NULL::uuid, terms, valid_at, about_from, about_until, 0::float4, NULL::text, "
+	MATCHES_FILTER "AND ($5 IS NULL OR category = ANY ($5)), "
+	"valid_at <= $3 AND (invalid_at IS NULL OR invalid_at > $3 OR closed_at > $4) "
+	"AND created_at <= $4 AND (expired_at IS NULL OR expired_at > $4) "
+	"AND (expires_at IS NULL OR is_pinned OR expires_at > now()) AS is_live, "
+	"needs_review, superseded_by, CASE WHEN is_pinned THEN 1 ELSE importance END, confidence "
+	"FROM memai.memory WHERE scope = $1) m WHERE is_live OR superseded_by IS NOT NULL",
+	.nargs = 5,
+	.argtypes = {INT8OID, JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTARRAYOID},
+};
+
+static MemaiStatement select_feedback = {
+	.sql = "SELECT memory_id, (useful - harmful)::float4 / (useful + harmful + 2) "
+	"FROM memai.memory_stat WHERE scope = $1 AND useful + harmful > 0",
+	.nargs = 1,
+	.argtypes = {INT8OID},
+};
+
+static MemaiStatement select_links = {
+	.sql = "SELECT from_id, to_id FROM memai.memory_link WHERE scope = $1 AND kind IN ('depends_on', 'derives')",
+	.nargs = 1,
+	.argtypes = {INT8OID},
+};
+
+static MemaiStatement select_embeddings = {
+	.sql = "SELECT id, embedding FROM memai.embedding WHERE scope = $1 AND model = $2",
+	.nargs = 2,
+	.argtypes = {INT8OID, TEXTOID},
+};
+
+/* ---- rows ---- */
+
+static Datum
+column(int row, int attribute, bool *null)
+{
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, attribute, null);
+}
+
+static RecallCandidate *
+find_candidate(const Recall *recall, pg_uuid_t id)
+{
+	IdEntry    *entry = idtable_lookup(recall->by_id->table, id);
+
+	return entry ? &recall->candidates[entry->candidate] : NULL;
+}
+
+static RecallCandidate *
+add_candidate(Recall *recall)
+{
+	if (recall->ncandidates == recall->capacity)
+	{
+		recall->capacity *= 2;
+		recall->candidates = repalloc_huge(recall->candidates,
+										   mul_size(sizeof(RecallCandidate), recall->capacity));
+	}
+	memset(&recall->candidates[recall->ncandidates], 0, sizeof(RecallCandidate));
+	return &recall->candidates[recall->ncandidates++];
+}
+
+static uint64
+compute_speaker_terms(const Recall *recall, const text *name)
+{
+	uint32	   *hashes;
+	int			n = memai_text_query_terms(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name), &hashes);
+	uint64		terms = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		for (int t = 0; t < Min(recall->nterms, RANK_SPEAKER_TERMS); t++)
+		{
+			if (recall->terms[t] == hashes[i])
+				terms |= UINT64CONST(1) << t;
+		}
+	}
+	pfree(hashes);
+	return terms;
+}
+
+/* Which terms of the question the name has; the last few names are kept. */
+static uint64
+speaker_terms(Recall *recall, const text *name)
+{
+	RecallSpeakers *known = recall->speakers;
+	Speaker    *speaker;
+
+	for (int i = 0; i < Min(known->n, SPEAKER_CACHE); i++)
+	{
+		speaker = &known->speakers[i];
+		if (VARSIZE_ANY_EXHDR(speaker->name) == VARSIZE_ANY_EXHDR(name) &&
+			memcmp(VARDATA_ANY(speaker->name), VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name)) == 0)
+			return speaker->terms;
+	}
+	speaker = &known->speakers[known->n++ % SPEAKER_CACHE];
+	speaker->name = DatumGetTextPCopy(PointerGetDatum(name));
+	speaker->terms = compute_speaker_terms(recall, name);
+	known->mask |= speaker->terms;
+	return speaker->terms;
+}
+
+/*
+ * A memory is spoken by nobody: the speakers that it mentions take that place,
+ * or a question that names somebody would prefer what he said to what is known
+ * of him.  Episodes are gathered first, so the speakers are known.
+ */
+static uint64
+mentioned_terms(const Recall *recall, const MemaiTermsView *content)
+{
+	uint64		terms = 0;
+
+	for (int t = 0; t < Min(recall->nterms, RANK_SPEAKER_TERMS); t++)
+	{
+		if (((recall->speakers->mask >> t) & 1) && memai_terms_frequency(content, recall->terms[t]) > 0)
+			terms |= UINT64CONST(1) << t;
+	}
+	return terms;
+}
+
+/* whether the item happened in the days of the question, or speaks of them */
+static void
+set_times(const Recall *recall, RecallCandidate *candidate, int row)
+{
+	bool		null;
+	DateADT		from = DatumGetDateADT(column(row, 5, &null));
+	DateADT		until = DatumGetDateADT(column(row, 6, &null));
+	DateADT		first = recall->days.first - POSTGRES_EPOCH_JDATE;
+	DateADT		end = recall->days.end - POSTGRES_EPOCH_JDATE;
+
+	candidate->names_time = !null;
+	if (!recall->has_days)
+		return;
+	candidate->in_days = (candidate->names_time && from < end && until > first) ||
+		(candidate->occurred_at >= first * USECS_PER_DAY && candidate->occurred_at < end * USECS_PER_DAY);
+}
+
+/* what only memories have */
+static void
+set_memory(const Recall *recall, RecallCandidate *candidate, int row)
+{
+	bool		null;
+	Datum		successor;
+
+	candidate->is_memory = true;
+	candidate->speaker_terms = mentioned_terms(recall, &candidate->terms);
+	candidate->is_live = DatumGetBool(column(row, 10, &null));
+	candidate->needs_review = DatumGetBool(column(row, 11, &null));
+	successor = column(row, 12, &null);
+	candidate->has_successor = !null;
+	if (!null)
+		candidate->successor = *DatumGetUUIDP(successor);
+	candidate->importance = DatumGetFloat4(column(row, 13, &null));
+	candidate->confidence = DatumGetFloat4(column(row, 14, &null));
+}
+
+/* a row of select_episodes or select_memories */
+static void
+gather_item(Recall *recall, int row, bool is_memory)
+{
+	RecallCandidate *candidate = add_candidate(recall);
+	Datum		thread_id;
+	Datum		name;
+	bytea	   *terms;
+	bool		null,
+				found;
+
+	candidate->id = *DatumGetUUIDP(column(row, 1, &null));
+	thread_id = column(row, 2, &null);
+	candidate->has_thread = !null;
+	if (!null)
+		candidate->thread_id = *DatumGetUUIDP(thread_id);
+	terms = DatumGetByteaPCopy(column(row, 3, &null));
+	memai_terms_open((unsigned char *) VARDATA(terms), VARSIZE(terms) - VARHDRSZ, &candidate->terms);
+	candidate->occurred_at = DatumGetTimestampTz(column(row, 4, &null));
+	set_times(recall, candidate, row);
+	candidate->asking = DatumGetFloat4(column(row, 7, &null));
+	name = column(row, 8, &null);
+	if (!null)
+		candidate->speaker_terms = speaker_terms(recall, DatumGetTextPP(name));
+	candidate->eligible = DatumGetBool(column(row, 9, &null));
+	candidate->is_live = true;
+	candidate->importance = 0.5;
+	candidate->confidence = 1;
+	if (is_memory)
+		set_memory(recall, candidate, row);
+	idtable_insert(recall->by_id->table, candidate->id, &found)->candidate = recall->ncandidates - 1;
+}
+
+/* a row of select_feedback */
+static void
+gather_feedback(Recall *recall, int row)
+{
+	bool		null;
+	RecallCandidate *candidate = find_candidate(recall, *DatumGetUUIDP(column(row, 1, &null)));
+
+	if (candidate != NULL)
+		candidate->feedback = DatumGetFloat4(column(row, 2, &null));
+}
+
+/* a row of select_links */
+static void
+gather_link(Recall *recall, int row)
+{
+	bool		null;
+	IdEntry    *from = idtable_lookup(recall->by_id->table, *DatumGetUUIDP(column(row, 1, &null)));
+	IdEntry    *to = idtable_lookup(recall->by_id->table, *DatumGetUUIDP(column(row, 2, &null)));
+
+	if (from == NULL || to == NULL)
+		return;
+	if (recall->nlinks == recall->links_capacity)
+	{
+		recall->links_capacity = recall->links_capacity ? 2 * recall->links_capacity : 64;
+		recall->links = recall->links ?
+			repalloc_huge(recall->links, mul_size(sizeof(RecallLink), recall->links_capacity)) :
+			palloc(sizeof(RecallLink) * recall->links_capacity);
+	}
+	recall->links[recall->nlinks++] = (RecallLink) {from->candidate, to->candidate};
+}
+
+/* a row of select_embeddings: its similarity to the question */
+static void
+gather_embedding(Recall *recall, int row)
+{
+	bool		null;
+	RecallCandidate *candidate = find_candidate(recall, *DatumGetUUIDP(column(row, 1, &null)));
+	MemaiVector *vector;
+
+	if (candidate == NULL)
+		return;					/* of a memory that is not live */
+	vector = memai_vector_from_datum(column(row, 2, &null));
+	if (vector->dim != recall->vector->dim)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("stored vectors do not fit the embedding model"),
+				 errdetail("A stored vector has %d dimensions, the question's has %d.",
+						   vector->dim, recall->vector->dim)));
+	candidate->similarity = 1.0 - memai_vector_cosine_distance(vector->dim, vector->x, recall->vector->x);
+	candidate->has_similarity = !isnan(candidate->similarity);
+}
+
+/* ---- statements ---- */
+
+typedef enum GatherKind
+{
+	GATHER_EPISODES,
+	GATHER_MEMORIES,
+	GATHER_FEEDBACK,
+	GATHER_LINKS,
+	GATHER_EMBEDDINGS
+} GatherKind;
+
+static void
+gather_row(Recall *recall, GatherKind kind, int row, MemoryContext row_context)
+{
+	MemoryContext previous;
+
+	switch (kind)
+	{
+		case GATHER_EPISODES:
+		case GATHER_MEMORIES:
+			gather_item(recall, row, kind == GATHER_MEMORIES);
+			break;
+		case GATHER_FEEDBACK:
+			gather_feedback(recall, row);
+			break;
+		case GATHER_LINKS:
+			gather_link(recall, row);
+			break;
+		case GATHER_EMBEDDINGS:
+			previous = MemoryContextSwitchTo(row_context);
+			gather_embedding(recall, row);
+			MemoryContextSwitchTo(previous);
+			break;
+	}
+}
+
+/* Runs one of the gathering statements, a bounded number of rows at a time. */
+static void
+gather_rows(Recall *recall, GatherKind kind, MemaiStatement *statement, Datum *values, const char *nulls)
+{
+	MemoryContext rows_context = AllocSetContextCreate(CurrentMemoryContext, "memai memory rows",
+													   ALLOCSET_DEFAULT_SIZES);
+	Portal		portal = memai_statement_open(statement, values, nulls);
+
+	for (;;)
+	{
+		SPI_cursor_fetch(portal, true, FETCH_ROWS);
+		if (SPI_processed == 0)
+			break;
+		for (uint64 row = 0; row < SPI_processed; row++)
+		{
+			CHECK_FOR_INTERRUPTS();
+			gather_row(recall, kind, (int) row, rows_context);
+		}
+		SPI_freetuptable(SPI_tuptable);
+		MemoryContextReset(rows_context);
+	}
+	SPI_cursor_close(portal);
+	MemoryContextDelete(rows_context);
+}
+
+static bool
+wants(const MemaiRecallQuery *query, const char *layer)
+{
+	return query->layer == NULL || strcmp(query->layer, layer) == 0;
+}
+
+static void
+gather_items(Recall *recall)
+{
+	const MemaiRecallQuery *query = recall->query;
+	Datum		values[7];
+	char		nulls[7];
+
+	memset(nulls, ' ', sizeof(nulls));
+	values[0] = Int64GetDatum(query->scope->scope);
+	values[1] = JsonbPGetDatum(query->filter);
+	nulls[1] = query->filter ? ' ' : 'n';
+	values[2] = TimestampTzGetDatum(recall->as_of);
+	values[3] = TimestampTzGetDatum(query->known_at ? *query->known_at : DT_NOEND);
+	values[4] = BoolGetDatum(query->include_answers);
+	values[5] = UUIDPGetDatum(query->exclude_thread);
+	nulls[5] = query->exclude_thread ? ' ' : 'n';
+	values[6] = BoolGetDatum(query->as_of == NULL);
+	if (wants(query, "episode") && query->categories == NULL)
+		gather_rows(recall, GATHER_EPISODES, &select_episodes, values, nulls);
+
+	values[4] = PointerGetDatum(query->categories);
+	nulls[4] = query->categories ? ' ' : 'n';
+	if (wants(query, "memory"))
+		gather_rows(recall, GATHER_MEMORIES, &select_memories, values, nulls);
+}
+
+void
+memai_gather_scope(Recall *recall, const char *model)
+{
+	Datum		values[2];
+	int			nepisodes;
+
+	recall->capacity = 256;
+	recall->candidates = palloc(sizeof(RecallCandidate) * recall->capacity);
+	recall->by_id = palloc(sizeof(RecallIds));
+	recall->by_id->table = idtable_create(CurrentMemoryContext, 256, NULL);
+	recall->speakers = palloc0(sizeof(RecallSpeakers));
+	gather_items(recall);
+
+	values[0] = Int64GetDatum(recall->query->scope->scope);
+	for (nepisodes = 0; nepisodes < recall->ncandidates && !recall->candidates[nepisodes].is_memory;)
+		nepisodes++;
+	if (nepisodes < recall->ncandidates)
+	{
+		gather_rows(recall, GATHER_FEEDBACK, &select_feedback, values, NULL);
+		gather_rows(recall, GATHER_LINKS, &select_links, values, NULL);
+	}
+	values[1] = CStringGetTextDatum(model);
+	gather_rows(recall, GATHER_EMBEDDINGS, &select_embeddings, values, NULL);
+}
+
+/* ---- order ---- */
+
+/* conversations together, each in order of time and then of storing */
+static int
+compare_candidates(const void *left, const void *right)
+{
+	const RecallCandidate *a = left;
+	const RecallCandidate *b = right;
+	int			order = (int) b->has_thread - (int) a->has_thread;
+
+	if (order == 0 && a->has_thread)
+		order = memcmp(&a->thread_id, &b->thread_id, UUID_LEN);
+	if (order == 0 && a->occurred_at != b->occurred_at)
+		order = a->occurred_at < b->occurred_at ? -1 : 1;
+	if (order == 0)
+		order = memcmp(&a->id, &b->id, UUID_LEN);
+	return order;
+}
+
+void
+memai_gather_sort(Recall *recall)
+{
+	pg_uuid_t  *ends = palloc(mul_size(sizeof(pg_uuid_t), Max(2 * recall->nlinks, 1)));
+
+	for (int i = 0; i < recall->nlinks; i++)
+	{
+		ends[2 * i] = recall->candidates[recall->links[i].from].id;
+		ends[2 * i + 1] = recall->candidates[recall->links[i].to].id;
+	}
+	qsort(recall->candidates, recall->ncandidates, sizeof(RecallCandidate), compare_candidates);
+	for (int i = 0; i < recall->ncandidates; i++)
+		idtable_lookup(recall->by_id->table, recall->candidates[i].id)->candidate = i;
+	for (int i = 0; i < recall->nlinks; i++)
+	{
+		recall->links[i].from = idtable_lookup(recall->by_id->table, ends[2 * i])->candidate;
+		recall->links[i].to = idtable_lookup(recall->by_id->table, ends[2 * i + 1])->candidate;
+	}
+	pfree(ends);
+}
+
+int
+memai_gather_successor(const Recall *recall, int candidate)
+{
+	for (int n = 0; n < MAX_SUCCESSORS; n++)
+	{
+		const RecallCandidate *item = &recall->candidates[candidate];
+		IdEntry    *entry;
+
+		if (item->is_live)
+			return item->eligible ? candidate : -1;
+		if (!item->has_successor)
+			return -1;
+		entry = idtable_lookup(recall->by_id->table, item->successor);
+		if (entry == NULL)
+			return -1;
+		candidate = entry->candidate;
+	}
+	return -1;
+}
