@@ -17,6 +17,10 @@ fuzz() {
 	local program=$1 name corpus
 	name=$(basename "$program")
 	corpus=$program.corpus
+	if [ ! -x "$program" ]; then
+		echo "not ok - $name was not built"
+		return 1
+	fi
 	mkdir -p "$corpus"
 	if "$program" -max_total_time="$FUZZ_TIME" -timeout=10 -rss_limit_mb=2048 -max_len=4096 \
 		-print_final_stats=1 -artifact_prefix="$program." "$corpus" >"$program.log" 2>&1; then
@@ -28,7 +32,16 @@ fuzz() {
 	fi
 }
 
+# as many at a time as there are processors
+cores=$(nproc)
+"$MAKE" -s -k -j"$cores" --no-print-directory "$@" || failed=1
 for program in "$@"; do
-	"$MAKE" -s --no-print-directory "$program" && fuzz "$program" || failed=1
+	while [ "$(jobs -rp | wc -l)" -ge "$cores" ]; do
+		wait -n || failed=1
+	done
+	fuzz "$program" &
+done
+for job in $(jobs -p); do
+	wait "$job" || failed=1
 done
 exit "$failed"
