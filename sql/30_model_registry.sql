@@ -38,6 +38,11 @@ SELECT memai.create_model('remote', 'embed', 'openai', 'text-embedding-3-small',
 SELECT memai.create_model('talk', 'chat', 'openai', 'gpt', url => 'https://api.example.com/v1', context_window => 1000);
 SELECT name, dimensions, context_window, built_in FROM memai.models WHERE NOT built_in ORDER BY name;
 SELECT vector_dims(memai.embed('x', 'own'));
+-- every provider knows its own address
+SELECT memai.create_model('p-' || p, CASE WHEN p IN ('voyage', 'jina') THEN 'rerank' ELSE 'chat' END, p, 'm')
+	FROM unnest(ARRAY['openai', 'anthropic', 'gemini', 'ollama', 'cohere', 'voyage', 'jina']) p;
+SELECT provider, kind, url FROM memai.models WHERE name LIKE 'p-%' ORDER BY name;
+SELECT memai.drop_model(name) FROM memai.models WHERE name LIKE 'p-%';
 
 -- bad registrations
 SELECT memai.create_model(NULL, 'chat', 'openai', 'm', url => 'https://a.example');
@@ -48,7 +53,7 @@ SELECT memai.create_model('x', 'talk', 'openai', 'm', url => 'https://a.example'
 SELECT memai.create_model('x', NULL, 'openai', 'm', url => 'https://a.example');
 SELECT memai.create_model('x', 'chat', 'nobody', 'm', url => 'https://a.example');
 SELECT memai.create_model('x', 'chat', 'openai', NULL, url => 'https://a.example');
-SELECT memai.create_model('x', 'chat', 'openai', 'm');
+SELECT memai.create_model('x', 'rerank', 'openai', 'm', url => 'https://a.example');
 SELECT memai.create_model('x', 'embed', 'openai', 'm', url => 'https://a.example');
 SELECT memai.create_model('x', 'embed', 'openai', 'm', url => 'https://a.example', dimensions => 16001);
 SELECT memai.create_model('x', 'chat', 'openai', 'm', url => 'https://a.example', dimensions => 3);

@@ -1,4 +1,7 @@
 -- The whole of the extension, so that no setting, function or right comes or goes unnoticed.
+-- one line an object, so that a new one changes one line
+\pset format unaligned
+\pset footer off
 SELECT memai.current_tenant() IS NOT NULL AS settings_are_loaded;
 
 SELECT name, vartype AS type, unit, context, boot_val AS default, min_val AS min, max_val AS max

@@ -147,6 +147,36 @@ memai_failure_of_status(int status, const char *code, const char *message)
 	return refused;
 }
 
+int
+memai_failure_status_of_code(const char *code)
+{
+	static const struct
+	{
+		const char *words;
+		int			status;
+	}			codes[] =
+	{
+		{"overloaded|unavailable", 529},
+		{"rate_limit|resource_exhausted|too_many_requests", 429},
+		{"authentication|invalid_api_key|unauthenticated", 401},
+		{"permission", 403},
+		{"not_found", 404},
+		{"too_large", 413},
+		{"timeout|deadline_exceeded", 408},
+		{"invalid|content_filter", 400},
+		{"api_error|server_error|internal", 500},
+	};
+	int			status;
+
+	/* a number among the words is the status itself */
+	if (sscanf(code, "%d", &status) == 1 && status >= 400 && status < 600)
+		return status;
+	for (int i = 0; i < (int) lengthof(codes); i++)
+		if (mentions(code, codes[i].words))
+			return codes[i].status;
+	return 0;
+}
+
 static char *
 text_or_empty(MemaiJson *json)
 {

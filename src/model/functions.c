@@ -142,6 +142,7 @@ memai_complete(PG_FUNCTION_ARGS)
 {
 	TupleDesc	desc;
 	MemaiModelInfo *model;
+	Jsonb	   *options;
 	MemaiChatRequest request;
 	MemaiChatResult result;
 	instr_time	start;
@@ -154,8 +155,13 @@ memai_complete(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	INSTR_TIME_SET_CURRENT(start);
 	model = memai_model_lookup(text_argument(fcinfo, 1), "chat");
-	memai_chat_request_from_jsonb(&request, PG_GETARG_JSONB_P(0), options_argument(fcinfo, 2));
-	memai_model_complete(model, &request, &result);
+	options = options_argument(fcinfo, 2);
+	memai_chat_request_from_jsonb(&request, PG_GETARG_JSONB_P(0), options);
+	/* a streamed answer's time limit is between its pieces */
+	if (memai_option_bool(options, "stream", false))
+		memai_model_stream_result(memai_model_stream_open(model, &request), &result);
+	else
+		memai_model_complete(model, &request, &result);
 
 	values[0] = CStringGetTextDatum(result.content);
 	if (result.tool_calls != NULL)

@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "model/registry.h"
+#include "model/wire.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -39,23 +40,34 @@ check_name(const char *name)
 				 errdetail("It must be 1 to 100 letters, digits and . _ : / @ + -, and start with a letter or digit.")));
 }
 
+/* false also for what is no kind at all */
+static bool
+provides(const MemaiProvider *provider, const char *kind)
+{
+	const MemaiWire *wire = provider->wire;
+
+	if (strcmp(kind, "embed") == 0)
+		return wire ? wire->write_embed != NULL : provider->embed != NULL;
+	if (strcmp(kind, "chat") == 0)
+		return wire ? wire->write_chat != NULL : provider->complete != NULL;
+	return wire != NULL && wire->write_rerank != NULL;
+}
+
 static void
 check_kind(const MemaiModel *model, const MemaiProvider *provider)
 {
 	const char *kind = model->info.kind;
-	bool		embed = kind != NULL && strcmp(kind, "embed") == 0;
-	bool		chat = kind != NULL && strcmp(kind, "chat") == 0;
 
-	if (!embed && !chat && (kind == NULL || strcmp(kind, "rerank") != 0))
+	if (kind == NULL || (strcmp(kind, "embed") != 0 && strcmp(kind, "chat") != 0 &&
+						 strcmp(kind, "rerank") != 0))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("kind of a model must be embed, chat or rerank")));
-	if ((embed && provider->embed == NULL) || (chat && provider->complete == NULL) ||
-		(!embed && !chat))
+	if (!provides(provider, kind))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("provider \"%s\" has no models of kind %s", provider->name, kind)));
-	if (!embed && model->info.dimensions != 0)
+	if (strcmp(kind, "embed") != 0 && model->info.dimensions != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("only models of kind embed have dimensions")));

@@ -16,6 +16,7 @@ static const MemaiOption call_options[] = {
 	{"json_schema", MEMAI_OPTION_OBJECT, 0, 0},
 	{"max_tokens", MEMAI_OPTION_INTEGER, 1, 1e9},
 	{"stop", MEMAI_OPTION_ARRAY, 0, 0},
+	{"stream", MEMAI_OPTION_BOOLEAN, 0, 0},
 	{"temperature", MEMAI_OPTION_NUMBER, 0, 2},
 	{"tool_choice", MEMAI_OPTION_TEXT, 0, 0},
 	{"tools", MEMAI_OPTION_ARRAY, 0, 0},

@@ -32,8 +32,12 @@ memai_model_embed(const MemaiModelInfo *info, MemaiInputType type,
 				  int ninputs, const MemaiSpan *inputs, MemaiVector **vectors)
 {
 	const MemaiModel *model = whole_row(info);
+	const MemaiProvider *provider = memai_provider_find(model->provider);
 
-	memai_provider_find(model->provider)->embed(model, type, ninputs, inputs, vectors);
+	if (provider->wire != NULL)
+		memai_wire_embed(provider->wire, model, type, ninputs, inputs, vectors);
+	else
+		provider->embed(model, type, ninputs, inputs, vectors);
 	check_vectors(info, ninputs, vectors);
 }
 
@@ -42,10 +46,37 @@ memai_model_complete(const MemaiModelInfo *info, const MemaiChatRequest *request
 					 MemaiChatResult *result)
 {
 	const MemaiModel *model = whole_row(info);
+	const MemaiProvider *provider = memai_provider_find(model->provider);
 
 	memset(result, 0, sizeof(MemaiChatResult));
 	result->prompt_tokens = result->completion_tokens = -1;
-	memai_provider_find(model->provider)->complete(model, request, result);
+	if (provider->wire != NULL)
+		memai_wire_complete(provider->wire, model, request, result);
+	else
+		provider->complete(model, request, result);
+}
+
+MemaiModelStream *
+memai_model_stream_open(const MemaiModelInfo *info, const MemaiChatRequest *request)
+{
+	const MemaiModel *model = whole_row(info);
+	const MemaiProvider *provider = memai_provider_find(model->provider);
+	MemaiChatResult result;
+
+	if (provider->wire != NULL && provider->wire->read_event != NULL)
+		return memai_wire_stream_open(provider->wire, model, request);
+	memai_model_complete(info, request, &result);
+	return memai_wire_stream_whole(&result);
+}
+
+void
+memai_model_rerank(const MemaiModelInfo *info, MemaiSpan query,
+				   int ndocuments, const MemaiSpan *documents, double *scores)
+{
+	const MemaiModel *model = whole_row(info);
+
+	memai_wire_rerank(memai_provider_find(model->provider)->wire, model, query,
+					  ndocuments, documents, scores);
 }
 
 void

@@ -117,6 +117,28 @@ extern void memai_model_embed(const MemaiModelInfo *info, MemaiInputType type,
 extern void memai_model_complete(const MemaiModelInfo *info, const MemaiChatRequest *request,
 								 MemaiChatResult *result);
 
+/*
+ * The same, in pieces as the model speaks.  Open raises when the call cannot
+ * start; next waits for more text and returns false at the end, when result may
+ * be asked for.  An answer that breaks off raises MA008, never looks complete.
+ * Everything lives in the context that is current at open and ends with it, or
+ * with close.  Piece is server text, valid until the next call.
+ */
+typedef struct MemaiModelStream MemaiModelStream;
+extern MemaiModelStream *memai_model_stream_open(const MemaiModelInfo *info,
+												 const MemaiChatRequest *request);
+extern bool memai_model_stream_next(MemaiModelStream *stream, const char **piece);
+extern void memai_model_stream_result(MemaiModelStream *stream, MemaiChatResult *result);
+extern void memai_model_stream_close(MemaiModelStream *stream);
+
+/*
+ * Scores how well each of n documents answers the query; higher is better,
+ * scores[i] belongs to documents[i], minus infinity to one that the provider
+ * left out because others were better.  May call out.  Raises as the others.
+ */
+extern void memai_model_rerank(const MemaiModelInfo *info, MemaiSpan query,
+							   int ndocuments, const MemaiSpan *documents, double *scores);
+
 extern void memai_model_init(void);
 
 #endif							/* MEMAI_MODEL_H */

@@ -235,3 +235,19 @@ CREATE FUNCTION memai.generate(prompt text, model text DEFAULT NULL, system text
 COMMENT ON FUNCTION memai.generate(text, text, text, jsonb) IS 'a chat model''s answer to a text; NULL for NULL';
 REVOKE ALL ON FUNCTION memai.generate(text, text, text, jsonb) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION memai.generate(text, text, text, jsonb) TO memai_user, memai_admin;
+
+CREATE FUNCTION memai.complete_stream(messages jsonb, model text DEFAULT NULL, options jsonb DEFAULT '{}')
+	RETURNS SETOF text
+	AS 'MODULE_PATHNAME', 'memai_complete_stream' LANGUAGE C VOLATILE PARALLEL RESTRICTED COST 10000 ROWS 100
+	SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION memai.complete_stream(jsonb, text, jsonb) IS 'one answer of a chat model in pieces as they arrive; call it in the select list';
+REVOKE ALL ON FUNCTION memai.complete_stream(jsonb, text, jsonb) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION memai.complete_stream(jsonb, text, jsonb) TO memai_user, memai_admin;
+
+CREATE FUNCTION memai.rerank(query text, documents text[], model text DEFAULT NULL, top_n integer DEFAULT NULL,
+	OUT ord integer, OUT score double precision) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'memai_rerank' LANGUAGE C VOLATILE PARALLEL RESTRICTED COST 10000 ROWS 100
+	SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION memai.rerank(text, text[], text, integer) IS 'documents by how well they answer a query: their place in the array and a score, best first';
+REVOKE ALL ON FUNCTION memai.rerank(text, text[], text, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION memai.rerank(text, text[], text, integer) TO memai_user, memai_admin;

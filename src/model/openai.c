@@ -3,15 +3,13 @@
  *	  Chat completions and embeddings as OpenAI defined them and most servers
  *	  copy them (vLLM, llama.cpp, LM Studio, Ollama's /v1, Groq, Mistral,
  *	  DeepSeek, OpenRouter, Together, ...).  The URL is the base, such as
- *	  https://api.openai.com/v1 or http://127.0.0.1:11434/v1.
+ *	  http://127.0.0.1:11434/v1; without one it is OpenAI's own.
  */
 #include "postgres.h"
 
-#include <math.h>
-
-#include "model/openai.h"
-#include "model/wire.h"
 #include "miscadmin.h"
+#include "model/openai.h"
+#include "model/vectors.h"
 
 static const MemaiOption openai_options[] = {
 	{"api_version", MEMAI_OPTION_TEXT, 0, 0},
@@ -71,7 +69,7 @@ openai_validate(MemaiModel *model)
 	static const char *const encodings[] = {"float", "base64", NULL};
 	static const char *const fields[] = {"max_tokens", "max_completion_tokens", NULL};
 
-	memai_wire_check_url(model);
+	memai_wire_check_url(model, "https://api.openai.com/v1");
 	memai_options_check(model->options, "a model of this provider", openai_options);
 	check_choice(model, "encoding_format", encodings);
 	check_choice(model, "max_tokens_field", fields);
@@ -81,9 +79,9 @@ openai_validate(MemaiModel *model)
 
 /* ---- chat, out ---- */
 
-/* the name and arguments of a call go one level deeper, arguments as a string */
+/* the name and arguments of a call go one level deeper */
 static void
-write_tool_call(StringInfo out, MemaiJson *call)
+write_tool_call(StringInfo out, MemaiJson *call, bool arguments_as_text)
 {
 	char	   *arguments = memai_json_serialize(memai_json_get(call, "arguments"));
 
@@ -92,12 +90,15 @@ write_tool_call(StringInfo out, MemaiJson *call)
 	appendStringInfoString(out, ",\"type\":\"function\",\"function\":{\"name\":");
 	appendStringInfoString(out, memai_json_serialize(memai_json_get(call, "name")));
 	appendStringInfoString(out, ",\"arguments\":");
-	memai_json_write_utf8_string(out, arguments, strlen(arguments));
+	if (arguments_as_text)
+		memai_json_write_utf8_string(out, arguments, strlen(arguments));
+	else
+		appendStringInfoString(out, arguments);
 	appendStringInfoString(out, "}}");
 }
 
 static void
-write_message(StringInfo out, const MemaiChatMessage *message)
+write_message(StringInfo out, const MemaiChatMessage *message, bool arguments_as_text)
 {
 	appendStringInfoString(out, "{\"role\":");
 	memai_json_write_string(out, message->role, strlen(message->role));
@@ -113,7 +114,7 @@ write_message(StringInfo out, const MemaiChatMessage *message)
 		for (int i = 0; i < memai_json_length(calls); i++)
 		{
 			appendStringInfoString(out, i == 0 ? ",\"tool_calls\":[" : ",");
-			write_tool_call(out, memai_json_item(calls, i));
+			write_tool_call(out, memai_json_item(calls, i), arguments_as_text);
 		}
 		appendStringInfoString(out, memai_json_length(calls) > 0 ? "]" : "");
 	}
@@ -122,24 +123,37 @@ write_message(StringInfo out, const MemaiChatMessage *message)
 	appendStringInfoChar(out, '}');
 }
 
-static void
-write_tools(StringInfo out, const MemaiChatRequest *request)
+void
+memai_openai_write_messages(StringInfo out, const MemaiChatRequest *request, bool arguments_as_text)
 {
-	MemaiJson  *tools;
-	const char *choice = request->tool_choice;
+	appendStringInfoString(out, ",\"messages\":[");
+	for (int i = 0; i < request->nmessages; i++)
+	{
+		if (i > 0)
+			appendStringInfoChar(out, ',');
+		write_message(out, &request->messages[i], arguments_as_text);
+	}
+	appendStringInfoChar(out, ']');
+}
 
-	if (request->tools == NULL)
-		return;
-	tools = memai_wire_parse(request->tools);
+bool
+memai_openai_write_tools(StringInfo out, const MemaiChatRequest *request)
+{
+	MemaiJson  *tools = request->tools ? memai_wire_parse(request->tools) : NULL;
+
 	for (int i = 0; i < memai_json_length(tools); i++)
 		appendStringInfo(out, "%s{\"type\":\"function\",\"function\":%s}",
 						 i == 0 ? ",\"tools\":[" : ",",
 						 memai_json_serialize(memai_json_item(tools, i)));
 	if (memai_json_length(tools) == 0)
-		return;
+		return false;
 	appendStringInfoChar(out, ']');
-	if (choice == NULL)
-		return;
+	return true;
+}
+
+static void
+write_tool_choice(StringInfo out, const char *choice)
+{
 	if (strcmp(choice, "auto") == 0 || strcmp(choice, "none") == 0 || strcmp(choice, "required") == 0)
 		memai_wire_member_text(out, "tool_choice", choice);
 	else
@@ -161,33 +175,19 @@ version_query(const MemaiModel *model)
 
 void
 memai_openai_write_chat(const MemaiModel *model, const MemaiChatRequest *request,
-						MemaiWireRequest *out)
+						bool stream, MemaiWireRequest *out)
 {
 	StringInfo	body = &out->body;
-	double		temperature = memai_wire_temperature(model, request);
-	int			max_tokens = memai_wire_max_tokens(model, request);
 	char	   *field = memai_option_text(model->options, "max_tokens_field");
 
 	out->path = "/chat/completions";
 	out->query = version_query(model);
-	appendStringInfoString(body, "{\"model\":");
-	memai_json_write_string(body, model->model, strlen(model->model));
-	appendStringInfoString(body, ",\"messages\":[");
-	for (int i = 0; i < request->nmessages; i++)
-	{
-		if (i > 0)
-			appendStringInfoChar(body, ',');
-		write_message(body, &request->messages[i]);
-	}
-	appendStringInfoChar(body, ']');
-	if (!isnan(temperature))
-	{
-		appendStringInfoString(body, ",\"temperature\":");
-		memai_json_write_number(body, temperature);
-	}
-	if (max_tokens > 0)
-		appendStringInfo(body, ",\"%s\":%d", field ? field : "max_tokens", max_tokens);
-	write_tools(body, request);
+	memai_wire_start_body(model, body);
+	memai_openai_write_messages(body, request, true);
+	memai_wire_member_number(body, "temperature", memai_wire_temperature(model, request));
+	memai_wire_member_count(body, field ? field : "max_tokens", memai_wire_max_tokens(model, request));
+	if (memai_openai_write_tools(body, request) && request->tool_choice != NULL)
+		write_tool_choice(body, request->tool_choice);
 	if (request->json_schema != NULL)
 	{
 		appendStringInfoString(body, ",\"response_format\":{\"type\":\"json_schema\","
@@ -197,15 +197,16 @@ memai_openai_write_chat(const MemaiModel *model, const MemaiChatRequest *request
 	}
 	if (request->stop != NULL)
 		memai_wire_member_json(body, "stop", request->stop);
+	if (stream)
+		appendStringInfoString(body, ",\"stream\":true,\"stream_options\":{\"include_usage\":true}");
 	memai_wire_append_extra(body, model);
 	appendStringInfoChar(body, '}');
 }
 
 /* ---- chat, in ---- */
 
-/* text, or the text parts of a list; NULL when there is neither */
-static char *
-read_content(MemaiJson *content)
+char *
+memai_openai_read_content(MemaiJson *content)
 {
 	StringInfoData text;
 
@@ -222,10 +223,11 @@ read_content(MemaiJson *content)
 	return text.data;
 }
 
-static char *
-read_tool_calls(MemaiJson *message)
+char *
+memai_openai_read_tool_calls(MemaiJson *message)
 {
 	MemaiJson  *calls = memai_json_get(message, "tool_calls");
+	MemaiJson  *function_call = memai_json_get(message, "function_call");
 	MemaiToolCallList list;
 
 	memai_tool_calls_start(&list);
@@ -237,6 +239,11 @@ read_tool_calls(MemaiJson *message)
 		memai_tool_calls_add(&list, memai_json_get(call, "id"), memai_json_get(function, "name"),
 							 memai_json_get(function, "arguments"));
 	}
+	/* the interface's first way to call, one call and without an id */
+	if (list.n == 0 && function_call != NULL)
+		memai_tool_calls_add(&list, memai_json_get(function_call, "name"),
+							 memai_json_get(function_call, "name"),
+							 memai_json_get(function_call, "arguments"));
 	return memai_tool_calls_finish(&list);
 }
 
@@ -267,16 +274,65 @@ memai_openai_read_chat(const MemaiModel *model, MemaiJson *root, MemaiChatResult
 		memai_wire_bad_response(model, "there is no message");
 	result->prompt_tokens = memai_wire_token_count(memai_json_get(usage, "prompt_tokens"));
 	result->completion_tokens = memai_wire_token_count(memai_json_get(usage, "completion_tokens"));
-	result->tool_calls = read_tool_calls(message);
+	result->tool_calls = memai_openai_read_tool_calls(message);
 	result->finish_reason = finish_reason(memai_json_get(choice, "finish_reason"),
 										  result->tool_calls != NULL);
-	result->content = read_content(memai_json_get(message, "content"));
+	result->content = memai_openai_read_content(memai_json_get(message, "content"));
 	if (refusal != NULL && refusal[0] != '\0' && (result->content == NULL || result->content[0] == '\0'))
 	{
 		result->content = refusal;
 		result->finish_reason = "content_filter";
 	}
 	memai_wire_check_chat(model, result);
+}
+
+/* the parts of tool calls carry the index of their call */
+static void
+read_tool_parts(MemaiJson *calls, MemaiWireStream *stream)
+{
+	for (int i = 0; i < memai_json_length(calls); i++)
+	{
+		MemaiJson  *call = memai_json_item(calls, i);
+		MemaiJson  *function = memai_json_get(call, "function");
+		int64		index = i;
+		MemaiStreamedTool *tool;
+
+		(void) memai_json_int(memai_json_get(call, "index"), &index);
+		tool = memai_wire_stream_tool(stream, index);
+		if (tool == NULL)
+			continue;
+		memai_wire_stream_part(&tool->id, memai_json_get(call, "id"));
+		memai_wire_stream_part(&tool->name, memai_json_get(function, "name"));
+		memai_wire_stream_part(&tool->arguments, memai_json_get(function, "arguments"));
+	}
+}
+
+static void
+read_usage(MemaiJson *usage, MemaiWireStream *stream)
+{
+	if (usage == NULL)
+		return;
+	stream->prompt_tokens = memai_wire_token_count(memai_json_get(usage, "prompt_tokens"));
+	stream->completion_tokens = memai_wire_token_count(memai_json_get(usage, "completion_tokens"));
+}
+
+static void
+openai_read_event(const MemaiModel *model, MemaiJson *root, const char *data, MemaiWireStream *stream)
+{
+	MemaiJson  *choice = memai_json_item(memai_json_get(root, "choices"), 0);
+	MemaiJson  *delta = memai_json_get(choice, "delta");
+	MemaiJson  *reason = memai_json_get(choice, "finish_reason");
+
+	if (strcmp(data, "[DONE]") == 0)
+	{
+		stream->complete = stream->finish_reason != NULL;
+		return;
+	}
+	memai_wire_stream_text(stream, memai_json_get(delta, "content"));
+	read_tool_parts(memai_json_get(delta, "tool_calls"), stream);
+	read_usage(memai_json_get(root, "usage"), stream);
+	if (reason != NULL)
+		stream->finish_reason = finish_reason(reason, stream->ntools > 0);
 }
 
 /* ---- embeddings, out ---- */
@@ -291,16 +347,8 @@ memai_openai_write_embed(const MemaiModel *model, MemaiInputType type, int ninpu
 
 	out->path = "/embeddings";
 	out->query = version_query(model);
-	appendStringInfoString(body, "{\"model\":");
-	memai_json_write_string(body, model->model, strlen(model->model));
-	appendStringInfoString(body, ",\"input\":[");
-	for (int i = 0; i < ninputs; i++)
-	{
-		if (i > 0)
-			appendStringInfoChar(body, ',');
-		memai_json_write_string(body, inputs[i].data, inputs[i].len);
-	}
-	appendStringInfoChar(body, ']');
+	memai_wire_start_body(model, body);
+	memai_wire_member_texts(body, "input", ninputs, inputs);
 	/* a quarter of the bytes; not every copy of the interface knows it */
 	if (encoding == NULL && known != 0)
 		encoding = "base64";
@@ -323,49 +371,6 @@ typedef struct EmbeddedItem
 	bool		has_index;
 } EmbeddedItem;
 
-static void
-check_scan(const MemaiModel *model, const MemaiJsonScan *scan)
-{
-	if (scan->problem != NULL)
-		memai_wire_bad_response(model, psprintf("the JSON is broken: %s", scan->problem));
-}
-
-/* reads numbers or base64 into buffer, which has room for the dimensions */
-static MemaiVector *
-read_vector(const MemaiModel *model, MemaiJsonScan *scan, float *buffer)
-{
-	int			max = model->info.dimensions;
-	int			bad = 0;
-	int			count = -1;
-	const char *data;
-	size_t		len;
-	const char *problem = NULL;
-	MemaiVector *vector;
-
-	if (memai_json_scan_peek(scan) == '"')
-	{
-		if (memai_json_scan_string(scan, &data, &len))
-			problem = memai_base64_floats(data, len, buffer, max, &count, &bad);
-	}
-	else
-	{
-		count = memai_json_scan_floats(scan, buffer, max, &bad);
-		problem = scan->problem;
-	}
-	if (problem != NULL)
-		memai_wire_bad_response(model, psprintf("element %d of a vector is wrong: %s", bad, problem));
-	check_scan(model, scan);
-	vector = memai_wire_new_vector(model, count);
-	memcpy(vector->x, buffer, sizeof(float) * count);
-	return vector;
-}
-
-static bool
-key_is(const char *key, size_t len, const char *name)
-{
-	return strlen(name) == len && memcmp(key, name, len) == 0;
-}
-
 static EmbeddedItem
 read_item(const MemaiModel *model, MemaiJsonScan *scan, float *buffer)
 {
@@ -375,21 +380,21 @@ read_item(const MemaiModel *model, MemaiJsonScan *scan, float *buffer)
 	size_t		len;
 
 	if (!memai_json_scan_enter(scan, '{'))
-		check_scan(model, scan);
+		memai_vectors_check_scan(model, scan);
 	while (memai_json_scan_member(scan, &first, &key, &len))
 	{
-		if (key_is(key, len, "embedding"))
+		if (memai_vectors_key_is(key, len, "embedding"))
 		{
 			if (item.vector != NULL)
 				memai_wire_bad_response(model, "an element has two vectors");
-			item.vector = read_vector(model, scan, buffer);
+			item.vector = memai_vectors_read_one(model, scan, buffer);
 		}
-		else if (key_is(key, len, "index"))
+		else if (memai_vectors_key_is(key, len, "index"))
 			item.has_index = memai_json_scan_int(scan, &item.index);
 		else
 			(void) memai_json_scan_skip(scan);
 	}
-	check_scan(model, scan);
+	memai_vectors_check_scan(model, scan);
 	if (item.vector == NULL)
 		memai_wire_bad_response(model, "an element has no vector");
 	return item;
@@ -422,7 +427,7 @@ read_data(const MemaiModel *model, MemaiJsonScan *scan, int ninputs, MemaiVector
 	int			count = 0;
 
 	if (!memai_json_scan_enter(scan, '['))
-		check_scan(model, scan);
+		memai_vectors_check_scan(model, scan);
 	while (memai_json_scan_item(scan, &first))
 	{
 		EmbeddedItem item;
@@ -433,7 +438,7 @@ read_data(const MemaiModel *model, MemaiJsonScan *scan, int ninputs, MemaiVector
 			indexed = item.has_index;
 		place_item(model, &item, count++, indexed, ninputs, vectors);
 	}
-	check_scan(model, scan);
+	memai_vectors_check_scan(model, scan);
 	pfree(buffer);
 	return count;
 }
@@ -451,10 +456,10 @@ memai_openai_read_embed(const MemaiModel *model, const char *body, size_t len,
 	memset(vectors, 0, sizeof(MemaiVector *) * ninputs);
 	memai_json_scan_start(&scan, body, len);
 	if (!memai_json_scan_enter(&scan, '{'))
-		check_scan(model, &scan);
+		memai_vectors_check_scan(model, &scan);
 	while (memai_json_scan_member(&scan, &first, &key, &key_len))
 	{
-		if (!key_is(key, key_len, "data") || memai_json_scan_peek(&scan) != '[')
+		if (!memai_vectors_key_is(key, key_len, "data") || memai_json_scan_peek(&scan) != '[')
 			(void) memai_json_scan_skip(&scan);
 		else if (count >= 0)
 			memai_wire_bad_response(model, "there are two lists of vectors");
@@ -462,7 +467,7 @@ memai_openai_read_embed(const MemaiModel *model, const char *body, size_t len,
 			count = read_data(model, &scan, ninputs, vectors);
 	}
 	(void) memai_json_scan_done(&scan);
-	check_scan(model, &scan);
+	memai_vectors_check_scan(model, &scan);
 	if (count != ninputs)
 		memai_wire_bad_response(model, psprintf("there are %d vectors for %d inputs",
 												Max(count, 0), ninputs));
@@ -475,27 +480,14 @@ static const MemaiWire openai_wire = {
 	.key_scheme = "Bearer",
 	.write_chat = memai_openai_write_chat,
 	.read_chat = memai_openai_read_chat,
+	.read_event = openai_read_event,
 	.write_embed = memai_openai_write_embed,
 	.read_embed = memai_openai_read_embed,
 	.max_batch = 2048
 };
 
-static void
-openai_embed(const MemaiModel *model, MemaiInputType type, int ninputs,
-			 const MemaiSpan *inputs, MemaiVector **vectors)
-{
-	memai_wire_embed(&openai_wire, model, type, ninputs, inputs, vectors);
-}
-
-static void
-openai_complete(const MemaiModel *model, const MemaiChatRequest *request, MemaiChatResult *result)
-{
-	memai_wire_complete(&openai_wire, model, request, result);
-}
-
 const MemaiProvider memai_provider_openai = {
 	.name = "openai",
 	.validate = openai_validate,
-	.embed = openai_embed,
-	.complete = openai_complete
+	.wire = &openai_wire
 };

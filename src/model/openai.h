@@ -9,9 +9,21 @@
 #include "model/wire.h"
 
 extern void memai_openai_write_chat(const MemaiModel *model, const MemaiChatRequest *request,
-									MemaiWireRequest *out);
+									bool stream, MemaiWireRequest *out);
 extern void memai_openai_read_chat(const MemaiModel *model, MemaiJson *root,
 								   MemaiChatResult *result);
+
+/* ,"messages":[...]; some copies want a call's arguments as an object */
+extern void memai_openai_write_messages(StringInfo out, const MemaiChatRequest *request,
+										bool arguments_as_text);
+
+/* ,"tools":[...]; false when there are none */
+extern bool memai_openai_write_tools(StringInfo out, const MemaiChatRequest *request);
+
+/* The text of a message, or of the parts of its list; NULL when there is neither. */
+extern char *memai_openai_read_content(MemaiJson *content);
+extern char *memai_openai_read_tool_calls(MemaiJson *message);
+
 extern void memai_openai_write_embed(const MemaiModel *model, MemaiInputType type, int ninputs,
 									 const MemaiSpan *inputs, MemaiWireRequest *out);
 

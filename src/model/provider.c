@@ -10,6 +10,12 @@
 static const MemaiProvider *const providers[] = {
 	&memai_provider_local,
 	&memai_provider_openai,
+	&memai_provider_anthropic,
+	&memai_provider_gemini,
+	&memai_provider_ollama,
+	&memai_provider_cohere,
+	&memai_provider_voyage,
+	&memai_provider_jina,
 };
 
 static char *

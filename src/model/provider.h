@@ -40,6 +40,9 @@ typedef struct MemaiProvider
 	/* as memai_model_complete; NULL when the provider has no chat */
 	void		(*complete) (const MemaiModel *model, const MemaiChatRequest *request,
 							 MemaiChatResult *result);
+
+	/* for providers over HTTP, instead of the two above: wire.h */
+	const struct MemaiWire *wire;
 } MemaiProvider;
 
 /* the provider of that name; raises 22023 with the list of names */
@@ -47,6 +50,12 @@ extern const MemaiProvider *memai_provider_find(const char *name);
 
 /* one table per provider file */
 extern const MemaiProvider memai_provider_local;
+extern const MemaiProvider memai_provider_anthropic;
+extern const MemaiProvider memai_provider_cohere;
+extern const MemaiProvider memai_provider_gemini;
+extern const MemaiProvider memai_provider_jina;
+extern const MemaiProvider memai_provider_ollama;
 extern const MemaiProvider memai_provider_openai;
+extern const MemaiProvider memai_provider_voyage;
 
 #endif							/* MEMAI_MODEL_PROVIDER_H */

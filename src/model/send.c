@@ -47,6 +47,7 @@ typedef struct Call
 	int			under_way;
 	MemaiWireReceiver receive;
 	void	   *state;
+	bool		stream;
 } Call;
 
 /* why a call failed, in the words of both sides */
@@ -118,7 +119,8 @@ start_job(Call *call, int index)
 	http.body_len = job->request->body.len;
 	http.timeout = (int) Max(1, Min(left, memai_http_attempt_timeout()));
 	add_header(&http, "Content-Type", "application/json");
-	add_header(&http, "Accept", "application/json");
+	http.stream = call->stream;
+	add_header(&http, "Accept", call->stream ? "text/event-stream, application/x-ndjson" : "application/json");
 	add_header(&http, "Idempotency-Key", job->idempotency_key);
 	for (int i = 0; i < job->request->nheaders; i++)
 		add_header(&http, job->request->headers[i].name, job->request->headers[i].value);
@@ -206,32 +208,49 @@ explain(const Call *call, const MemaiHttpResponse *response, Explanation *explan
 	explanation->words = memai_failure_clean(message, secret);
 }
 
+/* what to do about an answer that is none: wait and try again, or raise */
+static void
+fail_job(Call *call, Job *job, const MemaiHttpResponse *response)
+{
+	Explanation explanation = {0};
+	int64		delay;
+
+	explain(call, response, &explanation);
+	explanation.attempts = job->attempts;
+	delay = retry_delay(call, job, response, &explanation.failure);
+	if (delay < 0)
+		raise_failure(call, &explanation);
+	job->not_before = memai_http_clock() + delay;
+}
+
+static bool
+is_success(int status)
+{
+	return status >= 200 && status < 300;
+}
+
+static void
+end_transfer(Call *call, int index)
+{
+	memai_http_close(call->transfers[index]);
+	call->transfers[index] = NULL;
+	call->under_way--;
+}
+
 static void
 finish_job(Call *call, int index)
 {
 	Job		   *job = &call->jobs[index];
 	const MemaiHttpResponse *response = memai_http_wait(call->transfers[index]);
-	Explanation explanation = {0};
-	int64		delay;
 
-	if (response->outcome == MEMAI_HTTP_ANSWERED &&
-		response->status >= 200 && response->status < 300)
+	if (response->outcome == MEMAI_HTTP_ANSWERED && is_success(response->status))
 	{
 		call->receive(call->state, index, response->body, response->body_len);
 		job->done = true;
 	}
 	else
-	{
-		explain(call, response, &explanation);
-		explanation.attempts = job->attempts;
-		delay = retry_delay(call, job, response, &explanation.failure);
-		if (delay < 0)
-			raise_failure(call, &explanation);
-		job->not_before = memai_http_clock() + delay;
-	}
-	memai_http_close(call->transfers[index]);
-	call->transfers[index] = NULL;
-	call->under_way--;
+		fail_job(call, job, response);
+	end_transfer(call, index);
 }
 
 static bool
@@ -299,6 +318,77 @@ memai_wire_send(const MemaiWire *wire, const MemaiModel *model, int n,
 		memai_credential_forget(call.credential);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
+}
+
+/* ---- one request whose answer is read as it arrives ---- */
+
+struct MemaiWireSource
+{
+	Call		call;
+	const MemaiHttpResponse *response;	/* set at the end */
+};
+
+MemaiWireSource *
+memai_wire_source_open(const MemaiWire *wire, const MemaiModel *model, MemaiWireRequest *request)
+{
+	MemaiWireSource *source = palloc0(sizeof(MemaiWireSource));
+	Call	   *call = &source->call;
+
+	call->wire = wire;
+	call->model = model;
+	call->njobs = 1;
+	call->stream = true;
+	call->deadline = memai_http_clock() + memai_http_call_timeout();
+	prepare(call, request);
+	for (;;)
+	{
+		int64		wait = call->jobs[0].not_before - memai_http_clock();
+
+		if (wait > 0)
+			memai_http_sleep(wait);
+		start_job(call, 0);
+		if (is_success(memai_http_wait_status(call->transfers[0])))
+			return source;
+		fail_job(call, &call->jobs[0], memai_http_wait(call->transfers[0]));
+		end_transfer(call, 0);
+	}
+}
+
+bool
+memai_wire_source_read(MemaiWireSource *source, const char **data, size_t *len)
+{
+	Call	   *call = &source->call;
+	const MemaiHttpResponse *response;
+	Explanation explanation = {0};
+
+	if (memai_http_read(call->transfers[0], data, len))
+		return true;
+	response = memai_http_wait(call->transfers[0]);
+	if (response->outcome == MEMAI_HTTP_ANSWERED)
+		return false;
+	explain(call, response, &explanation);
+	explanation.attempts = call->jobs[0].attempts;
+	raise_failure(call, &explanation);
+	return false;
+}
+
+void
+memai_wire_source_error(MemaiWireSource *source, const char *data, size_t len)
+{
+	Call	   *call = &source->call;
+	Explanation explanation = {0};
+	char	   *code;
+	char	   *message;
+	int			status;
+
+	memai_failure_read_body(data, len, &code, &message);
+	status = memai_failure_status_of_code(code);
+	explanation.failure = memai_failure_of_status(status ? status : 500, code, message);
+	explanation.status = 200;
+	explanation.attempts = call->jobs[0].attempts;
+	explanation.words = memai_failure_clean(message, call->credential ? call->credential->secret : NULL);
+	raise_failure(call, &explanation);
+	pg_unreachable();
 }
 
 void

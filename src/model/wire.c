@@ -7,6 +7,7 @@
 
 #include "model/wire.h"
 #include "miscadmin.h"
+#include "utils/float.h"
 #include "utils/memutils.h"
 
 /* bytes of text in one request of embeddings; providers cap tokens */
@@ -47,13 +48,10 @@ memai_wire_check_chat(const MemaiModel *model, MemaiChatResult *result)
 }
 
 void
-memai_wire_check_url(const MemaiModel *model)
+memai_wire_check_url(MemaiModel *model, const char *usual)
 {
 	if (model->url == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("provider \"%s\" needs a URL", model->provider),
-				 errhint("Pass url => the base URL of the service, such as https://host/v1.")));
+		model->url = pstrdup(usual);
 	(void) memai_http_url_parse(model->url, NULL, NULL);
 }
 
@@ -76,6 +74,28 @@ typedef struct ChatReceiver
 	MemaiChatResult *result;
 } ChatReceiver;
 
+/* a successful status and yet an error: some gateways answer like that */
+static void
+raise_error_in_answer(const MemaiModel *model, const char *body, size_t len)
+{
+	char	   *code;
+	char	   *message;
+	int			status;
+	MemaiFailure failure;
+
+	memai_failure_read_body(body, len, &code, &message);
+	message = memai_failure_clean(message, NULL);
+	status = memai_failure_status_of_code(code);
+	if (status == 0)
+		memai_wire_bad_response(model, psprintf("there is an error instead of a message: %s", message));
+	failure = memai_failure_of_status(status, code, message);
+	ereport(ERROR,
+			(errcode(failure.sqlstate),
+			 errmsg("call to model \"%s\" failed: %s", model->info.name, failure.what),
+			 errdetail("There is an error instead of a message: %s", message),
+			 failure.hint ? errhint("%s", failure.hint) : 0));
+}
+
 static void
 receive_chat(void *state, int index, const char *body, size_t len)
 {
@@ -87,14 +107,7 @@ receive_chat(void *state, int index, const char *body, size_t len)
 	if (root == NULL)
 		memai_wire_bad_response(receiver->model, psprintf("the JSON is broken: %s", problem));
 	if (memai_json_get(root, "error") != NULL)
-	{
-		char	   *code;
-		char	   *message;
-
-		memai_failure_read_body(body, len, &code, &message);
-		memai_wire_bad_response(receiver->model, psprintf("there is an error instead of a message: %s",
-														  memai_failure_clean(message, NULL)));
-	}
+		raise_error_in_answer(receiver->model, body, len);
 	result.prompt_tokens = result.completion_tokens = -1;
 	receiver->wire->read_chat(receiver->model, root, &result);
 	*receiver->result = result;
@@ -111,7 +124,7 @@ memai_wire_complete(const MemaiWire *wire, const MemaiModel *model,
 	ChatReceiver receiver = {wire, model, CurrentMemoryContext, result};
 
 	initStringInfo(&out.body);
-	wire->write_chat(model, request, &out);
+	wire->write_chat(model, request, false, &out);
 	memai_wire_send(wire, model, 1, &out, receive_chat, &receiver);
 	pfree(out.body.data);
 }
@@ -316,4 +329,59 @@ memai_wire_embed(const MemaiWire *wire, const MemaiModel *model, MemaiInputType 
 		vectors[i] = call.vectors[slots[i]];
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
+}
+
+/* ---- reranking ---- */
+
+typedef struct RerankReceiver
+{
+	const MemaiWire *wire;
+	const MemaiModel *model;
+	int			ndocuments;
+	double	   *scores;
+} RerankReceiver;
+
+static void
+receive_ranking(void *state, int index, const char *body, size_t len)
+{
+	RerankReceiver *receiver = state;
+	const char *problem;
+	MemaiJson  *root = memai_json_parse(body, len, &problem);
+	MemaiJson  *ranking = receiver->wire->find_ranking(root);
+	bool	   *seen = palloc0(sizeof(bool) * receiver->ndocuments);
+
+	if (root == NULL)
+		memai_wire_bad_response(receiver->model, psprintf("the JSON is broken: %s", problem));
+	if (memai_json_length(ranking) == 0 || memai_json_length(ranking) > receiver->ndocuments)
+		memai_wire_bad_response(receiver->model, psprintf("there are %d scores for %d documents",
+														  memai_json_length(ranking),
+														  receiver->ndocuments));
+	for (int i = 0; i < receiver->ndocuments; i++)
+		receiver->scores[i] = -get_float8_infinity();
+	for (int i = 0; i < memai_json_length(ranking); i++)
+	{
+		MemaiJson  *item = memai_json_item(ranking, i);
+		int64		document;
+		double		score;
+
+		if (!memai_json_int(memai_json_get(item, "index"), &document) ||
+			!memai_json_number(memai_json_get(item, "relevance_score"), &score) ||
+			document < 0 || document >= receiver->ndocuments || seen[document])
+			memai_wire_bad_response(receiver->model, "a score has no index or no value of its own");
+		seen[document] = true;
+		receiver->scores[document] = score;
+	}
+}
+
+void
+memai_wire_rerank(const MemaiWire *wire, const MemaiModel *model, MemaiSpan query,
+				  int ndocuments, const MemaiSpan *documents, double *scores)
+{
+	MemaiWireRequest out = {0};
+	RerankReceiver receiver = {wire, model, ndocuments, scores};
+
+	initStringInfo(&out.body);
+	wire->write_rerank(model, query, ndocuments, documents, &out);
+	memai_wire_send(wire, model, 1, &out, receive_ranking, &receiver);
+	pfree(out.body.data);
 }

@@ -22,15 +22,35 @@ typedef struct MemaiWireRequest
 	MemaiHttpHeader headers[4];
 } MemaiWireRequest;
 
-/* what one provider's requests and answers look like */
+/* a tool call whose parts arrive one by one; UTF-8 */
+typedef struct MemaiStreamedTool
+{
+	StringInfoData id;
+	StringInfoData name;
+	StringInfoData arguments;
+} MemaiStreamedTool;
+
+/* what has been read of a streamed answer */
+typedef struct MemaiWireStream
+{
+	StringInfoData text;		/* server text since the last piece was taken */
+	bool		complete;		/* the format's last event has arrived */
+	const char *finish_reason;	/* NULL as long as it is not known */
+	int			prompt_tokens;	/* -1: not reported */
+	int			completion_tokens;
+	int			ntools;
+	MemaiStreamedTool *tools;
+	bool		in_tool;		/* for formats that name no tool in later parts */
+} MemaiWireStream;
+
+/* what one provider's requests and answers look like; members may be NULL */
 typedef struct MemaiWire
 {
-	const char *key_header;		/* where the key goes unless the credential
-								 * says */
+	const char *key_header;		/* where the key goes unless the credential says */
 	const char *key_scheme;		/* word before the key, NULL for none */
 
 	void		(*write_chat) (const MemaiModel *model, const MemaiChatRequest *request,
-							   MemaiWireRequest *out);
+							   bool stream, MemaiWireRequest *out);
 
 	/*
 	 * Reads an answer into result.  root is an object without a top-level
@@ -39,14 +59,27 @@ typedef struct MemaiWire
 	void		(*read_chat) (const MemaiModel *model, MemaiJson *root,
 							  MemaiChatResult *result);
 
+	/*
+	 * Reads one event of a stream.  root is its data, NULL when that is no
+	 * JSON and stands in data.
+	 */
+	void		(*read_event) (const MemaiModel *model, MemaiJson *root, const char *data,
+							   MemaiWireStream *stream);
+	bool		line_stream;	/* one document a line instead of events */
+
 	void		(*write_embed) (const MemaiModel *model, MemaiInputType type, int ninputs,
 								const MemaiSpan *inputs, MemaiWireRequest *out);
 
 	/* Reads exactly ninputs vectors; vectors[i] belongs to input i. */
 	void		(*read_embed) (const MemaiModel *model, const char *body, size_t len,
 							   int ninputs, MemaiVector **vectors);
-
 	int			max_batch;		/* inputs a request of embeddings may have */
+
+	void		(*write_rerank) (const MemaiModel *model, MemaiSpan query, int ndocuments,
+								 const MemaiSpan *documents, MemaiWireRequest *out);
+
+	/* the list of {"index", "relevance_score"} in an answer */
+	MemaiJson  *(*find_ranking) (MemaiJson *root);
 } MemaiWire;
 
 /* ---- wire.c ---- */
@@ -54,6 +87,26 @@ typedef struct MemaiWire
 /* one chat completion over the wire; as memai_model_complete */
 extern void memai_wire_complete(const MemaiWire *wire, const MemaiModel *model,
 								const MemaiChatRequest *request, MemaiChatResult *result);
+
+/* a streamed answer; as memai_model_stream_open and so on */
+extern MemaiModelStream *memai_wire_stream_open(const MemaiWire *wire, const MemaiModel *model,
+												const MemaiChatRequest *request);
+
+/* for a provider that cannot stream: its answer as the only piece */
+extern MemaiModelStream *memai_wire_stream_whole(const MemaiChatResult *result);
+
+/* relevance of documents; as memai_model_rerank */
+extern void memai_wire_rerank(const MemaiWire *wire, const MemaiModel *model, MemaiSpan query,
+							  int ndocuments, const MemaiSpan *documents, double *scores);
+
+/* Appends the text of an event, if json is a string. */
+extern void memai_wire_stream_text(MemaiWireStream *stream, MemaiJson *json);
+
+/* The tool call of that index, made if need be; NULL when index is nonsense. */
+extern MemaiStreamedTool *memai_wire_stream_tool(MemaiWireStream *stream, int64 index);
+
+/* Appends a string to a part of a tool call, if json is one. */
+extern void memai_wire_stream_part(StringInfo part, MemaiJson *json);
 
 /* embeddings over the wire, in batches; as memai_model_embed */
 extern void memai_wire_embed(const MemaiWire *wire, const MemaiModel *model, MemaiInputType type,
@@ -70,8 +123,23 @@ extern void memai_wire_bad_response(const MemaiModel *model, const char *problem
  */
 extern void memai_wire_check_chat(const MemaiModel *model, MemaiChatResult *result);
 
-/* Raises 22023 unless the model has a URL that may be called. */
-extern void memai_wire_check_url(const MemaiModel *model);
+/*
+ * Gives the model the provider's usual URL when it has none.  Raises 22023 for
+ * one that cannot be called.
+ */
+extern void memai_wire_check_url(MemaiModel *model, const char *usual);
+
+/*
+ * Starts a body: {"model":"..." and leaves it open.
+ */
+extern void memai_wire_start_body(const MemaiModel *model, StringInfo body);
+
+/* Appends ,"key":["text",...] for texts of the server. */
+extern void memai_wire_member_texts(StringInfo out, const char *key, int n, const MemaiSpan *texts);
+
+/* Appends ,"key":number unless it is NaN, or not positive. */
+extern void memai_wire_member_number(StringInfo out, const char *key, double value);
+extern void memai_wire_member_count(StringInfo out, const char *key, int value);
 
 /* ---- wire_json.c: pieces that the providers' formats share ---- */
 
@@ -109,6 +177,9 @@ extern void memai_tool_calls_start(MemaiToolCallList *list);
 extern void memai_tool_calls_add(MemaiToolCallList *list, MemaiJson *id, MemaiJson *name,
 								 MemaiJson *arguments);
 
+/* the same for parts as a stream brings them */
+extern void memai_tool_calls_add_text(MemaiToolCallList *list, StringInfo id, StringInfo name,
+									  StringInfo arguments);
 /* NULL when there was none */
 extern char *memai_tool_calls_finish(MemaiToolCallList *list);
 
@@ -127,6 +198,23 @@ typedef void (*MemaiWireReceiver) (void *state, int index, const char *body, siz
  */
 extern void memai_wire_send(const MemaiWire *wire, const MemaiModel *model, int n,
 							MemaiWireRequest *requests, MemaiWireReceiver receive, void *state);
+
+/* a request whose answer is read as it arrives */
+typedef struct MemaiWireSource MemaiWireSource;
+
+/*
+ * Sends a request, again when its failure allows, until an answer begins.
+ * Everything hangs on the current memory context.  Raises as memai_wire_send.
+ */
+extern MemaiWireSource *memai_wire_source_open(const MemaiWire *wire, const MemaiModel *model,
+											   MemaiWireRequest *request);
+
+/* More of the body, as memai_http_read.  Raises class MA when the answer fails. */
+extern bool memai_wire_source_read(MemaiWireSource *source, const char **data, size_t *len);
+
+/* Raises the error that an event of the stream reports. */
+extern void memai_wire_source_error(MemaiWireSource *source, const char *data, size_t len)
+			pg_attribute_noreturn();
 
 extern void memai_wire_init(void);
 
@@ -148,6 +236,9 @@ extern MemaiFailure memai_failure_of_outcome(MemaiHttpOutcome outcome);
  * own, in lower case or as they came, possibly empty, never NULL.
  */
 extern MemaiFailure memai_failure_of_status(int status, const char *code, const char *message);
+
+/* The HTTP status that the code of an error inside an answer stands for, or 0. */
+extern int	memai_failure_status_of_code(const char *code);
 
 /*
  * Finds code and message in the body of an error, whatever provider it comes

@@ -44,6 +44,42 @@ memai_wire_member_json(StringInfo out, const char *key, const char *json)
 	memai_wire_append_json(out, json);
 }
 
+void
+memai_wire_start_body(const MemaiModel *model, StringInfo body)
+{
+	appendStringInfoString(body, "{\"model\":");
+	memai_json_write_string(body, model->model, strlen(model->model));
+}
+
+void
+memai_wire_member_texts(StringInfo out, const char *key, int n, const MemaiSpan *texts)
+{
+	appendStringInfo(out, ",\"%s\":[", key);
+	for (int i = 0; i < n; i++)
+	{
+		if (i > 0)
+			appendStringInfoChar(out, ',');
+		memai_json_write_string(out, texts[i].data, texts[i].len);
+	}
+	appendStringInfoChar(out, ']');
+}
+
+void
+memai_wire_member_number(StringInfo out, const char *key, double value)
+{
+	if (isnan(value))
+		return;
+	appendStringInfo(out, ",\"%s\":", key);
+	memai_json_write_number(out, value);
+}
+
+void
+memai_wire_member_count(StringInfo out, const char *key, int value)
+{
+	if (value > 0)
+		appendStringInfo(out, ",\"%s\":%d", key, value);
+}
+
 static bool
 append_member(const char *key, MemaiJson *value, void *state)
 {
@@ -123,6 +159,27 @@ memai_tool_calls_add(MemaiToolCallList *list, MemaiJson *id, MemaiJson *name, Me
 	appendStringInfoString(&list->out, memai_json_serialize(name));
 	appendStringInfoString(&list->out, ",\"arguments\":");
 	append_arguments(&list->out, arguments);
+	appendStringInfoChar(&list->out, '}');
+}
+
+void
+memai_tool_calls_add_text(MemaiToolCallList *list, StringInfo id, StringInfo name,
+						  StringInfo arguments)
+{
+	const char *problem;
+	MemaiJson  *parsed = memai_json_parse(arguments->data, arguments->len, &problem);
+
+	appendStringInfoString(&list->out, list->n++ == 0 ? "[{\"id\":" : ",{\"id\":");
+	memai_json_write_utf8_string(&list->out, id->data, id->len);
+	appendStringInfoString(&list->out, ",\"name\":");
+	memai_json_write_utf8_string(&list->out, name->data, name->len);
+	appendStringInfoString(&list->out, ",\"arguments\":");
+	if (memai_json_is_object(parsed))
+		appendStringInfoString(&list->out, memai_json_serialize(parsed));
+	else if (arguments->len == 0)
+		appendStringInfoString(&list->out, "{}");
+	else
+		memai_json_write_utf8_string(&list->out, arguments->data, arguments->len);
 	appendStringInfoChar(&list->out, '}');
 }
 

@@ -24,6 +24,7 @@ which may be chained; what is left is the provider's own path:
   /web_page/<status>/...     a long page of HTML and worse
   /shuffle | /no_index | /base64 | /drop | /duplicate | /extra | /negative/...
                              what happens to the list of embeddings
+  /cut/<n>/replay/<file>/<line>/...  as recorded, cut off at one of n places in turn
   /replay/<file>/<line>/...  answers as recorded in DATA/wire/<file>.jsonl
 
 GET /_requests returns what was received since the last POST /_reset.
@@ -252,6 +253,18 @@ class Handler(BaseHTTPRequestHandler):
 
     def mode_negative(self, answer, parts):
         answer.modes.add('negative')
+
+    def mode_cut(self, answer, parts):
+        """The n-th request of a path gets the n-th prefix, out of as many as asked for."""
+        total = int(parts.pop(0))
+        with lock:
+            failures[self.path] = failures.get(self.path, -1) + 1
+            turn = failures[self.path] % total
+        parts.pop(0)
+        self.mode_replay(answer, parts)
+        body = answer.body.rstrip()
+        self.raw_send(b'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n' + body[:len(body) * turn // total])
+        return True
 
     def mode_replay(self, answer, parts):
         name, line = parts.pop(0), int(parts.pop(0))
