@@ -39,6 +39,11 @@ SELECT pg_temp.attempt($$SELECT memai.remember_messages('[{"content": "x", "role
 SELECT pg_temp.attempt($$SELECT memai.remember_messages('[{"content": "x", "user_id": "bob"}]', 'ann')$$);
 SELECT pg_temp.attempt($$SELECT memai.remember_messages('[{"content": "x", "metadata": []}]', 'ann')$$);
 SELECT pg_temp.attempt($$SELECT memai.remember_messages('[{"content": "x", "occurred_at": "never"}]', 'ann')$$);
+SELECT pg_temp.attempt($$SELECT memai.remember_messages('[{"content": "x", "occurred_at": "infinity"}]', 'ann')$$);
+SELECT pg_temp.attempt($$SELECT memai.remember_messages('[{"content": "x"}, {"content": "y"}]', 'ann', occurred_at => '-infinity')$$);
+SELECT pg_temp.attempt($$SELECT memai.remember_messages('[{"content": "x"}, {"content": "y"}]', 'ann', occurred_at => '294276-12-31 23:59:59.999999Z')$$);
+SELECT pg_temp.attempt($$SELECT memai.remember_messages('[{"content": "x", "aéééééééééééééééééééééééééééé": 1}]', 'ann')$$);
+SELECT pg_temp.attempt($$SELECT memai.remember_messages('[{"content": "x", "name": ""}]', 'ann')$$);
 SELECT pg_temp.attempt($$SELECT memai.remember_messages('[{"content": "x\u0000"}]', 'ann')$$);
 SELECT pg_temp.attempt($$SELECT memai.remember_messages(jsonb_build_array(jsonb_build_object('content', repeat('x', 2000000))), 'ann')$$);
 SELECT pg_temp.attempt($$SELECT memai.remember(convert_from('\xc328', 'UTF8'), 'ann')$$);

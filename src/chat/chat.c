@@ -5,7 +5,7 @@
  *
  * All of it happens in the caller's transaction.  When the model fails the
  * error is raised, and with on_error => 'null' it is returned in the row and
- * the user's message stays stored; a cancelled statement is always raised.
+ * what was done before stays; a cancelled statement is always raised.
  */
 #include "postgres.h"
 
@@ -22,7 +22,7 @@
 #include "utils/builtins.h"
 #include "utils/float.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
+#include "utils/snapmgr.h"
 
 #define MESSAGE_MAX_LENGTH 100000	/* characters */
 #define MAX_TURNS 50			/* of a thread that a model is shown */
@@ -63,7 +63,8 @@ typedef struct Chat
 	MemaiModelInfo *model;
 	ChatPrompt	prompt;
 	MemaiChatResult answer;
-	char	   *error;			/* NULL: the model answered */
+	bool		answered;
+	char	   *error;			/* NULL: nothing failed */
 } Chat;
 
 /* ---- arguments ---- */
@@ -149,10 +150,24 @@ read_arguments(FunctionCallInfo fcinfo, Chat *chat)
 
 /* ---- the call ---- */
 
-/* All that is known before the model is asked; inside SPI. */
 static void
-prepare(Chat *chat, const pg_uuid_t *thread_id)
+open_thread(Chat *chat, const pg_uuid_t *thread_id)
 {
+	if (thread_id != NULL)
+		memai_thread_load(&chat->scope, thread_id, &chat->thread);
+	else
+		memai_thread_open(&chat->scope, &chat->thread, NULL, NULL);
+	chat->model = memai_model_lookup(chat->model_name ? chat->model_name : chat->thread.model, "chat");
+}
+
+/*
+ * Recalls, builds the prompt, stores the message: in this order, or the message
+ * would find itself.  What this statement did before is seen.
+ */
+static void
+prepare(void *arg)
+{
+	Chat	   *chat = arg;
 	MemaiRecallQuery query = {
 		.scope = &chat->scope,
 		.query = chat->message,
@@ -162,72 +177,33 @@ prepare(Chat *chat, const pg_uuid_t *thread_id)
 	List	   *recalled;
 	List	   *turns;
 
-	if (thread_id != NULL)
-		memai_thread_load(&chat->scope, thread_id, &chat->thread);
-	else
-		memai_thread_open(&chat->scope, &chat->thread, NULL, NULL);
-	chat->model = memai_model_lookup(chat->model_name ? chat->model_name : chat->thread.model, "chat");
-
-	/* before the message is stored, or it would find itself */
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
 	recalled = memai_recall_run(&query, CurrentMemoryContext, NULL);
 	turns = memai_thread_turns(&chat->scope, &chat->thread, MAX_TURNS);
 	memai_prompt_build(&chat->prompt, &chat->scope, chat->model,
 					   chat->system_prompt ? chat->system_prompt : chat->thread.system_prompt,
 					   turns, recalled, chat->max_context_tokens, chat->message);
+	PopActiveSnapshot();
 	chat->prompt.request.temperature = chat->temperature;
 	chat->prompt.request.max_tokens = chat->max_tokens;
 
 	memai_thread_append(&chat->scope, &chat->thread, "user", chat->message, NULL);
 }
 
-/* Errors that are the statement's end and never an answer. */
-static bool
-ends_statement(int sqlerrcode)
-{
-	return ERRCODE_TO_CATEGORY(sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION ||
-		ERRCODE_TO_CATEGORY(sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES ||
-		ERRCODE_TO_CATEGORY(sqlerrcode) == ERRCODE_INTERNAL_ERROR;
-}
-
-/*
- * Asks the model in a subtransaction; a failure becomes chat->error.  What the
- * call itself did in the database (its usage, say) is undone with it.
- */
 static void
-ask_and_catch(Chat *chat)
+ask(void *arg)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
+	Chat	   *chat = arg;
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		memai_model_complete(chat->model, &chat->prompt.request, &chat->answer);
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *edata;
-
-		MemoryContextSwitchTo(context);
-		edata = CopyErrorData();
-		if (ends_statement(edata->sqlerrcode))
-			PG_RE_THROW();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		chat->error = psprintf("%s: %s", unpack_sql_state(edata->sqlerrcode), edata->message);
-	}
-	PG_END_TRY();
+	memai_model_complete(chat->model, &chat->prompt.request, &chat->answer);
+	chat->answered = true;
 }
 
 static void
-store_answer(Chat *chat)
+store_answer(void *arg)
 {
+	Chat	   *chat = arg;
 	ChatOutcome outcome = {
 		.model = chat->model->name,
 		.finish_reason = chat->answer.finish_reason,
@@ -240,6 +216,34 @@ store_answer(Chat *chat)
 	if (chat->answer.content[0] != '\0')
 		memai_thread_append(&chat->scope, &chat->thread, "assistant",
 							cstring_to_text(chat->answer.content), &outcome);
+}
+
+static bool
+is_model_error(const ErrorData *error)
+{
+	return ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_TO_CATEGORY(ERRCODE_MEMAI_PROVIDER_ERROR);
+}
+
+/*
+ * Runs a step unless an earlier one failed.  A failing call of a model, chat or
+ * embedding, becomes chat->error when the caller wants that; what the step did
+ * in the database is then undone, and an answer that came is kept in the row.
+ */
+static void
+run_step(Chat *chat, void (*step) (void *))
+{
+	ErrorData  *error;
+
+	if (chat->error != NULL)
+		return;
+	if (chat->raise_errors)
+	{
+		step(chat);
+		return;
+	}
+	error = memai_catch(step, chat, is_model_error);
+	if (error != NULL)
+		chat->error = psprintf("%s: %s", unpack_sql_state(error->sqlerrcode), error->message);
 }
 
 /* ---- the row ---- */
@@ -261,7 +265,7 @@ make_row(FunctionCallInfo fcinfo, Chat *chat, double milliseconds)
 	TupleDesc	desc;
 	Datum		values[17] = {0};
 	bool		nulls[17] = {false};
-	bool		failed = (chat->error != NULL);
+	bool		failed = !chat->answered;
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
@@ -287,8 +291,8 @@ make_row(FunctionCallInfo fcinfo, Chat *chat, double milliseconds)
 		values[13] = CStringGetTextDatum(chat->answer.finish_reason);
 	values[14] = BoolGetDatum(false);
 	values[15] = Float8GetDatum(milliseconds);
-	nulls[16] = !failed;
-	if (failed)
+	nulls[16] = (chat->error == NULL);
+	if (chat->error != NULL)
 		values[16] = CStringGetTextDatum(chat->error);
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
 }
@@ -308,13 +312,10 @@ memai_chat(PG_FUNCTION_ARGS)
 	read_arguments(fcinfo, &chat);
 
 	SPI_connect();
-	prepare(&chat, thread_id);
-	if (chat.raise_errors)
-		memai_model_complete(chat.model, &chat.prompt.request, &chat.answer);
-	else
-		ask_and_catch(&chat);
-	if (chat.error == NULL)
-		store_answer(&chat);
+	open_thread(&chat, thread_id);
+	run_step(&chat, prepare);
+	run_step(&chat, ask);
+	run_step(&chat, store_answer);
 
 	INSTR_TIME_SET_CURRENT(end);
 	INSTR_TIME_SUBTRACT(end, start);

@@ -62,6 +62,20 @@ extern uint64 memai_statement_run(MemaiStatement *statement, Datum *values,
  */
 extern Portal memai_statement_open(MemaiStatement *statement, Datum *values, const char *nulls);
 
+/* Drops the kept plan, because a type that it was made with is another now. */
+extern void memai_statement_forget(MemaiStatement *statement);
+
+/* ---- catch.c ---- */
+
+/*
+ * Runs body(arg) in a subtransaction.  Returns NULL, or a copy of the error it
+ * raised, palloc'd in the current context; what it did in the database is then
+ * undone.  Errors for which wanted (NULL: all) answers false are raised again,
+ * and always those that end a statement: cancel, shutdown, out of memory,
+ * internal errors.
+ */
+extern ErrorData *memai_catch(void (*body) (void *), void *arg, bool (*wanted) (const ErrorData *));
+
 /* ---- tenant.c ---- */
 
 #define MEMAI_DEFAULT_NAMESPACE "default"

@@ -50,3 +50,13 @@ memai_statement_open(MemaiStatement *statement, Datum *values, const char *nulls
 		elog(ERROR, "SPI_cursor_open failed: %s", SPI_result_code_string(SPI_result));
 	return portal;
 }
+
+void
+memai_statement_forget(MemaiStatement *statement)
+{
+	SPIPlanPtr	plan = statement->plan;
+
+	statement->plan = NULL;
+	if (plan != NULL)
+		SPI_freeplan(plan);
+}

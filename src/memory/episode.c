@@ -3,12 +3,13 @@
  *	  Storing what happened: memai.remember_messages and its C counterpart.
  *
  * A call stores all of its messages or none.  Vectors are made after the rows
- * are in, in slices, so memory does not grow with the number of messages.
+ * are in, in slices, so only the texts themselves take memory all at once.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
 #include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "memory/memory_int.h"
 #include "miscadmin.h"
 #include "text/text.h"
@@ -169,8 +170,20 @@ string_member(const JsonbValue *value, const char *name)
 	if (value->type != jbvString)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s of a message must be a string", name)));
+				 errmsg("%s of a message must be a string", name),
+				 errhint("Write it like {\"role\": \"user\", \"content\": \"...\"}.")));
 	return cstring_to_text_with_len(value->val.string.val, value->val.string.len);
+}
+
+/* Raises 22023 unless a time can be stored. */
+static void
+check_time(TimestampTz occurred_at)
+{
+	if (TIMESTAMP_NOT_FINITE(occurred_at) || !IS_VALID_TIMESTAMP(occurred_at))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("occurred_at must be finite and in range"),
+				 errhint("Leave it out for messages of this moment.")));
 }
 
 static TimestampTz
@@ -208,7 +221,7 @@ set_member(MemaiEpisode *episode, const JsonbValue *key, const JsonbValue *value
 	else
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("a message has no member \"%.*s\"", Min(len, 40), name),
+				 errmsg("a message has no member \"%.*s\"", pg_mbcliplen(name, len, 40), name),
 				 errhint("The members are role, content, name, occurred_at and metadata; put anything else into metadata.")));
 #undef KEY_IS
 }
@@ -238,11 +251,12 @@ read_message(const JsonbValue *message, MemaiEpisode *episode)
 	if (episode->role == NULL)
 		episode->role = cstring_to_text("user");
 	memai_check_role(episode->role);
-	if (episode->name != NULL && VARSIZE_ANY_EXHDR(episode->name) > MEMAI_KEY_MAX_LENGTH)
+	if (episode->name != NULL &&
+		(VARSIZE_ANY_EXHDR(episode->name) == 0 || VARSIZE_ANY_EXHDR(episode->name) > MEMAI_KEY_MAX_LENGTH))
 		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("name of a message is too long"),
-				 errdetail("The limit is %d bytes.", MEMAI_KEY_MAX_LENGTH)));
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("name of a message must have 1 to %d bytes", MEMAI_KEY_MAX_LENGTH),
+				 errhint("Leave it out when the role says who spoke.")));
 }
 
 /*
@@ -292,6 +306,7 @@ read_messages(Jsonb *messages, TimestampTz start, Jsonb *metadata, int *nepisode
 		episodes[i].occurred_at = next_time;
 		episodes[i].metadata = metadata;
 		read_message(getIthJsonbValueFromContainer(&messages->root, i), &episodes[i]);
+		check_time(episodes[i].occurred_at);
 		next_time = episodes[i].occurred_at + 1;
 	}
 	error_context_stack = callback.previous;
@@ -318,7 +333,8 @@ memai_remember_messages(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("messages must not be null")));
+				 errmsg("messages must not be null"),
+				 errhint("Pass a JSON array; it may be empty.")));
 	memai_scope_resolve(&scope, PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1),
 						PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2));
 	memai_check_metadata(metadata);

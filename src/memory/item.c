@@ -121,14 +121,22 @@ memai_scope_values(const MemaiScope *scope, Datum *values)
 	values[3] = Int64GetDatum(scope->scope);
 }
 
+/*
+ * The vector type has its OID from CREATE EXTENSION; the plan may stem from
+ * before the extension was dropped and created again.
+ */
 static void
 set_embedding_arguments(MemaiStatement *statement)
 {
 	const Oid	types[] = {TEXTOID, TEXTOID, TEXTOID, INT8OID, TEXTOID, UUIDARRAYOID, UUIDARRAYOID};
+	Oid			vectors = memai_vector_array_type_oid();
 
+	if (statement->plan != NULL && statement->argtypes[lengthof(types)] == vectors)
+		return;
+	memai_statement_forget(statement);
 	statement->nargs = lengthof(types) + 1;
 	memcpy(statement->argtypes, types, sizeof(types));
-	statement->argtypes[lengthof(types)] = memai_vector_array_type_oid();
+	statement->argtypes[lengthof(types)] = vectors;
 }
 
 /* one array of ids, and one of as many NULLs for the table they are not of */
@@ -177,8 +185,7 @@ memai_embeddings_store(const MemaiScope *scope, bool is_memory, int nitems,
 	MemoryContext slice_context = AllocSetContextCreate(CurrentMemoryContext, "memai memory embed",
 														ALLOCSET_DEFAULT_SIZES);
 
-	if (insert_embeddings.plan == NULL)
-		set_embedding_arguments(&insert_embeddings);
+	set_embedding_arguments(&insert_embeddings);
 	for (int start = 0; start < nitems; start += EMBED_SLICE)
 	{
 		MemoryContext previous = MemoryContextSwitchTo(slice_context);

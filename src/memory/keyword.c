@@ -69,6 +69,7 @@ typedef struct FeedbackTerm
 
 typedef struct Scratch
 {
+	void		(*check) (void);
 	int			nitems;
 	RankItem   *items;
 	Level		level;
@@ -110,8 +111,9 @@ documents_having(const Level *level, int term)
 }
 
 static void
-score_level(Level *level, double k1, double b)
+score_level(const Scratch *scratch, double k1, double b)
 {
+	const Level *level = &scratch->level;
 	MemaiBm25	bm25 = {.k1 = k1, .b = b};
 	double		total = 0;
 
@@ -125,6 +127,8 @@ score_level(Level *level, double k1, double b)
 	{
 		double		idf = memai_bm25_idf(level->ndocuments, documents_having(level, t));
 
+		if (scratch->check != NULL)
+			scratch->check();
 		for (int i = 0; i < level->ndocuments; i++)
 		{
 			uint32		frequency = level->frequencies[(size_t) i * level->nterms + t];
@@ -171,7 +175,7 @@ score_items(Scratch *scratch, double weight, RankPart part)
 	clear_level(&scratch->level, scratch->nitems);
 	for (int i = 0; i < scratch->nitems; i++)
 		add_item(scratch, i, i);
-	score_level(&scratch->level, 0.9, 0.3);
+	score_level(scratch, 0.9, 0.3);
 	for (int i = 0; i < scratch->nitems; i++)
 		add_part(&scratch->items[i], part, weight * scratch->level.scores[i]);
 }
@@ -190,7 +194,7 @@ score_neighbourhoods(Scratch *scratch, double weight, RankPart part)
 				add_item(scratch, i, j);
 		}
 	}
-	score_level(&scratch->level, 0.9, 0.5);
+	score_level(scratch, 0.9, 0.5);
 	for (int i = 0; i < scratch->nitems; i++)
 		add_part(&scratch->items[i], part, weight * NEIGHBOURHOOD_WEIGHT * scratch->level.scores[i]);
 }
@@ -201,7 +205,7 @@ score_conversations(Scratch *scratch, double weight, RankPart part)
 	clear_level(&scratch->level, scratch->items[scratch->nitems - 1].conversation + 1);
 	for (int i = 0; i < scratch->nitems; i++)
 		add_item(scratch, scratch->items[i].conversation, i);
-	score_level(&scratch->level, 0.9, 0.5);
+	score_level(scratch, 0.9, 0.5);
 	for (int i = 0; i < scratch->nitems; i++)
 		add_part(&scratch->items[i], part, weight * CONVERSATION_WEIGHT *
 				 scratch->level.scores[scratch->items[i].conversation]);
@@ -422,6 +426,7 @@ memai_keyword_score(int nitems, RankItem *items, const RankQuestion *question, v
 	if (nitems == 0)
 		return;
 	divide_scratch(&scratch, memory, nitems, items, question->nterms);
+	scratch.check = question->check;
 	if (question->nterms > 0)
 	{
 		score_terms(&scratch, question->nterms, question->terms, 1.0, false);

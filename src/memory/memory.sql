@@ -29,6 +29,7 @@ CREATE TABLE memai.episode (
 	CONSTRAINT episode_source_check CHECK (source IN ('message', 'chat')),
 	CONSTRAINT episode_role_check CHECK (role IN ('user', 'assistant', 'system', 'tool')),
 	CONSTRAINT episode_content_check CHECK (content <> ''),
+	CONSTRAINT episode_occurred_at_check CHECK (isfinite(occurred_at)),
 	CONSTRAINT episode_asking_check CHECK (asking BETWEEN 0 AND 1),
 	CONSTRAINT episode_about_check CHECK (about_from < about_until),
 	CONSTRAINT episode_metadata_check CHECK (jsonb_typeof(metadata) = 'object')
@@ -110,6 +111,7 @@ CREATE TABLE memai.memory (
 	CONSTRAINT memory_metadata_check CHECK (jsonb_typeof(metadata) = 'object'),
 	CONSTRAINT memory_importance_check CHECK (importance BETWEEN 0 AND 1),
 	CONSTRAINT memory_confidence_check CHECK (confidence BETWEEN 0 AND 1),
+	CONSTRAINT memory_valid_at_check CHECK (isfinite(valid_at)),
 	CONSTRAINT memory_validity_check CHECK (invalid_at >= valid_at),
 	CONSTRAINT memory_about_check CHECK (about_from < about_until)
 );

@@ -153,6 +153,7 @@ typedef struct RankQuestion
 	const uint32 *terms;		/* distinct hashes */
 	bool		asks_when;
 	double		similarity_weight;	/* trust in similarity relative to keywords */
+	void		(*check) (void);	/* called now and then, may not return; or NULL */
 } RankQuestion;
 
 /*

@@ -22,7 +22,7 @@
 #include "utils/memutils.h"
 
 /* a question of more distinct words than this is cut; contexts may be long */
-#define QUERY_MAX_TERMS 256
+#define QUERY_MAX_TERMS 64
 /* a memory was stored to be found, an episode because it happened */
 #define MEMORY_WEIGHT 1.25
 
@@ -107,6 +107,12 @@ same_conversation(const RecallCandidate *a, const RecallCandidate *b)
 	return a->has_thread && b->has_thread && memcmp(&a->thread_id, &b->thread_id, UUID_LEN) == 0;
 }
 
+static void
+check_interrupts(void)
+{
+	CHECK_FOR_INTERRUPTS();
+}
+
 /* Ranks the candidates (they are sorted in place); returns the number ranked. */
 static int
 rank_candidates(Recall *recall, double similarity_weight, RankItem **result, int **order)
@@ -116,7 +122,7 @@ rank_candidates(Recall *recall, double similarity_weight, RankItem **result, int
 	void	   *scratch = MemoryContextAllocHuge(CurrentMemoryContext,
 												 memai_rank_scratch_size(Max(n, 1), recall->nterms));
 	RankQuestion question = {.nterms = recall->nterms,.terms = recall->terms,
-	.asks_when = recall->asks_when,.similarity_weight = similarity_weight};
+	.asks_when = recall->asks_when,.similarity_weight = similarity_weight,.check = check_interrupts};
 
 	memai_gather_sort(recall);
 	for (int i = 0; i < n; i++)

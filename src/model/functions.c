@@ -217,37 +217,10 @@ try_model(const MemaiModelInfo *model)
 		memai_model_complete(model, &request, &result);
 }
 
-/*
- * Runs try_model in a subtransaction.  Returns NULL on success, otherwise the
- * error; cancel and shutdown are passed on.
- */
-static ErrorData *
-try_model_caught(const MemaiModelInfo *model)
+static void
+try_model_body(void *arg)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		try_model(model);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED || error->elevel >= FATAL)
-			PG_RE_THROW();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return error;
+	try_model(arg);
 }
 
 /* check_model(name text) returns record: volatile, strict */
@@ -267,7 +240,7 @@ memai_check_model(PG_FUNCTION_ARGS)
 		elog(ERROR, "return type must be a row type");
 	model = memai_model_lookup(name, row ? row->info.kind : "chat");
 	INSTR_TIME_SET_CURRENT(start);
-	error = try_model_caught(model);
+	error = memai_catch(try_model_body, model, NULL);
 	values[0] = BoolGetDatum(error == NULL);
 	values[1] = Float8GetDatum(milliseconds_since(start));
 	values[2] = Int32GetDatum(model->dimensions);

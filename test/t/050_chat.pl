@@ -106,6 +106,31 @@ foreach my $on_error ('raise', 'null')
 }
 is(rows(), $before, 'and stores nothing');
 
+# a cancelled call leaves the session as it was, outside a transaction block too
+foreach my $call ("memai.chat('hello', user_id => 'ann', model => '$hanging', on_error => 'null')", "memai.check_model('$hanging')")
+{
+	my ($status, $out, $err) = $node->psql('postgres', "SET statement_timeout = '300ms'; SELECT $call;\nRESET statement_timeout;\nSELECT 'alive'",
+		on_error_stop => 0);
+	like($err, qr/canceling statement/, "$call is cancelled");
+	is($out, 'alive', 'and the session goes on');
+}
+
+# ---- an embedding model that fails ----
+
+my $embedder = embed_model(8, 'status', 503);
+$node->safe_psql('postgres', "SELECT memai.grant_model('$embedder', 'app'); SELECT memai.alter_model('$embedder', options => '{}')");
+$before = rows();
+$result = run_sql("$app SET memai.model_max_retries = 0; SET memai.model_default_embed = '$embedder'; SELECT memai.chat('hello', model => '$model')");
+like($result->{sqlstate}, qr/^MA/, 'a failing embedding raises');
+$row = $node->safe_psql('postgres', "$app SET memai.model_max_retries = 0; SET memai.model_default_embed = '$embedder'; SELECT content IS NULL, left(error, 2) FROM memai.chat('hello', model => '$model', thread_id => '$thread', on_error => 'null')");
+is($row, 't|MA', "and is in the row with on_error => 'null'");
+is(rows(), $before, 'and stores nothing that could not be found again');
+
+# ---- calls of one statement see each other ----
+
+my $both = $node->safe_psql('postgres', "$app SELECT string_agg(content, ' / ') FROM unnest(ARRAY['My cat is called Tom', 'What is my cat called?']) AS q, memai.chat(q, model => 'local/extract', thread_id => '$thread')");
+like($both, qr{/ From memory: "My cat is called Tom"}, 'the second question finds what the first message said');
+
 # a role without the grant
 $result = run_sql("$app SELECT memai.chat('hello', model => '" . chat_model() . "')");
 is($result->{sqlstate}, '42501', 'a model that is not granted is refused');
