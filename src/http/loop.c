@@ -5,7 +5,8 @@
  * Each turn moves what can be moved, then waits at most 100 ms for sockets and
  * services interrupts outside libcurl.  poll(2) returns when a signal arrives,
  * so a cancel is normally seen at once; the slice bounds the rare signal that
- * lands between check and poll, and the time to notice a dead postmaster.
+ * lands in the instant between check and poll, and the time to notice a dead
+ * postmaster.
  *
  * Signals are blocked while libcurl works: it starts resolver threads there,
  * which inherit the mask and so never run the server's signal handlers.
@@ -232,7 +233,9 @@ memai_http_loop_turn(bool wait)
 		report_broken_loop(result);
 	any = collect_finished();
 	timeout = enforce_deadlines();
-	if (any || timeout <= 0 || !wait)
+	/* a signal that came while it was blocked in perform has run its handler */
+	if (any || timeout <= 0 || !wait ||
+		(InterruptPending && INTERRUPTS_CAN_BE_PROCESSED()))
 		return;
 	pgstat_report_wait_start(memai_wait_event());
 	result = curl_multi_poll(multi, NULL, 0, (int) timeout, NULL);

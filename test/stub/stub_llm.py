@@ -67,6 +67,8 @@ class Answer:
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = 'HTTP/1.1'
+    wbufsize = 1 << 16                          # head and body in one packet
+    disable_nagle_algorithm = True
 
     def log_message(self, *args):
         pass
@@ -118,6 +120,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         try:
             self.wfile.write(body)
+            self.wfile.flush()
         except OSError:
             self.close_connection = True
 
