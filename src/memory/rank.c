@@ -6,8 +6,8 @@
  * Reciprocal rank fusion (Cormack, Clarke and Buettcher 2009) of the order by
  * keywords and the order by similarity: either can lift an item that the other
  * does not see.  A weak signal fused at full strength makes results worse, so
- * the order by similarity counts with the trust that its model deserves.  The
- * sum is scaled so that 1 means first in both orders, and multiplied by what
+ * the order by similarity counts with the trust that its model deserves, and in
+ * full where an item is far more similar than all others.  The sum is scaled so that 1 means first in both orders, and multiplied by what
  * the caller knows of the item itself (recency, importance, ...).
  */
 #include "postgres.h"
@@ -18,6 +18,10 @@
 #include "text/text.h"
 
 #define RRF_CONSTANT 60.0
+
+/* standard deviations above the mean from which, and at which, a similarity is an outlier */
+#define OUTLYING_FROM 4.0
+#define OUTLYING_FULL 7.0
 
 typedef struct Ranked
 {
@@ -52,27 +56,67 @@ add_ranked(Ranked *ranked, int *n, const RankItem *items, int item, double value
 	ranked[(*n)++] = (Ranked) {.value = value, .occurred_at = items[item].occurred_at, .item = item};
 }
 
-/* Orders the collected items and adds weight / (constant + rank) to their scores. */
-static void
-fuse_order(Ranked *ranked, int n, double weight, RankItem *items)
+/*
+ * Trust in a similarity that stands this many standard deviations above the
+ * mean of all: that of the model, and full trust in what is far from the rest.
+ */
+static double
+trust(double model_weight, double deviations)
 {
-	qsort(ranked, n, sizeof(Ranked), compare_ranked);
-	for (int r = 0; r < n; r++)
-		items[ranked[r].item].score += weight / (RRF_CONSTANT + r + 1);
+	double		outlying = (deviations - OUTLYING_FROM) / (OUTLYING_FULL - OUTLYING_FROM);
+
+	return model_weight + (1.0 - Min(model_weight, 1.0)) * Max(0.0, Min(1.0, outlying));
 }
 
-/* Adds the ranks by one of the two signals. */
 static void
-fuse_signal(Ranked *ranked, int nitems, RankItem *items, bool by_keyword, double weight)
+moments(const Ranked *ranked, int n, double *mean, double *deviation)
+{
+	double		sum = 0;
+	double		squares = 0;
+
+	for (int i = 0; i < n; i++)
+		sum += ranked[i].value;
+	*mean = n > 0 ? sum / n : 0;
+	for (int i = 0; i < n; i++)
+		squares += (ranked[i].value - *mean) * (ranked[i].value - *mean);
+	*deviation = n > 0 ? sqrt(squares / n) : 0;
+}
+
+static void
+fuse_keywords(Ranked *ranked, int nitems, RankItem *items, double scale)
 {
 	int			n = 0;
 
 	for (int i = 0; i < nitems; i++)
 	{
-		if (items[i].eligible && (by_keyword ? items[i].keyword > 0 : items[i].has_similarity))
-			add_ranked(ranked, &n, items, i, by_keyword ? items[i].keyword : items[i].similarity);
+		if (items[i].eligible && items[i].keyword > 0)
+			add_ranked(ranked, &n, items, i, items[i].keyword);
 	}
-	fuse_order(ranked, n, weight, items);
+	qsort(ranked, n, sizeof(Ranked), compare_ranked);
+	for (int r = 0; r < n; r++)
+		items[ranked[r].item].score += scale / (RRF_CONSTANT + r + 1);
+}
+
+static void
+fuse_similarity(Ranked *ranked, int nitems, RankItem *items, double scale, double weight)
+{
+	int			n = 0;
+	double		mean;
+	double		deviation;
+
+	for (int i = 0; i < nitems; i++)
+	{
+		if (items[i].eligible && items[i].has_similarity)
+			add_ranked(ranked, &n, items, i, items[i].similarity);
+	}
+	moments(ranked, n, &mean, &deviation);
+	qsort(ranked, n, sizeof(Ranked), compare_ranked);
+	for (int r = 0; r < n; r++)
+	{
+		double		deviations = deviation > 0 ? (ranked[r].value - mean) / deviation : 0;
+
+		items[ranked[r].item].score += scale * trust(weight, deviations) / (RRF_CONSTANT + r + 1);
+	}
 }
 
 int
@@ -85,8 +129,8 @@ memai_rank(int nitems, RankItem *items, const RankQuestion *question, int *order
 	memai_keyword_score(nitems, items, question, ranked + nitems);
 	for (int i = 0; i < nitems; i++)
 		items[i].score = 0;
-	fuse_signal(ranked, nitems, items, true, scale);
-	fuse_signal(ranked, nitems, items, false, scale * question->similarity_weight);
+	fuse_keywords(ranked, nitems, items, scale);
+	fuse_similarity(ranked, nitems, items, scale, question->similarity_weight);
 	for (int i = 0; i < nitems; i++)
 	{
 		items[i].score *= items[i].factor;

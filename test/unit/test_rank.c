@@ -158,6 +158,29 @@ test_fusion(void)
 	free(scratch);
 }
 
+/* an item that is far more similar than all others needs no common word */
+static void
+test_outlier(void)
+{
+	enum
+	{
+		n = 100
+	};
+	static RankItem items[n];
+	static int	places[n];
+	uint32		terms[] = {WORD};
+	void	   *scratch = malloc(memai_rank_scratch_size(n, 1));
+
+	for (int i = 0; i < n; i++)
+		items[i] = (RankItem) {.conversation = i, .eligible = true, .has_similarity = true,
+		.factor = 1, .weight = 1, .similarity = 0.1 + 0.001 * (i % 10), .occurred_at = i};
+	items[57].similarity = 0.9;
+	memai_rank(n, items, &(RankQuestion) {.nterms = 1, .terms = terms, .similarity_weight = 0.1}, places, scratch);
+	ok(places[0] == 57 && fabs(items[57].score - 1.0 / 1.1) < 1e-12, "an outlier counts in full");
+	ok(items[places[1]].score < 0.1 / 1.1, "the rest as the model deserves");
+	free(scratch);
+}
+
 static void
 test_eligibility(void)
 {
@@ -242,6 +265,7 @@ main(void)
 	test_asking();
 	test_weight();
 	test_fusion();
+	test_outlier();
 	test_times();
 	test_factor();
 	test_diversity();
