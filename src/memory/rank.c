@@ -7,8 +7,9 @@
  * keywords and the order by similarity: either can lift an item that the other
  * does not see.  A weak signal fused at full strength makes results worse, so
  * the order by similarity counts with the trust that its model deserves, and in
- * full where an item is far more similar than all others.  The sum is scaled so that 1 means first in both orders, and multiplied by what
- * the caller knows of the item itself (recency, importance, ...).
+ * full where an item is far more similar than all others.  The sum is scaled so
+ * that 1 means first in both orders, and multiplied by what the caller knows of
+ * the item itself (recency, importance, ...).
  */
 #include "postgres.h"
 
