@@ -156,7 +156,7 @@ memai_episodes_store(const MemaiScope *scope, const pg_uuid_t *thread_id, const 
 		ids[i] = &episodes[i].id;
 	}
 	insert_rows(scope, thread_id, source, nepisodes, episodes, texts);
-	memai_embeddings_store(scope, false, nepisodes, ids, texts);
+	memai_embeddings_store(scope, NULL, false, nepisodes, ids, texts);
 }
 
 /* ---- reading the messages argument ---- */

@@ -1,6 +1,7 @@
 /*
  * fact.c
- *	  Memories: remember, supersede, forget.
+ *	  Storing memories and replacing them.  History and review follow by
+ *	  trigger (change.c); the SQL functions are in fact_sql.c.
  *
  * Truth is kept by two unique indexes, not by this code: a scope holds a live
  * statement once, and a slot has one live value.  A statement that takes the
@@ -16,29 +17,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-typedef struct Fact
-{
-	pg_uuid_t	id;
-	const MemaiScope *scope;
-	text	   *content;
-	text	   *category;
-	text	   *slot;			/* NULL: none */
-	Jsonb	   *metadata;		/* NULL: empty */
-	TimestampTz valid_at;
-	TimestampTz invalid_at;		/* DT_NOEND while it is true */
-} Fact;
-
-/* what the database holds live under a slot, an id or a content */
-typedef struct LiveFact
-{
-	pg_uuid_t	id;
-	text	   *content;
-	text	   *category;
-	text	   *slot;			/* NULL: none */
-	TimestampTz valid_at;
-} LiveFact;
-
-#define LIVE_COLUMNS "SELECT id, content, category, slot, valid_at FROM memai.memory "
+#define LIVE_COLUMNS "SELECT id, content, category, slot, valid_at, memory_type, importance, metadata, expires_at FROM memai.memory "
 #define IS_LIVE "AND invalid_at IS NULL AND expired_at IS NULL "
 
 static MemaiStatement select_live_slot = {
@@ -61,17 +40,42 @@ static MemaiStatement select_live_id = {
 
 static MemaiStatement insert_memory = {
 	.sql = "INSERT INTO memai.memory (tenant, user_id, namespace, scope, id, content, category, slot, "
-	"metadata, valid_at, invalid_at, terms) "
-	"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, coalesce($9, '{}'), $10, $11, $12) ON CONFLICT DO NOTHING",
-	.nargs = 12,
+	"metadata, valid_at, invalid_at, terms, about_from, about_until, memory_type, provenance, importance, confidence, "
+	"expires_at, subject_id, predicate, object_id, closed_at) "
+	"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, coalesce($9, '{}'), $10, $11, $12, $13, $14, $15, $16, $17, $18, "
+	"$19, $20, $21, $22, CASE WHEN $11 IS NOT NULL THEN now() END) ON CONFLICT DO NOTHING",
+	.nargs = 22,
 	.argtypes = {TEXTOID, TEXTOID, TEXTOID, INT8OID, UUIDOID, TEXTOID, TEXTOID, TEXTOID,
-	JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID, BYTEAOID},
+		JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID, BYTEAOID, DATEOID, DATEOID, TEXTOID, TEXTOID, FLOAT4OID, FLOAT4OID,
+		TIMESTAMPTZOID, UUIDOID, TEXTOID, UUIDOID},
 };
 
 static MemaiStatement close_memory = {
-	.sql = "UPDATE memai.memory SET invalid_at = $3, superseded_by = $4 WHERE scope = $1 AND id = $2",
+	.sql = "UPDATE memai.memory SET invalid_at = $3, closed_at = now(), superseded_by = $4, reason = $5 "
+	"WHERE scope = $1 AND id = $2",
+	.nargs = 5,
+	.argtypes = {INT8OID, UUIDOID, TIMESTAMPTZOID, UUIDOID, TEXTOID},
+};
+
+/* it was never true: the database believed it from created_at until now */
+static MemaiStatement correct_memory = {
+	.sql = "UPDATE memai.memory SET expired_at = now(), superseded_by = $3, reason = $4 WHERE scope = $1 AND id = $2",
 	.nargs = 4,
-	.argtypes = {INT8OID, UUIDOID, TIMESTAMPTZOID, UUIDOID},
+	.argtypes = {INT8OID, UUIDOID, UUIDOID, TEXTOID},
+};
+
+static MemaiStatement insert_sources = {
+	.sql = "INSERT INTO memai.memory_source (tenant, user_id, namespace, scope, memory_id, episode_id) "
+	"SELECT $1, $2, $3, $4, $5, e FROM unnest($6) AS e ON CONFLICT DO NOTHING",
+	.nargs = 6,
+	.argtypes = {TEXTOID, TEXTOID, TEXTOID, INT8OID, UUIDOID, UUIDARRAYOID},
+};
+
+static MemaiStatement insert_links = {
+	.sql = "INSERT INTO memai.memory_link (tenant, user_id, namespace, scope, from_id, to_id, kind) "
+	"SELECT $1, $2, $3, $4, $5, m, 'depends_on' FROM unnest($6) AS m ON CONFLICT DO NOTHING",
+	.nargs = 6,
+	.argtypes = {TEXTOID, TEXTOID, TEXTOID, INT8OID, UUIDOID, UUIDARRAYOID},
 };
 
 /* when the value of a slot changed next after a time; a row for min() even so */
@@ -95,23 +99,13 @@ static MemaiStatement set_slot = {
 	.argtypes = {INT8OID, UUIDOID, TEXTOID},
 };
 
-static MemaiStatement insert_history = {
-	.sql = "INSERT INTO memai.memory_history (tenant, user_id, namespace, scope, memory_id, event, "
-	"old_content, new_content, reason) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-	.nargs = 9,
-	.argtypes = {TEXTOID, TEXTOID, TEXTOID, INT8OID, UUIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID},
-};
-
-PG_FUNCTION_INFO_V1(memai_remember);
-PG_FUNCTION_INFO_V1(memai_supersede);
-
 /* ---- statements ---- */
 
 /* The first row of one of the LIVE_COLUMNS statements, or NULL. */
-static LiveFact *
+static MemaiLiveFact *
 find_fact(MemaiStatement *statement, Datum *values)
 {
-	LiveFact   *live = NULL;
+	MemaiLiveFact   *live = NULL;
 
 	if (memai_statement_run(statement, values, NULL, false, 0) > 0)
 	{
@@ -120,19 +114,25 @@ find_fact(MemaiStatement *statement, Datum *values)
 		bool		null;
 		Datum		slot;
 
-		live = palloc(sizeof(LiveFact));
+		live = palloc(sizeof(MemaiLiveFact));
 		live->id = *DatumGetUUIDP(SPI_getbinval(tuple, desc, 1, &null));
 		live->content = DatumGetTextPCopy(SPI_getbinval(tuple, desc, 2, &null));
 		live->category = DatumGetTextPCopy(SPI_getbinval(tuple, desc, 3, &null));
 		slot = SPI_getbinval(tuple, desc, 4, &null);
 		live->slot = null ? NULL : DatumGetTextPCopy(slot);
 		live->valid_at = DatumGetTimestampTz(SPI_getbinval(tuple, desc, 5, &null));
+		live->memory_type = DatumGetTextPCopy(SPI_getbinval(tuple, desc, 6, &null));
+		live->importance = DatumGetFloat4(SPI_getbinval(tuple, desc, 7, &null));
+		live->metadata = DatumGetJsonbPCopy(SPI_getbinval(tuple, desc, 8, &null));
+		live->expires_at = DatumGetTimestampTz(SPI_getbinval(tuple, desc, 9, &null));
+		if (null)
+			live->expires_at = DT_NOEND;
 	}
 	SPI_freetuptable(SPI_tuptable);
 	return live;
 }
 
-static LiveFact *
+static MemaiLiveFact *
 find_live(MemaiStatement *statement, const MemaiScope *scope, Datum key)
 {
 	Datum		values[2] = {Int64GetDatum(scope->scope), key};
@@ -141,46 +141,64 @@ find_live(MemaiStatement *statement, const MemaiScope *scope, Datum key)
 }
 
 static void
-add_history(const MemaiScope *scope, const pg_uuid_t *id, const char *event,
-			const text *old_content, const text *new_content, const text *reason)
+set_optional(Datum *values, char *nulls, int parameter, const void *value)
 {
-	Datum		values[9];
-	char		nulls[9];
-
-	memset(nulls, ' ', sizeof(nulls));
-	memai_scope_values(scope, values);
-	values[4] = UUIDPGetDatum(id);
-	values[5] = CStringGetTextDatum(event);
-	values[6] = PointerGetDatum(old_content);
-	nulls[6] = old_content ? ' ' : 'n';
-	values[7] = PointerGetDatum(new_content);
-	nulls[7] = new_content ? ' ' : 'n';
-	values[8] = PointerGetDatum(reason);
-	nulls[8] = reason ? ' ' : 'n';
-	memai_statement_run(&insert_history, values, nulls, false, 0);
+	values[parameter] = PointerGetDatum(value);
+	nulls[parameter] = value ? ' ' : 'n';
 }
 
 /* Inserts the row alone; false when a unique index knows it already. */
 static bool
-insert_fact(const Fact *fact)
+insert_fact(const MemaiFact *fact)
 {
-	Datum		values[12];
-	char		nulls[12];
+	Datum		values[22];
+	char		nulls[22];
+	MemaiDaySpan days;
 
 	memset(nulls, ' ', sizeof(nulls));
 	memai_scope_values(fact->scope, values);
 	values[4] = UUIDPGetDatum(&fact->id);
 	values[5] = PointerGetDatum(fact->content);
 	values[6] = PointerGetDatum(fact->category);
-	values[7] = PointerGetDatum(fact->slot);
-	nulls[7] = fact->slot ? ' ' : 'n';
-	values[8] = JsonbPGetDatum(fact->metadata);
-	nulls[8] = fact->metadata ? ' ' : 'n';
+	set_optional(values, nulls, 7, fact->slot);
+	set_optional(values, nulls, 8, fact->metadata);
 	values[9] = TimestampTzGetDatum(fact->valid_at);
 	values[10] = TimestampTzGetDatum(fact->invalid_at);
 	nulls[10] = TIMESTAMP_IS_NOEND(fact->invalid_at) ? 'n' : ' ';
 	values[11] = PointerGetDatum(memai_text_terms(VARDATA_ANY(fact->content), VARSIZE_ANY_EXHDR(fact->content)));
+	nulls[12] = nulls[13] = 'n';
+	if (memai_days_of(fact->content, fact->valid_at, &days))
+	{
+		nulls[12] = nulls[13] = ' ';
+		values[12] = memai_day_datum(days.first);
+		values[13] = memai_day_datum(days.end);
+	}
+	values[14] = PointerGetDatum(fact->memory_type);
+	values[15] = PointerGetDatum(fact->provenance);
+	values[16] = Float4GetDatum(fact->importance);
+	values[17] = Float4GetDatum(fact->confidence);
+	values[18] = TimestampTzGetDatum(fact->expires_at);
+	nulls[18] = TIMESTAMP_IS_NOEND(fact->expires_at) ? 'n' : ' ';
+	set_optional(values, nulls, 19, fact->has_triplet ? &fact->subject_id : NULL);
+	set_optional(values, nulls, 20, fact->predicate);
+	set_optional(values, nulls, 21, fact->has_triplet ? &fact->object_id : NULL);
 	return memai_statement_run(&insert_memory, values, nulls, false, 0) > 0;
+}
+
+/* Notes the episodes that the fact was taken from and the memories it rests on. */
+static void
+insert_origins(const MemaiFact *fact)
+{
+	Datum		values[6];
+
+	memai_scope_values(fact->scope, values);
+	values[4] = UUIDPGetDatum(&fact->id);
+	values[5] = PointerGetDatum(fact->sources);
+	if (fact->sources != NULL)
+		memai_statement_run(&insert_sources, values, NULL, false, 0);
+	values[5] = PointerGetDatum(fact->depends_on);
+	if (fact->depends_on != NULL)
+		memai_statement_run(&insert_links, values, NULL, false, 0);
 }
 
 /* ---- storing ---- */
@@ -194,33 +212,49 @@ raise_concurrent_change(void)
 			 errhint("Retry the transaction.")));
 }
 
-/* Stores a new row with its vector and history.  It must not be known yet. */
+/* Stores a new row with its vector; false when it is known already. */
 static bool
-store_fact(const Fact *fact)
+store_fact(const MemaiFact *fact)
 {
 	const pg_uuid_t *id = &fact->id;
 	MemaiSpan	span = memai_search_text(NULL, fact->content);
 
 	if (!insert_fact(fact))
 		return false;
-	memai_embeddings_store(fact->scope, true, 1, &id, &span);
-	add_history(fact->scope, &fact->id, "ADD", NULL, fact->content, NULL);
+	memai_embeddings_store(fact->scope, NULL, true, 1, &id, &span);
 	return true;
 }
 
-/* Closes old in favour of the memory successor, whose text is content. */
+/* Ends old in favour of the memory successor. */
 static void
-close_fact(const MemaiScope *scope, const LiveFact *old, const pg_uuid_t *successor,
-		   const text *content, TimestampTz valid_at, const text *reason)
+close_fact(const MemaiScope *scope, const MemaiLiveFact *old, const pg_uuid_t *successor,
+		   TimestampTz valid_at, const text *reason)
 {
-	Datum		values[4];
+	Datum		values[5];
+	char		nulls[5];
 
+	memset(nulls, ' ', sizeof(nulls));
 	values[0] = Int64GetDatum(scope->scope);
 	values[1] = UUIDPGetDatum(&old->id);
 	values[2] = TimestampTzGetDatum(valid_at);
 	values[3] = UUIDPGetDatum(successor);
-	memai_statement_run(&close_memory, values, NULL, false, 0);
-	add_history(scope, &old->id, "SUPERSEDE", old->content, content, reason);
+	set_optional(values, nulls, 4, reason);
+	memai_statement_run(&close_memory, values, nulls, false, 0);
+}
+
+/* Takes old back: successor says what was meant. */
+static void
+correct_fact(const MemaiScope *scope, const MemaiLiveFact *old, const pg_uuid_t *successor, const text *reason)
+{
+	Datum		values[4];
+	char		nulls[4];
+
+	memset(nulls, ' ', sizeof(nulls));
+	values[0] = Int64GetDatum(scope->scope);
+	values[1] = UUIDPGetDatum(&old->id);
+	values[2] = UUIDPGetDatum(successor);
+	set_optional(values, nulls, 3, reason);
+	memai_statement_run(&correct_memory, values, nulls, false, 0);
 }
 
 static bool
@@ -232,7 +266,7 @@ text_equal(const text *a, const text *b)
 
 /* The scope holds this statement live already: give it the slot if it has none. */
 static void
-adopt_slot(const Fact *fact, const LiveFact *known)
+adopt_slot(const MemaiFact *fact, const MemaiLiveFact *known)
 {
 	Datum		values[3];
 
@@ -258,13 +292,16 @@ adopt_slot(const Fact *fact, const LiveFact *known)
  * live already, that one takes the place and its id is left in fact.
  */
 static void
-replace_fact(Fact *fact, const LiveFact *old, const text *reason)
+replace_fact(MemaiFact *fact, const MemaiLiveFact *old, bool correct, const text *reason)
 {
-	LiveFact   *known = find_live(&select_live_content, fact->scope, PointerGetDatum(fact->content));
+	MemaiLiveFact   *known = find_live(&select_live_content, fact->scope, PointerGetDatum(fact->content));
 
 	if (known != NULL)
 		fact->id = known->id;
-	close_fact(fact->scope, old, &fact->id, fact->content, fact->valid_at, reason);
+	if (correct)
+		correct_fact(fact->scope, old, &fact->id, reason);
+	else
+		close_fact(fact->scope, old, &fact->id, fact->valid_at, reason);
 	if (known != NULL)
 		adopt_slot(fact, known);
 	else if (!store_fact(fact))
@@ -272,9 +309,9 @@ replace_fact(Fact *fact, const LiveFact *old, const text *reason)
 }
 
 static bool
-same_statement(const Fact *fact, const LiveFact *live)
+same_statement(const MemaiFact *fact, const MemaiLiveFact *live)
 {
-	LiveFact   *known = find_live(&select_live_content, fact->scope, PointerGetDatum(fact->content));
+	MemaiLiveFact   *known = find_live(&select_live_content, fact->scope, PointerGetDatum(fact->content));
 
 	return known != NULL && memcmp(&known->id, &live->id, UUID_LEN) == 0;
 }
@@ -285,28 +322,27 @@ same_statement(const Fact *fact, const LiveFact *live)
  * caller holds the lock on the slot's live row.
  */
 static void
-insert_past_fact(Fact *fact)
+insert_past_fact(MemaiFact *fact)
 {
 	Datum		values[3] = {Int64GetDatum(fact->scope->scope), PointerGetDatum(fact->slot),
 	TimestampTzGetDatum(fact->valid_at)};
-	LiveFact   *before = find_fact(&select_value_at, values);
+	MemaiLiveFact   *before = find_fact(&select_value_at, values);
 	bool		null;
 
 	memai_statement_run(&select_next_change, values, NULL, false, 0);
 	fact->invalid_at = DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
 	SPI_freetuptable(SPI_tuptable);
 	if (before != NULL)
-		close_fact(fact->scope, before, &fact->id, fact->content, fact->valid_at, NULL);
+		close_fact(fact->scope, before, &fact->id, fact->valid_at, NULL);
 	if (!store_fact(fact))
 		raise_concurrent_change();
 }
 
-/* Stores fact, or finds that it is known; its id is left in fact. */
 static void
-remember_fact(Fact *fact)
+store_or_find(MemaiFact *fact)
 {
-	LiveFact   *live = NULL;
-	LiveFact   *known;
+	MemaiLiveFact *live = NULL;
+	MemaiLiveFact *known;
 
 	memai_new_id(&fact->id);
 	if (fact->slot != NULL)
@@ -316,7 +352,7 @@ remember_fact(Fact *fact)
 		if (same_statement(fact, live))
 			fact->id = live->id;
 		else if (fact->valid_at >= live->valid_at)
-			replace_fact(fact, live, NULL);
+			replace_fact(fact, live, false, NULL);
 		else
 			insert_past_fact(fact);
 		return;
@@ -330,121 +366,27 @@ remember_fact(Fact *fact)
 	fact->id = known->id;
 }
 
-/* ---- SQL ---- */
-
-static text *
-label_argument(FunctionCallInfo fcinfo, int argument, const char *name)
+void
+memai_fact_remember(MemaiFact *fact)
 {
-	text	   *label;
-
-	if (PG_ARGISNULL(argument))
-		return NULL;
-	label = PG_GETARG_TEXT_PP(argument);
-	if (VARSIZE_ANY_EXHDR(label) == 0 || VARSIZE_ANY_EXHDR(label) > MEMAI_KEY_MAX_LENGTH)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must have 1 to %d bytes", name, MEMAI_KEY_MAX_LENGTH),
-				 errhint("It is a short name, such as home.city; NULL leaves it out.")));
-	return label;
+	store_or_find(fact);
+	insert_origins(fact);
 }
 
-/* now, or the argument, which must be finite */
-static TimestampTz
-valid_at_argument(FunctionCallInfo fcinfo, int argument)
+MemaiLiveFact *
+memai_fact_find(const MemaiScope *scope, const pg_uuid_t *id)
 {
-	TimestampTz valid_at;
-
-	if (PG_ARGISNULL(argument))
-		return GetCurrentTransactionStartTimestamp();
-	valid_at = PG_GETARG_TIMESTAMPTZ(argument);
-	if (TIMESTAMP_NOT_FINITE(valid_at))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("valid_at must be finite"),
-				 errhint("Leave it out when the statement is true from now on.")));
-	return valid_at;
+	return find_live(&select_live_id, scope, UUIDPGetDatum(id));
 }
 
-static Datum
-return_id(const pg_uuid_t *id)
+void
+memai_fact_replace(MemaiFact *fact, const MemaiLiveFact *old, bool correct, const text *reason)
 {
-	pg_uuid_t  *result = palloc(sizeof(pg_uuid_t));
-
-	*result = *id;
-	return UUIDPGetDatum(result);
-}
-
-/*
- * remember(content text, user_id text, namespace text, metadata jsonb,
- * category text, slot text, valid_at timestamptz) returns uuid
- */
-Datum
-memai_remember(PG_FUNCTION_ARGS)
-{
-	MemaiScope	scope;
-	Fact		fact = {.scope = &scope, .invalid_at = DT_NOEND};
-
-	fact.content = PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0);
-	memai_check_content("content", fact.content);
-	memai_scope_resolve(&scope, PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1),
-						PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2));
-	fact.metadata = PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3);
-	memai_check_metadata(fact.metadata);
-	fact.category = label_argument(fcinfo, 4, "category");
-	if (fact.category == NULL)
-		fact.category = cstring_to_text("fact");
-	fact.slot = label_argument(fcinfo, 5, "slot");
-	fact.valid_at = valid_at_argument(fcinfo, 6);
-
-	SPI_connect();
-	remember_fact(&fact);
-	SPI_finish();
-	return return_id(&fact.id);
-}
-
-/*
- * supersede(id uuid, content text, user_id text, namespace text, reason text,
- * valid_at timestamptz) returns uuid
- */
-Datum
-memai_supersede(PG_FUNCTION_ARGS)
-{
-	MemaiScope	scope;
-	Fact		fact = {.scope = &scope, .invalid_at = DT_NOEND};
-	LiveFact   *old;
-
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("id must not be null")));
-	fact.content = PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1);
-	memai_check_content("content", fact.content);
-	memai_scope_resolve(&scope, PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2),
-						PG_ARGISNULL(3) ? NULL : PG_GETARG_TEXT_PP(3));
-	fact.valid_at = valid_at_argument(fcinfo, 5);
-
-	SPI_connect();
-	old = find_live(&select_live_id, &scope, PG_GETARG_DATUM(0));
-	if (old == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_NO_DATA_FOUND),
-				 errmsg("there is no live memory with this id"),
-				 errhint("Memories that were superseded or forgotten stay as they are; remember a new one.")));
-	if (fact.valid_at < old->valid_at)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("valid_at is before the time since when the old memory is true"),
-				 errdetail("The old memory is true since %s.", timestamptz_to_str(old->valid_at))));
-	if (same_statement(&fact, old))
+	if (same_statement(fact, old))
 	{
-		fact.id = old->id;
-		SPI_finish();
-		return return_id(&fact.id);
+		fact->id = old->id;
+		return;
 	}
-	memai_new_id(&fact.id);
-	fact.category = old->category;
-	fact.slot = old->slot;
-	replace_fact(&fact, old, PG_ARGISNULL(4) ? NULL : PG_GETARG_TEXT_PP(4));
-	SPI_finish();
-	return return_id(&fact.id);
+	memai_new_id(&fact->id);
+	replace_fact(fact, old, correct, reason);
 }

@@ -1,7 +1,8 @@
 /*
  * forget.c
- *	  Forgetting: hard removes the row, its vectors (by foreign key) and every
- *	  copy of its text in the history; soft stops recalling a memory.
+ *	  Forgetting: hard removes the row, what was concluded from it, the vectors
+ *	  (by foreign key) and every copy of the text in the history (by trigger);
+ *	  soft stops recalling a memory.
  */
 #include "postgres.h"
 
@@ -9,22 +10,11 @@
 #include "memory/memory_int.h"
 #include "utils/builtins.h"
 
-static MemaiStatement scrub_history = {
-	.sql = "UPDATE memai.memory_history SET old_content = NULL, new_content = NULL WHERE scope = $1 AND memory_id = $2",
-	.nargs = 2,
-	.argtypes = {INT8OID, UUIDOID},
-};
-
-/* the histories of what it superseded quote it as their new content */
-static MemaiStatement scrub_predecessors = {
-	.sql = "UPDATE memai.memory_history h SET new_content = NULL FROM memai.memory m "
-	"WHERE h.scope = $1 AND h.event = 'SUPERSEDE' AND h.memory_id = m.id AND m.scope = $1 AND m.superseded_by = $2",
-	.nargs = 2,
-	.argtypes = {INT8OID, UUIDOID},
-};
-
+/* what was concluded from it goes too; what merely rests on it gets reviewed */
 static MemaiStatement delete_memory = {
-	.sql = "DELETE FROM memai.memory WHERE scope = $1 AND id = $2",
+	.sql = "WITH RECURSIVE gone (id) AS (SELECT $2 UNION SELECT l.from_id FROM gone g "
+	"JOIN memai.memory_link l ON l.scope = $1 AND l.to_id = g.id AND l.kind = 'derives') "
+	"DELETE FROM memai.memory WHERE scope = $1 AND id IN (SELECT id FROM gone)",
 	.nargs = 2,
 	.argtypes = {INT8OID, UUIDOID},
 };
@@ -36,9 +26,9 @@ static MemaiStatement delete_episode = {
 };
 
 static MemaiStatement expire_memory = {
-	.sql = "UPDATE memai.memory SET expired_at = now() WHERE scope = $1 AND id = $2 AND expired_at IS NULL",
-	.nargs = 2,
-	.argtypes = {INT8OID, UUIDOID},
+	.sql = "UPDATE memai.memory SET expired_at = now(), reason = $3 WHERE scope = $1 AND id = $2 AND expired_at IS NULL",
+	.nargs = 3,
+	.argtypes = {INT8OID, UUIDOID, TEXTOID},
 };
 
 static MemaiStatement select_episode = {
@@ -47,65 +37,48 @@ static MemaiStatement select_episode = {
 	.argtypes = {INT8OID, UUIDOID},
 };
 
-static MemaiStatement log_forget = {
-	.sql = "INSERT INTO memai.memory_history (tenant, user_id, namespace, scope, memory_id, event, reason) "
-	"VALUES ($1, $2, $3, $4, $5, 'FORGET', $6)",
-	.nargs = 6,
-	.argtypes = {TEXTOID, TEXTOID, TEXTOID, INT8OID, UUIDOID, TEXTOID},
+/* the row of history that the deletion has written */
+static MemaiStatement set_reason = {
+	.sql = "UPDATE memai.memory_history SET reason = $3 WHERE scope = $1 AND memory_id = $2 AND event = 'FORGET' "
+	"AND reason IS NULL AND xid = pg_current_xact_id()",
+	.nargs = 3,
+	.argtypes = {INT8OID, UUIDOID, TEXTOID},
 };
 
 PG_FUNCTION_INFO_V1(memai_forget);
 
 static bool
-run_on(MemaiStatement *statement, const MemaiScope *scope, Datum id)
+run_on(MemaiStatement *statement, const MemaiScope *scope, Datum id, const text *reason)
 {
-	Datum		values[2] = {Int64GetDatum(scope->scope), id};
+	Datum		values[3] = {Int64GetDatum(scope->scope), id, PointerGetDatum(reason)};
 
-	return memai_statement_run(statement, values, NULL, false, 0) > 0;
-}
-
-static void
-log_forgotten(const MemaiScope *scope, Datum id, text *reason)
-{
-	Datum		values[6];
-	char		nulls[6];
-
-	memset(nulls, ' ', sizeof(nulls));
-	memai_scope_values(scope, values);
-	values[4] = id;
-	values[5] = PointerGetDatum(reason);
-	nulls[5] = reason ? ' ' : 'n';
-	memai_statement_run(&log_forget, values, nulls, false, 0);
+	return memai_statement_run(statement, values, reason ? "   " : "  n", false, 0) > 0;
 }
 
 static bool
-forget_hard(const MemaiScope *scope, Datum id, text *reason)
+forget_hard(const MemaiScope *scope, Datum id, const text *reason)
 {
-	run_on(&scrub_predecessors, scope, id);
-	if (run_on(&delete_memory, scope, id))
+	if (run_on(&delete_memory, scope, id, NULL))
 	{
-		run_on(&scrub_history, scope, id);
-		log_forgotten(scope, id, reason);
+		if (reason != NULL)
+			run_on(&set_reason, scope, id, reason);
 		return true;
 	}
-	return run_on(&delete_episode, scope, id);
+	return run_on(&delete_episode, scope, id, NULL);
 }
 
 static bool
-forget_soft(const MemaiScope *scope, Datum id, text *reason)
+forget_soft(const MemaiScope *scope, Datum id, const text *reason)
 {
-	if (!run_on(&expire_memory, scope, id))
-	{
-		if (run_on(&select_episode, scope, id))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("an episode cannot be forgotten softly"),
-					 errdetail("Episodes are what happened; they are kept as they are or removed."),
-					 errhint("Use mode => 'hard'.")));
-		return false;
-	}
-	log_forgotten(scope, id, reason);
-	return true;
+	if (run_on(&expire_memory, scope, id, reason))
+		return true;
+	if (run_on(&select_episode, scope, id, NULL))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("an episode cannot be forgotten softly"),
+				 errdetail("Episodes are what happened; they are kept as they are or removed."),
+				 errhint("Use mode => 'hard'.")));
+	return false;
 }
 
 /* forget(id uuid, user_id text, namespace text, mode text, reason text) returns boolean */

@@ -87,7 +87,7 @@ static MemaiStatement select_memories = {
 };
 
 static MemaiStatement select_feedback = {
-	.sql = "SELECT memory_id, (useful - harmful)::float4 / (useful + harmful + 2) "
+	.sql = "SELECT memory_id, (useful - harmful)::float8 / (useful + harmful + 2) "
 	"FROM memai.memory_stat WHERE scope = $1 AND useful + harmful > 0",
 	.nargs = 1,
 	.argtypes = {INT8OID},
@@ -269,7 +269,7 @@ gather_feedback(Recall *recall, int row)
 	RecallCandidate *candidate = find_candidate(recall, *DatumGetUUIDP(column(row, 1, &null)));
 
 	if (candidate != NULL)
-		candidate->feedback = DatumGetFloat4(column(row, 2, &null));
+		candidate->feedback = (float) DatumGetFloat8(column(row, 2, &null));
 }
 
 /* a row of select_links */

@@ -23,6 +23,8 @@ static MemaiStatement insert_embeddings = {
 	"FROM ROWS FROM (unnest($6), unnest($7), unnest($8)) AS e (episode_id, memory_id, embedding)",
 };
 
+PG_FUNCTION_INFO_V1(memai_terms_overlap);
+
 void
 memai_check_content(const char *name, const text *content)
 {
@@ -178,10 +180,10 @@ store_slice(const MemaiScope *scope, const MemaiModelInfo *model, bool is_memory
 }
 
 void
-memai_embeddings_store(const MemaiScope *scope, bool is_memory, int nitems,
+memai_embeddings_store(const MemaiScope *scope, const char *model_name, bool is_memory, int nitems,
 					   const pg_uuid_t *const *ids, const MemaiSpan *texts)
 {
-	MemaiModelInfo *model = memai_model_lookup(NULL, "embed");
+	MemaiModelInfo *model = memai_model_lookup(model_name, "embed");
 	MemoryContext slice_context = AllocSetContextCreate(CurrentMemoryContext, "memai memory embed",
 														ALLOCSET_DEFAULT_SIZES);
 
@@ -196,4 +198,23 @@ memai_embeddings_store(const MemaiScope *scope, bool is_memory, int nitems,
 		MemoryContextReset(slice_context);
 	}
 	MemoryContextDelete(slice_context);
+}
+
+/* _terms_overlap(a bytea, b bytea) returns double precision: immutable, strict */
+Datum
+memai_terms_overlap(PG_FUNCTION_ARGS)
+{
+	bytea	   *a = PG_GETARG_BYTEA_PP(0);
+	bytea	   *b = PG_GETARG_BYTEA_PP(1);
+	MemaiTermsView left;
+	MemaiTermsView right;
+	uint32		common = 0;
+
+	memai_terms_open((unsigned char *) VARDATA_ANY(a), VARSIZE_ANY_EXHDR(a), &left);
+	memai_terms_open((unsigned char *) VARDATA_ANY(b), VARSIZE_ANY_EXHDR(b), &right);
+	for (uint32 i = 0; i < left.nterms; i++)
+		common += memai_terms_frequency(&right, memai_terms_hash(&left, i)) > 0;
+	if (left.nterms + right.nterms == 0)
+		PG_RETURN_FLOAT8(0);
+	PG_RETURN_FLOAT8(common / (double) (left.nterms + right.nterms - common));
 }

@@ -300,17 +300,11 @@ CREATE TABLE memai.erasure (
 	namespace text NOT NULL,
 	scope bigint NOT NULL,
 	id uuid NOT NULL DEFAULT memai.new_id(),
-	episodes bigint NOT NULL,
-	memories bigint NOT NULL,
-	embeddings bigint NOT NULL,
-	blocks bigint NOT NULL,
-	history bigint NOT NULL,
-	entities bigint NOT NULL,
+	removed jsonb NOT NULL,
 	reason text,
 	actor name NOT NULL DEFAULT current_user,
 	xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
 	created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-	compacted_at timestamptz,
 	CONSTRAINT erasure_pkey PRIMARY KEY (scope, id),
 	CONSTRAINT erasure_scope_check CHECK (scope = memai.scope_hash(tenant, user_id, namespace))
 );
@@ -390,6 +384,45 @@ CREATE POLICY isolation ON memai.erasure USING (tenant = (SELECT memai.current_t
 	AND user_id = coalesce((SELECT memai.current_user_id()), user_id));
 COMMENT ON POLICY isolation ON memai.erasure IS 'own tenant only, and own user in a narrowed session';
 
+-- ---- what follows from a change, in the same statement ----
+
+CREATE FUNCTION memai._memory_changed() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'memai_memory_changed' LANGUAGE C VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION memai._memory_changed() IS
+	'private: writes the history of changed memories, marks what rests on those that ended, removes what lost its last source';
+REVOKE ALL ON FUNCTION memai._memory_changed() FROM PUBLIC;
+
+CREATE TRIGGER memory_inserted AFTER INSERT ON memai.memory
+	REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION memai._memory_changed();
+COMMENT ON TRIGGER memory_inserted ON memai.memory IS 'history';
+CREATE TRIGGER memory_updated AFTER UPDATE ON memai.memory
+	REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION memai._memory_changed();
+COMMENT ON TRIGGER memory_updated ON memai.memory IS 'history, and review of what rests on the row';
+CREATE TRIGGER memory_deleted AFTER DELETE ON memai.memory
+	REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION memai._memory_changed();
+COMMENT ON TRIGGER memory_deleted ON memai.memory IS 'removes the text from the history';
+CREATE TRIGGER memory_link_deleted AFTER DELETE ON memai.memory_link
+	REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION memai._memory_changed();
+COMMENT ON TRIGGER memory_link_deleted ON memai.memory_link IS 'review of what rested on a memory that is gone';
+CREATE TRIGGER memory_source_deleted AFTER DELETE ON memai.memory_source
+	REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION memai._memory_changed();
+COMMENT ON TRIGGER memory_source_deleted ON memai.memory_source IS 'a memory goes with the last of its sources';
+
+-- ---- the planner's statistics keep no sample of what users said ----
+
+ALTER TABLE memai.episode ALTER COLUMN content SET STATISTICS 0, ALTER COLUMN metadata SET STATISTICS 0,
+	ALTER COLUMN name SET STATISTICS 0, ALTER COLUMN terms SET STATISTICS 0;
+ALTER TABLE memai.memory ALTER COLUMN content SET STATISTICS 0, ALTER COLUMN metadata SET STATISTICS 0,
+	ALTER COLUMN reason SET STATISTICS 0, ALTER COLUMN terms SET STATISTICS 0, ALTER COLUMN content_hash SET STATISTICS 0;
+ALTER TABLE memai.entity ALTER COLUMN name SET STATISTICS 0;
+ALTER TABLE memai.block ALTER COLUMN value SET STATISTICS 0, ALTER COLUMN description SET STATISTICS 0;
+ALTER TABLE memai.memory_history ALTER COLUMN old_content SET STATISTICS 0, ALTER COLUMN new_content SET STATISTICS 0,
+	ALTER COLUMN before SET STATISTICS 0, ALTER COLUMN reason SET STATISTICS 0;
+ALTER TABLE memai.embedding ALTER COLUMN embedding SET STATISTICS 0;
+ALTER TABLE memai.embedding_local_hash_384 ALTER COLUMN embedding SET STATISTICS 0;
+ALTER TABLE memai.embedding_other ALTER COLUMN embedding SET STATISTICS 0;
+
 -- ---- rights on the tables ----
 
 -- content has vectors and terms that belong to it, provenance and created_at
@@ -402,7 +435,7 @@ GRANT UPDATE (metadata, memory_type, category, slot, importance, confidence, is_
 GRANT UPDATE (name) ON memai.entity TO memai_user;
 GRANT SELECT, INSERT, UPDATE, DELETE ON memai.block, memai.memory_stat TO memai_user;
 GRANT SELECT, INSERT, UPDATE (old_content, new_content, before, reason) ON memai.memory_history TO memai_user;
-GRANT SELECT, INSERT, UPDATE (compacted_at) ON memai.erasure TO memai_user;
+GRANT SELECT, INSERT ON memai.erasure TO memai_user;
 
 -- ---- dump and restore: the rows are the user's, the tables the extension's ----
 

@@ -19,11 +19,11 @@
 extern MemaiSpan memai_search_text(const text *name, const text *content);
 
 /*
- * Embeds items with the default embedding model and stores the vectors, one
+ * Embeds items with a model (NULL: the default) and stores the vectors, one
  * statement for all.  ids[i] belongs to texts[i]; is_memory says which table
  * the ids are of.  The caller is connected to SPI.
  */
-extern void memai_embeddings_store(const MemaiScope *scope, bool is_memory, int nitems,
+extern void memai_embeddings_store(const MemaiScope *scope, const char *model_name, bool is_memory, int nitems,
 								   const pg_uuid_t *const *ids, const MemaiSpan *texts);
 
 /* The days of a text in the server's encoding seen from a time (UTC), or false. */
@@ -31,6 +31,58 @@ extern bool memai_days_of(const text *content, TimestampTz reference, MemaiDaySp
 
 /* days.first or days.end as SQL's date */
 extern Datum memai_day_datum(int32 julian_day);
+
+/* ---- fact.c ---- */
+
+/* a memory that is to be stored; NULL: absent */
+typedef struct MemaiFact
+{
+	pg_uuid_t	id;				/* out */
+	const MemaiScope *scope;
+	text	   *content;
+	text	   *category;
+	text	   *memory_type;
+	text	   *provenance;
+	text	   *slot;
+	Jsonb	   *metadata;
+	float4		importance;
+	float4		confidence;
+	TimestampTz valid_at;
+	TimestampTz invalid_at;		/* DT_NOEND while it is true */
+	TimestampTz expires_at;		/* DT_NOEND: never */
+	bool		has_triplet;
+	pg_uuid_t	subject_id;
+	text	   *predicate;
+	pg_uuid_t	object_id;
+	ArrayType  *sources;		/* episodes it was taken from */
+	ArrayType  *depends_on;		/* memories it rests on */
+} MemaiFact;
+
+/* what the database holds live under a slot, an id or a content */
+typedef struct MemaiLiveFact
+{
+	pg_uuid_t	id;
+	text	   *content;
+	text	   *category;
+	text	   *memory_type;
+	text	   *slot;			/* NULL: none */
+	Jsonb	   *metadata;
+	float4		importance;
+	TimestampTz valid_at;
+	TimestampTz expires_at;		/* DT_NOEND: never */
+} MemaiLiveFact;
+
+/* Stores fact, or finds that it is known; its id is left in fact. */
+extern void memai_fact_remember(MemaiFact *fact);
+
+/* The live memory of an id, locked, or NULL. */
+extern MemaiLiveFact *memai_fact_find(const MemaiScope *scope, const pg_uuid_t *id);
+
+/*
+ * Stores fact in the place of old, unless it says the same.  correct: old was
+ * never true; else it was until fact->valid_at.
+ */
+extern void memai_fact_replace(MemaiFact *fact, const MemaiLiveFact *old, bool correct, const text *reason);
 
 /* ---- gather.c: what a recall reads ---- */
 

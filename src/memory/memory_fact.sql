@@ -2,11 +2,24 @@
 
 CREATE FUNCTION memai.remember(content text, user_id text DEFAULT NULL, namespace text DEFAULT NULL,
 		metadata jsonb DEFAULT NULL, category text DEFAULT 'fact', slot text DEFAULT NULL,
-		valid_at timestamptz DEFAULT NULL) RETURNS uuid
+		valid_at timestamptz DEFAULT NULL, memory_type text DEFAULT 'semantic', importance double precision DEFAULT 0.5,
+		confidence double precision DEFAULT 1, provenance text DEFAULT 'user', expires_at timestamptz DEFAULT NULL,
+		sources uuid[] DEFAULT NULL, depends_on uuid[] DEFAULT NULL) RETURNS uuid
 	AS 'MODULE_PATHNAME', 'memai_remember' LANGUAGE C VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION memai.remember(text, text, text, jsonb, text, text, timestamptz) IS
+COMMENT ON FUNCTION memai.remember(text, text, text, jsonb, text, text, timestamptz, text, double precision, double precision, text, timestamptz, uuid[], uuid[]) IS
 	'store one statement and return its id; the id of the live one when it is known already; a new value of a slot supersedes the old one';
+
+CREATE FUNCTION memai.remember_triplet(subject text, predicate text, object text, content text DEFAULT NULL,
+		user_id text DEFAULT NULL, namespace text DEFAULT NULL,
+		metadata jsonb DEFAULT NULL, category text DEFAULT 'fact', slot text DEFAULT NULL,
+		valid_at timestamptz DEFAULT NULL, memory_type text DEFAULT 'semantic', importance double precision DEFAULT 0.5,
+		confidence double precision DEFAULT 1, provenance text DEFAULT 'user', expires_at timestamptz DEFAULT NULL,
+		sources uuid[] DEFAULT NULL, depends_on uuid[] DEFAULT NULL) RETURNS uuid
+	AS 'MODULE_PATHNAME', 'memai_remember_triplet' LANGUAGE C VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION memai.remember_triplet(text, text, text, text, text, text, jsonb, text, text, timestamptz, text, double precision, double precision, text, timestamptz, uuid[], uuid[]) IS
+	'store a statement about two entities, which are made when they are new; content says it in words';
 
 CREATE FUNCTION memai.remember_messages(messages jsonb, user_id text DEFAULT NULL, namespace text DEFAULT NULL,
 		thread_id uuid DEFAULT NULL, occurred_at timestamptz DEFAULT NULL, metadata jsonb DEFAULT NULL) RETURNS SETOF uuid
@@ -22,23 +35,19 @@ CREATE FUNCTION memai.supersede(id uuid, content text, user_id text DEFAULT NULL
 COMMENT ON FUNCTION memai.supersede(uuid, text, text, text, text, timestamptz) IS
 	'replace a memory by a new statement; the old one is kept, marked no longer true, and the new id is returned';
 
+CREATE FUNCTION memai.revise(id uuid, content text, user_id text DEFAULT NULL, namespace text DEFAULT NULL,
+		reason text DEFAULT NULL) RETURNS uuid
+	AS 'MODULE_PATHNAME', 'memai_revise' LANGUAGE C VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION memai.revise(uuid, text, text, text, text) IS
+	'correct a memory that was never right: the new statement is valid since when the old one was, the old one is no longer believed; returns the new id';
+
 CREATE FUNCTION memai.forget(id uuid, user_id text DEFAULT NULL, namespace text DEFAULT NULL,
 		mode text DEFAULT 'hard', reason text DEFAULT NULL) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'memai_forget' LANGUAGE C VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION memai.forget(uuid, text, text, text, text) IS
 	'remove a memory or an episode for good with its vectors and the text in its history; mode ''soft'' keeps a memory''s row and stops recalling it; false when there is no such id';
-
-CREATE FUNCTION memai.history(id uuid, user_id text DEFAULT NULL, namespace text DEFAULT NULL)
-	RETURNS TABLE (event text, old_content text, new_content text, reason text, actor name, created_at timestamptz)
-	LANGUAGE sql STABLE PARALLEL SAFE
-BEGIN ATOMIC
-	SELECT h.event, h.old_content, h.new_content, h.reason, h.actor, h.created_at
-	FROM memai.memory_history h
-	WHERE h.scope = memai._scope(history.user_id, history.namespace) AND h.memory_id = history.id
-	ORDER BY h.id;
-END;
-COMMENT ON FUNCTION memai.history(uuid, text, text) IS 'what happened to a memory, oldest first';
 
 CREATE FUNCTION memai.set_block(label text, value text, user_id text DEFAULT NULL, namespace text DEFAULT NULL) RETURNS integer
 	AS 'MODULE_PATHNAME', 'memai_set_block' LANGUAGE C VOLATILE PARALLEL UNSAFE
@@ -66,19 +75,21 @@ COMMENT ON FUNCTION memai.drop_block(text, text, text) IS 'remove a block; false
 
 -- ---- rights ----
 
-REVOKE ALL ON FUNCTION memai.remember(text, text, text, jsonb, text, text, timestamptz) FROM PUBLIC;
+REVOKE ALL ON FUNCTION memai.remember(text, text, text, jsonb, text, text, timestamptz, text, double precision, double precision, text, timestamptz, uuid[], uuid[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.remember_messages(jsonb, text, text, uuid, timestamptz, jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.supersede(uuid, text, text, text, text, timestamptz) FROM PUBLIC;
+REVOKE ALL ON FUNCTION memai.remember_triplet(text, text, text, text, text, text, jsonb, text, text, timestamptz, text, double precision, double precision, text, timestamptz, uuid[], uuid[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION memai.revise(uuid, text, text, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.forget(uuid, text, text, text, text) FROM PUBLIC;
-REVOKE ALL ON FUNCTION memai.history(uuid, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.set_block(text, text, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.get_block(text, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.drop_block(text, text, text) FROM PUBLIC;
 
-GRANT EXECUTE ON FUNCTION memai.remember(text, text, text, jsonb, text, text, timestamptz),
+GRANT EXECUTE ON FUNCTION memai.remember(text, text, text, jsonb, text, text, timestamptz, text, double precision, double precision, text, timestamptz, uuid[], uuid[]),
 	memai.remember_messages(jsonb, text, text, uuid, timestamptz, jsonb),
 	memai.supersede(uuid, text, text, text, text, timestamptz),
+	memai.remember_triplet(text, text, text, text, text, text, jsonb, text, text, timestamptz, text, double precision, double precision, text, timestamptz, uuid[], uuid[]),
+	memai.revise(uuid, text, text, text, text),
 	memai.forget(uuid, text, text, text, text),
-	memai.history(uuid, text, text),
 	memai.set_block(text, text, text, text), memai.get_block(text, text, text), memai.drop_block(text, text, text)
 	TO memai_user;
