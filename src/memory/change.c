@@ -39,9 +39,10 @@
 	"FROM (SELECT DISTINCT scope, id FROM dependent) d " \
 	"WHERE m.scope = d.scope AND m.id = d.id AND NOT m.needs_review AND " LIVE
 
+/* rows that a restore brings back have their history in the same dump */
 static MemaiStatement log_inserted = {
 	.sql = HISTORY "event, new_content, reason) "
-	"SELECT tenant, user_id, namespace, scope, id, $1, 'ADD', content, reason FROM new_rows",
+	"SELECT tenant, user_id, namespace, scope, id, $1, 'ADD', content, reason FROM new_rows WHERE created_at = now()",
 	.nargs = 1,
 	.argtypes = {NAMEOID},
 };

@@ -6,16 +6,26 @@
  * Truth is kept by two unique indexes, not by this code: a scope holds a live
  * statement once, and a slot has one live value.  A statement that takes the
  * place of another closes it (invalid_at, superseded_by) and never deletes it.
- * Two sessions that race for one slot wait for each other on the row of the
- * old value; the second sees what the first made of it.
+ * Two sessions that race for one slot wait for each other; the second sees what
+ * the first made of it.  No model is called while a row is locked: the vector is made before.
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "memory/memory_int.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
 #include "text/text.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
+
+/* lost races for one statement after which remember gives up */
+#define RACE_TRIES 10
+
+/* of advisory locks: "mema" */
+#define SLOT_LOCK_CLASS 0x6d656d61
+#define SLOT_LOCK_KEYS 1024
 
 #define LIVE_COLUMNS "SELECT id, content, category, slot, valid_at, memory_type, importance, metadata, expires_at FROM memai.memory "
 #define IS_LIVE "AND invalid_at IS NULL AND expired_at IS NULL "
@@ -212,16 +222,28 @@ raise_concurrent_change(void)
 			 errhint("Retry the transaction.")));
 }
 
-/* Stores a new row with its vector; false when it is known already. */
-static bool
-store_fact(const MemaiFact *fact)
+void
+memai_fact_embed(MemaiFact *fact)
 {
-	const pg_uuid_t *id = &fact->id;
+	MemaiModelInfo *model = memai_model_lookup(NULL, "embed");
 	MemaiSpan	span = memai_search_text(NULL, fact->content);
 
+	memai_model_embed(model, MEMAI_INPUT_DOCUMENT, 1, &span, &fact->vector);
+	fact->embed_model = model->name;
+}
+
+/* Stores a new row with its vector; false when it is known already. */
+static bool
+store_fact(MemaiFact *fact)
+{
+	const pg_uuid_t *id = &fact->id;
+
+	/* known a moment ago, but gone since */
+	if (fact->vector == NULL)
+		memai_fact_embed(fact);
 	if (!insert_fact(fact))
 		return false;
-	memai_embeddings_store(fact->scope, NULL, true, 1, &id, &span);
+	memai_vectors_store(fact->scope, fact->embed_model, true, 1, &id, &fact->vector);
 	return true;
 }
 
@@ -326,9 +348,14 @@ insert_past_fact(MemaiFact *fact)
 {
 	Datum		values[3] = {Int64GetDatum(fact->scope->scope), PointerGetDatum(fact->slot),
 	TimestampTzGetDatum(fact->valid_at)};
-	MemaiLiveFact   *before = find_fact(&select_value_at, values);
+	MemaiLiveFact *before = find_fact(&select_value_at, values);
 	bool		null;
 
+	if (before != NULL && text_equal(before->content, fact->content))
+	{
+		fact->id = before->id;
+		return;
+	}
 	memai_statement_run(&select_next_change, values, NULL, false, 0);
 	fact->invalid_at = DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
 	SPI_freetuptable(SPI_tuptable);
@@ -338,13 +365,16 @@ insert_past_fact(MemaiFact *fact)
 		raise_concurrent_change();
 }
 
-static void
-store_or_find(MemaiFact *fact)
+/*
+ * Stores fact or finds it, once.  False when another session changed the slot
+ * or the statement in the meantime: what it did can be seen by the next try.
+ */
+static bool
+try_store_or_find(MemaiFact *fact)
 {
 	MemaiLiveFact *live = NULL;
 	MemaiLiveFact *known;
 
-	memai_new_id(&fact->id);
 	if (fact->slot != NULL)
 		live = find_live(&select_live_slot, fact->scope, PointerGetDatum(fact->slot));
 	if (live != NULL)
@@ -355,20 +385,62 @@ store_or_find(MemaiFact *fact)
 			replace_fact(fact, live, false, NULL);
 		else
 			insert_past_fact(fact);
-		return;
+		return true;
 	}
 	if (store_fact(fact))
-		return;
+		return true;
 	known = find_live(&select_live_content, fact->scope, PointerGetDatum(fact->content));
 	if (known == NULL)
-		raise_concurrent_change();
+		return false;
 	adopt_slot(fact, known);
 	fact->id = known->id;
+	return true;
+}
+
+/*
+ * One session at a time changes a slot.  Row locks alone would do that too, but
+ * sessions that wait partly for the old row and partly at the index end in
+ * deadlocks.  The keys are few, so that a statement with many slots does not
+ * exhaust the lock table; a shared key costs a wait.
+ */
+static void
+lock_slot(const MemaiFact *fact)
+{
+	LOCKTAG		tag;
+	uint64		key = memai_hash64(VARDATA_ANY(fact->slot), VARSIZE_ANY_EXHDR(fact->slot), fact->scope->scope);
+
+	/* as pg_advisory_xact_lock(integer, integer) */
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, SLOT_LOCK_CLASS, (uint32) (key % SLOT_LOCK_KEYS), 2);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
+/*
+ * Under READ COMMITTED each try sees what the session before it committed.  A
+ * transaction with one snapshot never would.
+ */
+static void
+store_or_find(MemaiFact *fact)
+{
+	int			tries = IsolationUsesXactSnapshot() ? 1 : RACE_TRIES;
+
+	memai_new_id(&fact->id);
+	if (fact->slot != NULL)
+		lock_slot(fact);
+	for (int i = 0; i < tries; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (try_store_or_find(fact))
+			return;
+	}
+	raise_concurrent_change();
 }
 
 void
 memai_fact_remember(MemaiFact *fact)
 {
+	/* a statement that is known needs no vector */
+	if (fact->vector == NULL && find_live(&select_live_content, fact->scope, PointerGetDatum(fact->content)) == NULL)
+		memai_fact_embed(fact);
 	store_or_find(fact);
 	insert_origins(fact);
 }

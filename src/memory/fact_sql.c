@@ -223,6 +223,7 @@ memai_remember_triplet(PG_FUNCTION_ARGS)
 	fact.content = PG_ARGISNULL(3) ? join_words(words[0], words[1], words[2]) : PG_GETARG_TEXT_PP(3);
 	memai_check_content("content", fact.content);
 	read_fact(fcinfo, 4, &scope, &fact);
+	memai_fact_embed(&fact);
 	SPI_connect();
 	find_entity(&scope, words[0], &fact.subject_id);
 	find_entity(&scope, words[2], &fact.object_id);
@@ -290,6 +291,7 @@ memai_supersede(PG_FUNCTION_ARGS)
 
 	read_replacement(fcinfo, &scope, &fact);
 	fact.valid_at = time_argument(fcinfo, 5, "valid_at", GetCurrentTransactionStartTimestamp());
+	memai_fact_embed(&fact);
 	SPI_connect();
 	old = need_live(&scope, fcinfo);
 	if (fact.valid_at < old->valid_at)
@@ -311,6 +313,7 @@ memai_revise(PG_FUNCTION_ARGS)
 	MemaiLiveFact *old;
 
 	read_replacement(fcinfo, &scope, &fact);
+	memai_fact_embed(&fact);
 	SPI_connect();
 	old = need_live(&scope, fcinfo);
 	fact.valid_at = old->valid_at;

@@ -158,25 +158,33 @@ id_array(int nitems, const pg_uuid_t *const *ids)
 											  UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
 }
 
-static void
-store_slice(const MemaiScope *scope, const MemaiModelInfo *model, bool is_memory, int nitems,
-			const pg_uuid_t *const *ids, const MemaiSpan *texts)
+void
+memai_vectors_store(const MemaiScope *scope, const char *model_name, bool is_memory, int nitems,
+					const pg_uuid_t *const *ids, MemaiVector *const *vectors)
 {
-	MemaiVector **vectors = palloc(sizeof(MemaiVector *) * nitems);
 	Datum	   *elements = palloc(sizeof(Datum) * nitems);
 	Datum		values[8];
 
-	memai_model_embed(model, MEMAI_INPUT_DOCUMENT, nitems, texts, vectors);
 	for (int i = 0; i < nitems; i++)
 		elements[i] = PointerGetDatum(vectors[i]);
-
+	set_embedding_arguments(&insert_embeddings);
 	memai_scope_values(scope, values);
-	values[4] = CStringGetTextDatum(model->name);
+	values[4] = CStringGetTextDatum(model_name);
 	values[5] = id_array(nitems, is_memory ? NULL : ids);
 	values[6] = id_array(nitems, is_memory ? ids : NULL);
 	values[7] = PointerGetDatum(construct_array(elements, nitems, memai_vector_type_oid(),
 												-1, false, TYPALIGN_INT));
 	memai_statement_run(&insert_embeddings, values, NULL, false, 0);
+}
+
+static void
+store_slice(const MemaiScope *scope, const MemaiModelInfo *model, bool is_memory, int nitems,
+			const pg_uuid_t *const *ids, const MemaiSpan *texts)
+{
+	MemaiVector **vectors = palloc(sizeof(MemaiVector *) * nitems);
+
+	memai_model_embed(model, MEMAI_INPUT_DOCUMENT, nitems, texts, vectors);
+	memai_vectors_store(scope, model->name, is_memory, nitems, ids, vectors);
 }
 
 void
@@ -187,7 +195,6 @@ memai_embeddings_store(const MemaiScope *scope, const char *model_name, bool is_
 	MemoryContext slice_context = AllocSetContextCreate(CurrentMemoryContext, "memai memory embed",
 														ALLOCSET_DEFAULT_SIZES);
 
-	set_embedding_arguments(&insert_embeddings);
 	for (int start = 0; start < nitems; start += EMBED_SLICE)
 	{
 		MemoryContext previous = MemoryContextSwitchTo(slice_context);

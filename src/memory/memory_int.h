@@ -26,6 +26,10 @@ extern MemaiSpan memai_search_text(const text *name, const text *content);
 extern void memai_embeddings_store(const MemaiScope *scope, const char *model_name, bool is_memory, int nitems,
 								   const pg_uuid_t *const *ids, const MemaiSpan *texts);
 
+/* Stores vectors that a model has made, one statement for all. */
+extern void memai_vectors_store(const MemaiScope *scope, const char *model_name, bool is_memory, int nitems,
+								const pg_uuid_t *const *ids, MemaiVector *const *vectors);
+
 /* The days of a text in the server's encoding seen from a time (UTC), or false. */
 extern bool memai_days_of(const text *content, TimestampTz reference, MemaiDaySpan *days);
 
@@ -56,6 +60,8 @@ typedef struct MemaiFact
 	pg_uuid_t	object_id;
 	ArrayType  *sources;		/* episodes it was taken from */
 	ArrayType  *depends_on;		/* memories it rests on */
+	const char *embed_model;	/* that made vector */
+	MemaiVector *vector;		/* NULL until memai_fact_embed */
 } MemaiFact;
 
 /* what the database holds live under a slot, an id or a content */
@@ -71,6 +77,12 @@ typedef struct MemaiLiveFact
 	TimestampTz valid_at;
 	TimestampTz expires_at;		/* DT_NOEND: never */
 } MemaiLiveFact;
+
+/*
+ * Makes the vector of a fact.  It may call a model over the network, so it is
+ * called before the functions below, which lock rows.
+ */
+extern void memai_fact_embed(MemaiFact *fact);
 
 /* Stores fact, or finds that it is known; its id is left in fact. */
 extern void memai_fact_remember(MemaiFact *fact);

@@ -32,6 +32,11 @@ $node->safe_psql('source', q{
 	SELECT memai.supersede(memai.remember('I live in Oslo', user_id => 'user 1', slot => 'city'), 'I live in Bergen', user_id => 'user 1');
 	SELECT memai.forget(memai.remember('to be forgotten', user_id => 'user 1'), user_id => 'user 1');
 	SELECT memai.set_block('persona', 'You are brief.', user_id => 'user 1');
+	SELECT memai.remember_triplet('Ann', 'works_at', 'Volvo', user_id => 'user 1',
+		sources => ARRAY(SELECT id FROM memai.episode LIMIT 1), depends_on => ARRAY(SELECT id FROM memai.memory WHERE content = 'I live in Bergen'));
+	SELECT memai.feedback(id, true, user_id => 'user 1') FROM memai.memory WHERE content = 'I live in Bergen';
+	SELECT memai.remember('soon gone', user_id => 'user 2 of forget_user');
+	SELECT memai.forget_user('user 2 of forget_user', confirm => true);
 	SELECT memai.chat('Where do I live?', user_id => 'user 1');
 	SELECT memai.create_credential('key', 'https://llm.example', secret => 'sk-canary-4711');
 	SELECT memai.create_model('remote', 'chat', 'openai', 'some-model', url => 'https://llm.example/v1', credential => 'key');
