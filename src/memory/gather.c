@@ -304,11 +304,10 @@ gather_embedding(Recall *recall, int row)
 		return;					/* of a memory that is not live */
 	vector = memai_vector_from_datum(column(row, 2, &null));
 	if (vector->dim != recall->vector->dim)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("stored vectors do not fit the embedding model"),
-				 errdetail("A stored vector has %d dimensions, the question's has %d.",
-						   vector->dim, recall->vector->dim)));
+	{
+		recall->nmisfits++;
+		return;
+	}
 	candidate->similarity = 1.0 - memai_vector_cosine_distance(vector->dim, vector->x, recall->vector->x);
 	candidate->has_similarity = !isnan(candidate->similarity);
 }
@@ -429,6 +428,13 @@ memai_gather_scope(Recall *recall, const char *model)
 	}
 	values[1] = CStringGetTextDatum(model);
 	gather_rows(recall, GATHER_EMBEDDINGS, &select_embeddings, values, NULL);
+	if (recall->nmisfits > 0)
+		ereport(WARNING,
+				(errcode(ERRCODE_WARNING),
+				 errmsg("%lld stored vectors have other dimensions than those of model \"%s\"",
+						(long long) recall->nmisfits, model),
+				 errdetail("Their items are found by words alone."),
+				 errhint("Delete these rows of memai.embedding and run memai.reembed.")));
 }
 
 /* ---- order ---- */

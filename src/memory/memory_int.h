@@ -145,6 +145,7 @@ typedef struct Recall
 	bool		asks_when;
 	const MemaiVector *vector;	/* of the question */
 	RecallSpeakers *speakers;
+	int64		nmisfits;		/* stored vectors of other dimensions than the question's */
 	int			ncandidates;
 	int			capacity;
 	RecallCandidate *candidates;
