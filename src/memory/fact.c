@@ -6,8 +6,8 @@
  * Truth is kept by two unique indexes, not by this code: a scope holds a live
  * statement once, and a slot has one live value.  A statement that takes the
  * place of another closes it (invalid_at, superseded_by) and never deletes it.
- * Two sessions that race for one slot wait for each other on the row of the
- * old value; the second sees what the first made of it.
+ * Two sessions that race for one slot wait for each other, on the row of the
+ * old value or at the unique index; the second sees what the first made of it.
  */
 #include "postgres.h"
 
@@ -16,6 +16,9 @@
 #include "text/text.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
+
+/* to store beside sessions that write the same slot; each attempt sees more */
+#define MAX_ATTEMPTS 3
 
 #define LIVE_COLUMNS "SELECT id, content, category, slot, valid_at, memory_type, importance, metadata, expires_at FROM memai.memory "
 #define IS_LIVE "AND invalid_at IS NULL AND expired_at IS NULL "
@@ -338,13 +341,16 @@ insert_past_fact(MemaiFact *fact)
 		raise_concurrent_change();
 }
 
-static void
+/*
+ * One attempt to store fact or to find that it is known; false when another
+ * session has stored something in its place since this one looked.
+ */
+static bool
 store_or_find(MemaiFact *fact)
 {
 	MemaiLiveFact *live = NULL;
 	MemaiLiveFact *known;
 
-	memai_new_id(&fact->id);
 	if (fact->slot != NULL)
 		live = find_live(&select_live_slot, fact->scope, PointerGetDatum(fact->slot));
 	if (live != NULL)
@@ -355,21 +361,29 @@ store_or_find(MemaiFact *fact)
 			replace_fact(fact, live, false, NULL);
 		else
 			insert_past_fact(fact);
-		return;
+		return true;
 	}
 	if (store_fact(fact))
-		return;
+		return true;
 	known = find_live(&select_live_content, fact->scope, PointerGetDatum(fact->content));
 	if (known == NULL)
-		raise_concurrent_change();
+		return false;
 	adopt_slot(fact, known);
 	fact->id = known->id;
+	return true;
 }
 
 void
 memai_fact_remember(MemaiFact *fact)
 {
-	store_or_find(fact);
+	int			attempts = 0;
+
+	memai_new_id(&fact->id);
+	while (!store_or_find(fact))
+	{
+		if (++attempts == MAX_ATTEMPTS)
+			raise_concurrent_change();
+	}
 	insert_origins(fact);
 }
 
