@@ -7,7 +7,8 @@
  * statement once, and a slot has one live value.  A statement that takes the
  * place of another closes it (invalid_at, superseded_by) and never deletes it.
  * Two sessions that race for one slot wait for each other; the second sees what
- * the first made of it.  No model is called while a row is locked: the vector is made before.
+ * the first made of it.  No model is called while a row is locked: the vector
+ * is made before.
  */
 #include "postgres.h"
 

@@ -49,10 +49,13 @@ CREATE FUNCTION memai.forget(id uuid, user_id text DEFAULT NULL, namespace text 
 COMMENT ON FUNCTION memai.forget(uuid, text, text, text, text) IS
 	'remove a memory or an episode for good with its vectors and the text in its history; mode ''soft'' keeps a memory''s row and stops recalling it; false when there is no such id';
 
-CREATE FUNCTION memai.set_block(label text, value text, user_id text DEFAULT NULL, namespace text DEFAULT NULL) RETURNS integer
+CREATE FUNCTION memai.set_block(label text, value text, user_id text DEFAULT NULL, namespace text DEFAULT NULL,
+		expected_version integer DEFAULT NULL, description text DEFAULT NULL, char_limit integer DEFAULT NULL,
+		is_read_only boolean DEFAULT NULL) RETURNS integer
 	AS 'MODULE_PATHNAME', 'memai_set_block' LANGUAGE C VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION memai.set_block(text, text, text, text) IS 'set a block that is always in context and return its version';
+COMMENT ON FUNCTION memai.set_block(text, text, text, text, integer, text, integer, boolean) IS
+	'set a block that is always in context and return its version; with expected_version only if that is the stored one (0: there is none yet); NULL keeps what is set';
 
 CREATE FUNCTION memai.get_block(label text, user_id text DEFAULT NULL, namespace text DEFAULT NULL) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -62,16 +65,27 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION memai.get_block(text, text, text) IS 'the value of a block, or NULL';
 
+CREATE FUNCTION memai.blocks(user_id text DEFAULT NULL, namespace text DEFAULT NULL)
+	RETURNS TABLE (label text, value text, description text, char_limit integer, is_read_only boolean, version integer, updated_at timestamptz)
+	LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT b.label, b.value, b.description, b.char_limit, b.is_read_only, b.version, b.updated_at
+	FROM memai.block b
+	WHERE b.scope = memai._scope(blocks.user_id, blocks.namespace)
+	ORDER BY b.label;
+END;
+COMMENT ON FUNCTION memai.blocks(text, text) IS 'the blocks of a user';
+
 CREATE FUNCTION memai.drop_block(label text, user_id text DEFAULT NULL, namespace text DEFAULT NULL) RETURNS boolean
 	LANGUAGE sql VOLATILE PARALLEL UNSAFE
 BEGIN ATOMIC
 	WITH gone AS (
 		DELETE FROM memai.block b
-		WHERE b.scope = memai._scope(drop_block.user_id, drop_block.namespace) AND b.label = drop_block.label
+		WHERE b.scope = memai._scope(drop_block.user_id, drop_block.namespace) AND b.label = drop_block.label AND NOT b.is_read_only
 		RETURNING 1)
 	SELECT count(*) > 0 FROM gone;
 END;
-COMMENT ON FUNCTION memai.drop_block(text, text, text) IS 'remove a block; false when there is none';
+COMMENT ON FUNCTION memai.drop_block(text, text, text) IS 'remove a block; false when there is none or it is read-only';
 
 -- ---- rights ----
 
@@ -81,8 +95,9 @@ REVOKE ALL ON FUNCTION memai.supersede(uuid, text, text, text, text, timestamptz
 REVOKE ALL ON FUNCTION memai.remember_triplet(text, text, text, text, text, text, jsonb, text, text, timestamptz, text, double precision, double precision, text, timestamptz, uuid[], uuid[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.revise(uuid, text, text, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.forget(uuid, text, text, text, text) FROM PUBLIC;
-REVOKE ALL ON FUNCTION memai.set_block(text, text, text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION memai.set_block(text, text, text, text, integer, text, integer, boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.get_block(text, text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION memai.blocks(text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.drop_block(text, text, text) FROM PUBLIC;
 
 GRANT EXECUTE ON FUNCTION memai.remember(text, text, text, jsonb, text, text, timestamptz, text, double precision, double precision, text, timestamptz, uuid[], uuid[]),
@@ -91,5 +106,5 @@ GRANT EXECUTE ON FUNCTION memai.remember(text, text, text, jsonb, text, text, ti
 	memai.remember_triplet(text, text, text, text, text, text, jsonb, text, text, timestamptz, text, double precision, double precision, text, timestamptz, uuid[], uuid[]),
 	memai.revise(uuid, text, text, text, text),
 	memai.forget(uuid, text, text, text, text),
-	memai.set_block(text, text, text, text), memai.get_block(text, text, text), memai.drop_block(text, text, text)
+	memai.set_block(text, text, text, text, integer, text, integer, boolean), memai.get_block(text, text, text), memai.blocks(text, text), memai.drop_block(text, text, text)
 	TO memai_user;

@@ -447,6 +447,110 @@ CREATE FUNCTION memai.reembed(model text DEFAULT NULL, user_id text DEFAULT NULL
 COMMENT ON FUNCTION memai.reembed(text, text, text, integer) IS
 	'make the vectors of a model that a user''s items lack, up to max_rows of them; returns how many were made, 0 when all are there';
 
+CREATE FUNCTION memai.export_user(user_id text DEFAULT NULL, namespace text DEFAULT NULL)
+	RETURNS SETOF jsonb
+	LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT x.line FROM (
+	SELECT 0, row_number() OVER (ORDER BY t.id), jsonb_build_object('table', 'episode')
+		|| (to_jsonb(t) - '{tenant,user_id,namespace,scope,terms,content_hash}'::text[])
+	FROM memai.episode t WHERE t.scope = memai._scope(export_user.user_id, export_user.namespace)
+	UNION ALL
+	SELECT 1, row_number() OVER (ORDER BY t.id), jsonb_build_object('table', 'entity')
+		|| (to_jsonb(t) - '{tenant,user_id,namespace,scope,terms,content_hash}'::text[])
+	FROM memai.entity t WHERE t.scope = memai._scope(export_user.user_id, export_user.namespace)
+	UNION ALL
+	SELECT 2, row_number() OVER (ORDER BY t.id), jsonb_build_object('table', 'memory')
+		|| (to_jsonb(t) - '{tenant,user_id,namespace,scope,terms,content_hash}'::text[])
+	FROM memai.memory t WHERE t.scope = memai._scope(export_user.user_id, export_user.namespace)
+	UNION ALL
+	SELECT 3, row_number() OVER (ORDER BY t.memory_id, t.episode_id), jsonb_build_object('table', 'memory_source')
+		|| (to_jsonb(t) - '{tenant,user_id,namespace,scope,terms,content_hash}'::text[])
+	FROM memai.memory_source t WHERE t.scope = memai._scope(export_user.user_id, export_user.namespace)
+	UNION ALL
+	SELECT 4, row_number() OVER (ORDER BY t.from_id, t.to_id, t.kind), jsonb_build_object('table', 'memory_link')
+		|| (to_jsonb(t) - '{tenant,user_id,namespace,scope,terms,content_hash}'::text[])
+	FROM memai.memory_link t WHERE t.scope = memai._scope(export_user.user_id, export_user.namespace)
+	UNION ALL
+	SELECT 5, row_number() OVER (ORDER BY t.memory_id), jsonb_build_object('table', 'memory_stat')
+		|| (to_jsonb(t) - '{tenant,user_id,namespace,scope,terms,content_hash}'::text[])
+	FROM memai.memory_stat t WHERE t.scope = memai._scope(export_user.user_id, export_user.namespace)
+	UNION ALL
+	SELECT 6, row_number() OVER (ORDER BY t.label), jsonb_build_object('table', 'block')
+		|| (to_jsonb(t) - '{tenant,user_id,namespace,scope,terms,content_hash}'::text[])
+	FROM memai.block t WHERE t.scope = memai._scope(export_user.user_id, export_user.namespace)) x (place, number, line)
+	ORDER BY x.place, x.number;
+END;
+COMMENT ON FUNCTION memai.export_user(text, text) IS
+	'everything that is kept of a user in a namespace, one JSON object a row, for memai.import_user; without vectors, which are made again, and without history';
+
+CREATE FUNCTION memai.import_user(lines jsonb, user_id text DEFAULT NULL, namespace text DEFAULT NULL)
+	RETURNS TABLE (what text, imported bigint)
+	LANGUAGE sql VOLATILE PARALLEL UNSAFE
+BEGIN ATOMIC
+	WITH s AS (
+		SELECT memai.current_tenant() AS tenant, coalesce(import_user.user_id, memai.current_user_id()) AS user_id,
+			coalesce(import_user.namespace, 'default') AS namespace, memai._scope(import_user.user_id, import_user.namespace) AS scope),
+	episode_rows AS (
+		INSERT INTO memai.episode (tenant, user_id, namespace, scope, id, thread_id, source, role, name, content, metadata, occurred_at, created_at, asking, about_from, about_until, terms)
+		SELECT s.tenant, s.user_id, s.namespace, s.scope, r.id, r.thread_id, r.source, r.role, r.name, r.content, r.metadata, r.occurred_at, r.created_at, r.asking, r.about_from, r.about_until, memai._terms(CASE WHEN r.name IS NULL THEN r.content ELSE r.name || ': ' || r.content END)
+		FROM s, jsonb_array_elements(import_user.lines) l (line), jsonb_populate_record(NULL::memai.episode, l.line - '{tenant,user_id,namespace,scope}'::text[]) r
+		WHERE l.line ->> 'table' = 'episode'
+		ON CONFLICT DO NOTHING
+		RETURNING 1),
+	entity_rows AS (
+		INSERT INTO memai.entity (tenant, user_id, namespace, scope, id, name, created_at)
+		SELECT s.tenant, s.user_id, s.namespace, s.scope, r.id, r.name, r.created_at
+		FROM s, jsonb_array_elements(import_user.lines) l (line), jsonb_populate_record(NULL::memai.entity, l.line - '{tenant,user_id,namespace,scope}'::text[]) r
+		WHERE l.line ->> 'table' = 'entity'
+		ON CONFLICT DO NOTHING
+		RETURNING 1),
+	memory_rows AS (
+		INSERT INTO memai.memory (tenant, user_id, namespace, scope, id, content, memory_type, category, slot, subject_id, predicate, object_id, provenance, metadata, importance, confidence, is_pinned, needs_review, valid_at, invalid_at, created_at, closed_at, expired_at, expires_at, superseded_by, reason, about_from, about_until, terms)
+		SELECT s.tenant, s.user_id, s.namespace, s.scope, r.id, r.content, r.memory_type, r.category, r.slot, r.subject_id, r.predicate, r.object_id, 'import', r.metadata, r.importance, r.confidence, r.is_pinned, r.needs_review, r.valid_at, r.invalid_at, r.created_at, r.closed_at, r.expired_at, r.expires_at, r.superseded_by, r.reason, r.about_from, r.about_until, memai._terms(r.content)
+		FROM s, jsonb_array_elements(import_user.lines) l (line), jsonb_populate_record(NULL::memai.memory, l.line - '{tenant,user_id,namespace,scope}'::text[]) r
+		WHERE l.line ->> 'table' = 'memory'
+		ON CONFLICT DO NOTHING
+		RETURNING 1),
+	memory_source_rows AS (
+		INSERT INTO memai.memory_source (tenant, user_id, namespace, scope, memory_id, episode_id)
+		SELECT s.tenant, s.user_id, s.namespace, s.scope, r.memory_id, r.episode_id
+		FROM s, jsonb_array_elements(import_user.lines) l (line), jsonb_populate_record(NULL::memai.memory_source, l.line - '{tenant,user_id,namespace,scope}'::text[]) r
+		WHERE l.line ->> 'table' = 'memory_source'
+		ON CONFLICT DO NOTHING
+		RETURNING 1),
+	memory_link_rows AS (
+		INSERT INTO memai.memory_link (tenant, user_id, namespace, scope, from_id, to_id, kind, created_at)
+		SELECT s.tenant, s.user_id, s.namespace, s.scope, r.from_id, r.to_id, r.kind, r.created_at
+		FROM s, jsonb_array_elements(import_user.lines) l (line), jsonb_populate_record(NULL::memai.memory_link, l.line - '{tenant,user_id,namespace,scope}'::text[]) r
+		WHERE l.line ->> 'table' = 'memory_link'
+		ON CONFLICT DO NOTHING
+		RETURNING 1),
+	memory_stat_rows AS (
+		INSERT INTO memai.memory_stat (tenant, user_id, namespace, scope, memory_id, uses, last_used_at, useful, harmful)
+		SELECT s.tenant, s.user_id, s.namespace, s.scope, r.memory_id, r.uses, r.last_used_at, r.useful, r.harmful
+		FROM s, jsonb_array_elements(import_user.lines) l (line), jsonb_populate_record(NULL::memai.memory_stat, l.line - '{tenant,user_id,namespace,scope}'::text[]) r
+		WHERE l.line ->> 'table' = 'memory_stat'
+		ON CONFLICT DO NOTHING
+		RETURNING 1),
+	block_rows AS (
+		INSERT INTO memai.block (tenant, user_id, namespace, scope, label, value, description, char_limit, is_read_only, version, updated_at)
+		SELECT s.tenant, s.user_id, s.namespace, s.scope, r.label, r.value, r.description, r.char_limit, r.is_read_only, r.version, r.updated_at
+		FROM s, jsonb_array_elements(import_user.lines) l (line), jsonb_populate_record(NULL::memai.block, l.line - '{tenant,user_id,namespace,scope}'::text[]) r
+		WHERE l.line ->> 'table' = 'block'
+		ON CONFLICT DO NOTHING
+		RETURNING 1)
+	SELECT 'episode', count(*) FROM episode_rows
+	UNION ALL SELECT 'entity', count(*) FROM entity_rows
+	UNION ALL SELECT 'memory', count(*) FROM memory_rows
+	UNION ALL SELECT 'memory_source', count(*) FROM memory_source_rows
+	UNION ALL SELECT 'memory_link', count(*) FROM memory_link_rows
+	UNION ALL SELECT 'memory_stat', count(*) FROM memory_stat_rows
+	UNION ALL SELECT 'block', count(*) FROM block_rows;
+END;
+COMMENT ON FUNCTION memai.import_user(jsonb, text, text) IS
+	'store what memai.export_user gave, as a JSON array, under a user of this tenant; what is there already stays; call memai.reembed for the vectors; whose word a memory is becomes import';
+
 -- ---- rights ----
 
 REVOKE ALL ON FUNCTION memai.history(uuid, text, text) FROM PUBLIC;
@@ -477,6 +581,8 @@ REVOKE ALL ON FUNCTION memai.undo(uuid, timestamptz, text, text, text) FROM PUBL
 REVOKE ALL ON FUNCTION memai.forget_user(text, boolean, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.compact() FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.reembed(text, text, text, integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION memai.export_user(text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION memai.import_user(jsonb, text, text) FROM PUBLIC;
 
 GRANT EXECUTE ON FUNCTION memai.history(uuid, text, text),
 	memai.get_memory(uuid, text, text),
@@ -504,6 +610,8 @@ GRANT EXECUTE ON FUNCTION memai.history(uuid, text, text),
 	memai.forget_matching(text, text, text, boolean, integer, jsonb, double precision, text, text, text),
 	memai.undo(uuid, timestamptz, text, text, text),
 	memai.forget_user(text, boolean, text, text),
-	memai.reembed(text, text, text, integer)
+	memai.reembed(text, text, text, integer),
+	memai.export_user(text, text),
+	memai.import_user(jsonb, text, text)
 	TO memai_user;
 GRANT EXECUTE ON FUNCTION memai.compact() TO memai_admin;
