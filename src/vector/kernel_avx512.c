@@ -52,13 +52,13 @@ load_partial_f16(const MemaiHalf *p, size_t n)
 #define ELEMENT float
 #define LOAD(p) _mm512_loadu_ps(p)
 #define LOAD_PARTIAL(p, n) _mm512_maskz_loadu_ps((__mmask16) low_bits(n), p)
-#include "vector/kernel_float_template.h"
+#include "vector/kernel_float.inc"
 
 #define KERNEL(name) f16_ ## name
 #define ELEMENT MemaiHalf
 #define LOAD(p) load_f16(p)
 #define LOAD_PARTIAL(p, n) load_partial_f16(p, n)
-#include "vector/kernel_float_template.h"
+#include "vector/kernel_float.inc"
 
 static double
 f32_norm2(size_t n, const float *a)
@@ -200,7 +200,7 @@ bit_counts(size_t n, const uint8_t *a, const uint8_t *b, MemaiBitCounts *counts)
 	counts->in_b = bit_and(n, b, b);
 }
 
-#include "vector/kernel_many_template.h"
+#include "vector/kernel_many.inc"
 
 #if defined(__clang__)
 #pragma clang attribute pop

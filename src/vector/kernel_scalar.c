@@ -28,13 +28,13 @@
 #define ELEMENT float
 #define LOAD(p) ((double) *(p))
 #define LOAD_PARTIAL(p, n) ((void) (n), LOAD(p))
-#include "vector/kernel_float_template.h"
+#include "vector/kernel_float.inc"
 
 #define KERNEL(name) f16_ ## name
 #define ELEMENT MemaiHalf
 #define LOAD(p) ((double) memai_half_to_float(*(p)))
 #define LOAD_PARTIAL(p, n) ((void) (n), LOAD(p))
-#include "vector/kernel_float_template.h"
+#include "vector/kernel_float.inc"
 
 static double
 f32_norm2(size_t n, const float *a)
@@ -142,6 +142,6 @@ bit_counts(size_t n, const uint8_t *a, const uint8_t *b, MemaiBitCounts *counts)
 	counts->in_b = bit_and(n, b, b);
 }
 
-#include "vector/kernel_many_template.h"
+#include "vector/kernel_many.inc"
 
 const MemaiKernels memai_kernels_scalar = MEMAI_KERNEL_TABLE("scalar");
