@@ -8,6 +8,9 @@
 #include "index/codec.h"
 #include "vector/kernel.h"
 
+/* squared norms beyond this are not calculated with */
+#define HUGE_NORM 1e36f
+
 /* splitmix64 (Steele, Lea and Flood 2014); the index format depends on it */
 static uint64_t
 next_random(uint64_t *state)
@@ -100,6 +103,13 @@ memai_encode(MemaiMetric metric, int padded, const float *y, const float *centre
 
 		u = u < 0 ? 0 : u > 255 ? 255 : u;
 		code->u[i] = (uint8_t) u;
+	}
+	if (!(norm2 < HUGE_NORM))
+	{
+		/* out of the range of float: a bound that the exact distance is not below */
+		code->factor = code->error = 0;
+		code->add = metric == MEMAI_METRIC_IP ? -HUGE_NORM : HUGE_NORM;
+		return;
 	}
 	switch (metric)
 	{
@@ -195,6 +205,12 @@ memai_query_prepare(MemaiQuery *query, MemaiMetric metric, int padded,
 		query->terms.base = centre ? -memai_kernels->f32_dot((size_t) padded, q, centre) : 0;
 	else
 		query->terms.base = metric == MEMAI_METRIC_L2 ? norm2 : norm2 / 2;
+	if (!(norm2 < HUGE_NORM))
+	{
+		/* no order before the exact distances */
+		memset(r, 0, sizeof(float) * (size_t) padded);
+		norm2 = total = max = query->terms.base = 0;
+	}
 
 	/* <signs, r> = 2 * (sum of r where the sign is positive) - total */
 	fill_lut(query, r, &step, &least_sum);
@@ -212,8 +228,8 @@ memai_query_prepare(MemaiQuery *query, MemaiMetric metric, int padded,
 		query->sum += query->r8[i];
 	}
 	query->dot_weight = weight * r_scale;
-	/* three standard errors of both roundings; |y| is below 50 sqrt(padded) steps */
-	query->margin = 3 * weight *
+	/* four standard errors of both roundings; |y| is below 50 sqrt(padded) steps */
+	query->margin = 4 * weight *
 		sqrtf((norm2 + r_scale * r_scale * (float) padded * 2500) / 12);
 }
 

@@ -94,10 +94,15 @@ mean_of(MemaiIndex *index, MemaiEntry *const *entries, int n, int centre)
 	return mean;
 }
 
-/* the centre that new lists use, learnt from these entries if there is none */
+/*
+ * The centre that new lists use, learnt from these entries if there is none.
+ * Signs alone do not say enough of a vector to encode it for another centre.
+ */
 static int
-centre_for(MemaiIndex *index, MemaiEntry *const *entries, int n)
+centre_for(MemaiIndex *index, MemaiEntry *const *entries, int n, int centre)
 {
+	if (index->leaf.refine_bits == 0)
+		return centre;
 	if (index->centre == NULL && n >= CENTRE_ROWS)
 		memai_centre_store(index, mean_of(index, entries, n, 0), n);
 	return index->centre != NULL;
@@ -374,7 +379,7 @@ static void
 replace(MemaiIndex *index, BlockNumber route, BlockNumber list, const ListFacts *facts,
 		MemaiEntry **entries, int n, uint64 position, Deal *d)
 {
-	int			centre = centre_for(index, entries, n);
+	int			centre = centre_for(index, entries, n, facts->centre);
 	uint64		low[2] = {facts->header.hash_low, facts->header.hash_low};
 	uint64		high[2] = {facts->header.hash_high, facts->header.hash_high};
 	BlockNumber parts[2] = {InvalidBlockNumber, InvalidBlockNumber};
@@ -395,7 +400,7 @@ grow_route(MemaiIndex *index, BlockNumber list, const ListFacts *facts, MemaiEnt
 		   uint64 position)
 {
 	Deal		d = {0};
-	int			centre = centre_for(index, entries, n);
+	int			centre = centre_for(index, entries, n, facts->centre);
 	uint64		low[2] = {facts->header.hash_low, facts->header.hash_low};
 	uint64		high[2] = {facts->header.hash_high, facts->header.hash_high};
 	BlockNumber parts[2];

@@ -159,20 +159,27 @@ index_cache(Relation relation)
 	return cache;
 }
 
+static const MemaiVectorSupport *
+vector_support(Relation relation)
+{
+	FmgrInfo   *proc = index_getprocinfo(relation, IndexRelationGetNumberOfKeyAttributes(relation),
+										 MEMAI_VECTOR_PROC);
+
+	return (const MemaiVectorSupport *)
+		DatumGetPointer(FunctionCall1Coll(proc, InvalidOid, PointerGetDatum(NULL)));
+}
+
 MemaiIndex *
 memai_index_open(Relation relation)
 {
 	MemaiIndex *index = palloc0(sizeof(MemaiIndex));
 	IndexCache *cache = index_cache(relation);
-	FmgrInfo   *support;
 	int			dim;
 
 	index->relation = relation;
 	index->meta = cache->meta;
 	index->context = CurrentMemoryContext;
-	support = index_getprocinfo(relation, IndexRelationGetNumberOfKeyAttributes(relation),
-								MEMAI_VECTOR_PROC);
-	index->support = (const MemaiVectorSupport *) DatumGetPointer(FunctionCall1Coll(support, InvalidOid, PointerGetDatum(NULL)));
+	index->support = vector_support(relation);
 	if (index->meta.metric != index->support->metric ||
 		index->meta.keys != IndexRelationGetNumberOfKeyAttributes(relation) - 1)
 		memai_report_corrupted(relation, MEMAI_META_BLKNO, "The metapage is of another index.");
@@ -315,18 +322,31 @@ column_dim(Relation relation)
 	return TupleDescAttr(RelationGetDescr(relation), column)->atttypmod;
 }
 
+/* all but the last column are keys, the last one is a vector */
+static void
+check_columns(Relation relation)
+{
+	int			columns = IndexRelationGetNumberOfKeyAttributes(relation);
+
+	for (int i = 1; i <= columns; i++)
+		if (OidIsValid(index_getprocid(relation, i, MEMAI_VECTOR_PROC)) != (i == columns))
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("a memai index needs one vector column, after its key columns"),
+					 errdetail("Column %d is %s.", i, i == columns ? "not a vector" : "a vector")));
+}
+
 void
 memai_write_empty(Relation relation, ForkNumber fork, int dim)
 {
-	FmgrInfo   *support = index_getprocinfo(relation, IndexRelationGetNumberOfKeyAttributes(relation),
-											MEMAI_VECTOR_PROC);
-	const MemaiVectorSupport *vector =
-		(const MemaiVectorSupport *) DatumGetPointer(FunctionCall1Coll(support, InvalidOid, PointerGetDatum(NULL)));
+	const MemaiVectorSupport *vector;
 	PGAlignedBlock image;
 	Page		page = (Page) image.data;
 	MemaiMeta  *meta;
 	int			declared = column_dim(relation);
 
+	check_columns(relation);
+	vector = vector_support(relation);
 	if (dim == 0)
 		dim = declared > 0 ? declared : MemaiOptions(relation, dimensions, 0);
 	if (dim > MEMAI_INDEX_MAX_DIM)
