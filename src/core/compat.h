@@ -50,6 +50,15 @@ memai_wait_event(void)
 #endif
 }
 
+/* since 16 what names a relation's file has another name */
+#if MEMAI_PG16_GE
+#define MemaiRelFile RelFileLocator
+#define memai_relation_file(relation) ((relation)->rd_locator)
+#else
+#define MemaiRelFile RelFileNode
+#define memai_relation_file(relation) ((relation)->rd_node)
+#endif
+
 /* since 18 the caller says whether it is ANALYZE */
 #if MEMAI_PG18_GE
 #define memai_vacuum_delay_point() vacuum_delay_point(false)

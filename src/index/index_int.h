@@ -134,6 +134,10 @@ extern void memai_slot_read(const MemaiLayout *layout, Page page, int slot, Page
 extern const uint8 *memai_record_code(const MemaiLayout *layout, const MemaiRefineRecord *record,
 									  uint8 *buffer, float *scale);
 
+/* ---- buffers.c ---- */
+/* ReadBuffer, remembering where the page was */
+extern Buffer memai_buffer_read(Relation relation, BlockNumber blkno);
+
 /* ---- storage.c ---- */
 extern MemaiIndex *memai_index_open(Relation relation);
 /* Sets the dimension of an index that has none yet, and reopens it. */

@@ -34,6 +34,15 @@ typedef struct PageRef
 	uint64		list_id;
 } PageRef;
 
+#define CACHE_LINE 64
+
+static inline void
+prefetch_bytes(const void *from, int bytes)
+{
+	for (int i = 0; i < bytes; i += CACHE_LINE)
+		__builtin_prefetch((const char *) from + i);
+}
+
 struct MemaiSearch
 {
 	MemaiIndex *index;
@@ -56,6 +65,7 @@ struct MemaiSearch
 	bool		redirected;
 
 	PageRef    *pages;
+	BlockNumber most_pages;		/* more pages than the index had at the start are suspect */
 	int			npages;
 	int			pages_size;
 	int			stride;			/* bounds of a page */
@@ -136,6 +146,7 @@ memai_search_create(MemaiIndex *index, MemoryContext context)
 	search->pages = palloc(sizeof(PageRef) * search->pages_size);
 	search->stride = (int) TYPEALIGN(index->leaf.width, index->leaf.capacity);
 	search->bounds = palloc(sizeof(float) * search->pages_size * search->stride);
+	search->most_pages = RelationGetNumberOfBlocks(index->relation);
 	search->read_size = 64;
 	search->read_lists = palloc(sizeof(BlockNumber) * search->read_size);
 	MemoryContextSwitchTo(old);
@@ -188,6 +199,9 @@ page_bounds(MemaiSearch *search, const MemaiLayout *layout, Page page, Page next
 	int			used = MemaiPageOpaque(page)->used;
 	uint32		sums[MEMAI_BLOCK_WIDTH] = {0};
 
+	/* the kernel prefetches the codes; the header and the special space are ours */
+	prefetch_bytes(next, MEMAI_SCAN_DATA);
+	prefetch_bytes((char *) next + BLCKSZ - CACHE_LINE, CACHE_LINE);
 	/* lists are ranked by estimates */
 	if (layout == &search->index->route)
 		terms.error_weight = 0;
@@ -195,14 +209,15 @@ page_bounds(MemaiSearch *search, const MemaiLayout *layout, Page page, Page next
 	for (int slot = 0; slot < used; slot += layout->width)
 	{
 		char	   *block = memai_block(layout, page, slot);
+		char	   *next_block = memai_block(layout, next, slot);
 		float	   *add = (float *) (block + layout->add_offset);
 		float	   *factor = (float *) (block + layout->factor_offset);
 		float	   *error = (float *) (block + layout->error_offset);
 
 		if (layout->width == MEMAI_BLOCK_WIDTH)
 		{
-			kernels->block_sums(layout->code_bytes, (uint8 *) block, query->lut, sums,
-								memai_block(layout, next, slot));
+			prefetch_bytes(next_block + layout->add_offset, layout->block_bytes - layout->add_offset);
+			kernels->block_sums(layout->code_bytes, (uint8 *) block, query->lut, sums, next_block);
 			kernels->block_bounds(&terms, sums, add, factor, error, bounds + slot);
 		}
 		else
@@ -250,7 +265,7 @@ reset_pool(MemaiSearch *search)
 
 /* takes over the entries of a page whose bounds are below the limit */
 static void
-collect_page(MemaiSearch *search, Page page, int number)
+collect_page(MemaiSearch *search, Page page, BlockNumber number)
 {
 	const MemaiLayout *layout = &search->index->leaf;
 	float	   *bounds = search->bounds + (Size) number * search->stride;
@@ -307,7 +322,7 @@ refill_pool(MemaiSearch *search)
 
 /* ---- reading lists ---- */
 
-static int
+static BlockNumber
 add_page(MemaiSearch *search, BlockNumber blkno, uint64 list_id)
 {
 	if (search->npages == search->pages_size)
@@ -321,7 +336,7 @@ add_page(MemaiSearch *search, BlockNumber blkno, uint64 list_id)
 	search->pages[search->npages].list_id = list_id;
 	for (int slot = 0; slot < search->stride; slot++)
 		search->bounds[(Size) search->npages * search->stride + slot] = INFINITY;
-	return search->npages++;
+	return (BlockNumber) search->npages++;
 }
 
 /* remembers a list as read; false when it was read before */
@@ -358,7 +373,7 @@ read_list(MemaiSearch *search, Buffer buffer, BlockNumber after)
 		MemaiOpaque *opaque = MemaiPageOpaque(page);
 		BlockNumber next;
 		Buffer		next_buffer = InvalidBuffer;
-		int			number;
+		BlockNumber number;
 
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
 		memai_page_check(relation, buffer, MEMAI_PAGE_SCAN);
@@ -371,8 +386,8 @@ read_list(MemaiSearch *search, Buffer buffer, BlockNumber after)
 			search->redirected = true;
 			for (int i = 0; i < 2; i++)
 				if (moved[i] != InvalidBlockNumber && note_list(search, moved[i]))
-					(void) read_list(search, ReadBuffer(relation, moved[i]), InvalidBlockNumber);
-			return after == InvalidBlockNumber ? InvalidBuffer : ReadBuffer(relation, after);
+					(void) read_list(search, memai_buffer_read(relation, moved[i]), InvalidBlockNumber);
+			return after == InvalidBlockNumber ? InvalidBuffer : memai_buffer_read(relation, after);
 		}
 		if (first)
 			list_id = opaque->list_id;
@@ -382,9 +397,9 @@ read_list(MemaiSearch *search, Buffer buffer, BlockNumber after)
 			memai_report_corrupted(relation, BufferGetBlockNumber(buffer), "A list does not look like one.");
 		next = opaque->next;
 		if (next != InvalidBlockNumber || after != InvalidBlockNumber)
-			next_buffer = ReadBuffer(relation, next != InvalidBlockNumber ? next : after);
+			next_buffer = memai_buffer_read(relation, next != InvalidBlockNumber ? next : after);
 		number = add_page(search, BufferGetBlockNumber(buffer), list_id);
-		if (number > (int) RelationGetNumberOfBlocksInFork(relation, MAIN_FORKNUM) * 2)
+		if (number > search->most_pages && number > RelationGetNumberOfBlocks(relation))
 			memai_report_corrupted(relation, BufferGetBlockNumber(buffer), "The pages of a list go round in a circle.");
 		page_bounds(search, &search->index->leaf, page,
 					BufferIsValid(next_buffer) ? BufferGetPage(next_buffer) : page,
@@ -436,7 +451,7 @@ read_lists(MemaiSearch *search, int n)
 		BlockNumber after = n > 0 ? ItemPointerGetBlockNumberNoCheck(&current[1].tid) : InvalidBlockNumber;
 
 		if (!BufferIsValid(buffer))
-			buffer = ReadBuffer(relation, list);
+			buffer = memai_buffer_read(relation, list);
 		if (note_list(search, list))
 			buffer = read_list(search, buffer, after);
 		else
@@ -547,7 +562,7 @@ memai_search_start(MemaiSearch *search, uint64 hash, const float *q, float epsil
 				   memai_probe_count(search->index->relation, &search->index->meta, search->nlists));
 	}
 	else
-		read_list(search, ReadBuffer(search->index->relation, root), InvalidBlockNumber);
+		read_list(search, memai_buffer_read(search->index->relation, root), InvalidBlockNumber);
 	sort_candidates(search->pool, search->npool);
 }
 

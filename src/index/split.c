@@ -683,6 +683,10 @@ free_list(Relation relation, BlockNumber blkno)
 void
 memai_reclaim(Relation relation)
 {
+	/* a local relation's own horizon ignores this session's open scans */
+	Relation	horizon = RELATION_IS_LOCAL(relation) ? NULL : relation;
+	bool		freed = false;
+
 	for (;;)
 	{
 		Buffer		meta = memai_page_read(relation, MEMAI_META_BLKNO, BUFFER_LOCK_SHARE, MEMAI_PAGE_META);
@@ -693,10 +697,10 @@ memai_reclaim(Relation relation)
 
 		UnlockReleaseBuffer(meta);
 		if (list == InvalidBlockNumber)
-			return;
+			break;
 		list_facts(relation, list, &facts);
-		if (!GlobalVisCheckRemovableFullXid(NULL, FullTransactionIdFromU64(facts.header.dead_xid)))
-			return;
+		if (!GlobalVisCheckRemovableFullXid(horizon, FullTransactionIdFromU64(facts.header.dead_xid)))
+			break;
 		/* out of the queue first: a crash loses pages, never frees them twice */
 		meta = memai_page_read(relation, MEMAI_META_BLKNO, BUFFER_LOCK_EXCLUSIVE, MEMAI_PAGE_META);
 		state = GenericXLogStart(relation);
@@ -707,5 +711,9 @@ memai_reclaim(Relation relation)
 		GenericXLogFinish(state);
 		UnlockReleaseBuffer(meta);
 		free_list(relation, list);
+		freed = true;
 	}
+	/* searches for a page begin at the top of the map */
+	if (freed)
+		IndexFreeSpaceMapVacuum(relation);
 }

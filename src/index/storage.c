@@ -90,7 +90,7 @@ memai_page_read(Relation relation, BlockNumber blkno, int lock, MemaiPageKind ki
 
 	if (blkno == InvalidBlockNumber)
 		memai_report_corrupted(relation, 0, "A page that must exist is not pointed to.");
-	buffer = ReadBuffer(relation, blkno);
+	buffer = memai_buffer_read(relation, blkno);
 	LockBuffer(buffer, lock);
 	memai_page_check(relation, buffer, kind);
 	return buffer;

@@ -3,8 +3,8 @@
 
 usage: run.py VECTORS [--rounds N] [--svg FILE] [--no-build]
 
-VECTORS is a folder with base.bin and query.bin, binary COPY files of (id integer, embedding vector), as
-$MEMAI_DATA/make_vectors.py writes them. Both extensions must be installed in the server that psql reaches
+VECTORS is a folder that $MEMAI_DATA/make_vectors.py wrote: base.bin and query.bin, binary COPY files of (id integer,
+embedding vector), and truth.npy, the exact neighbours. Both extensions must be installed in the server that psql reaches
 (PGHOST, PGPORT, PGUSER): build pgvector 0.8 from source with OPTFLAGS="-march=native" to be fair to it. The databases
 bench_memai and bench_pgvector are made anew, or reused with --no-build. Times are the server's own, of one statement that
 runs all queries (LATERAL over the query table), so neither protocol nor parsing counts. Rounds alternate between the two
@@ -14,6 +14,7 @@ import argparse
 import json
 import math
 import statistics
+import struct
 import subprocess
 import sys
 
@@ -98,6 +99,18 @@ def draw(path, curves):
         f.write("\n".join(out))
 
 
+def truth_rows(folder):
+    """The exact neighbours in truth.npy, an array of 4-byte integers with one row a query, as lines for COPY."""
+    with open(f"{folder}/truth.npy", "rb") as f:
+        data = f.read()
+    start = 10 + int.from_bytes(data[8:10], "little")
+    rows, columns = (int(x) for x in data[10:start].decode().split("(")[1].split(")")[0].split(","))
+    ids = struct.unpack(f"<{rows * columns}i", data[start:])
+    for query in range(rows):
+        for k in range(K):
+            yield f"{query}\t{ids[query * columns + k]}\n"
+
+
 def build(folder, efc):
     for side in SIDES:
         load(side, folder)
@@ -106,8 +119,7 @@ def build(folder, efc):
         size = int(psql(side, "SELECT pg_relation_size('i')"))
         rows = int(psql(side, "SELECT count(*) FROM base"))
         print(f"{side}: build {seconds:.1f} s, {size / rows:.0f} bytes a vector", flush=True)
-    psql("memai", f"""SET enable_indexscan = off; CREATE TABLE truth AS SELECT q.id AS query, x.id FROM query q, LATERAL
-        (SELECT id FROM base b ORDER BY b.embedding <=> q.embedding LIMIT {K}) x;""")
+    psql("memai", "CREATE TABLE truth (query integer, id integer); COPY truth FROM STDIN;\n" + "".join(truth_rows(folder)) + "\\.\n")
 
 
 def main():
