@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "pgstat.h"
+#include "storage/buf_internals.h"
 #include "utils/memutils.h"
 
 #include "index/index_int.h"
@@ -84,4 +85,23 @@ memai_buffer_read(Relation relation, BlockNumber blkno)
 	}
 	h->buffers[blkno] = buffer;
 	return buffer;
+}
+
+/* nothing is pinned: at worst the bytes of another page are fetched */
+void
+memai_buffer_prefetch(Relation relation, BlockNumber blkno, int offset, int bytes)
+{
+	Hints	   *h;
+	const char *page;
+
+	if (RelationUsesLocalBuffers(relation) || blkno >= MAX_BLOCKS)
+		return;
+	h = find_hints(relation);
+	if (blkno >= h->size || h->buffers[blkno] == InvalidBuffer)
+		return;
+	page = (const char *) BufferBlocks + (Size) (h->buffers[blkno] - 1) * BLCKSZ;
+	__builtin_prefetch(page);
+	__builtin_prefetch(page + BLCKSZ - 1);
+	for (int at = 0; at < bytes; at += 64)
+		__builtin_prefetch(page + offset + at);
 }

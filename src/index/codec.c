@@ -219,25 +219,30 @@ memai_query_prepare(MemaiQuery *query, MemaiMetric metric, int padded,
 	query->terms.error_weight = weight * epsilon * sqrtf(norm2);
 
 	r_scale = max / 127;
-	query->sum = 0;
+	query->sum[0] = query->sum[1] = 0;
 	for (int i = 0; i < padded; i++)
 	{
 		float		v = r_scale > 0 ? r[i] / r_scale : 0;
+		float		rest;
 
 		query->r8[i] = (int8_t) (v < 0 ? v - 0.5f : v + 0.5f);
-		query->sum += query->r8[i];
+		rest = (v - query->r8[i]) * MEMAI_REST_STEPS;
+		query->r8_rest[i] = (int8_t) (rest < 0 ? rest - 0.5f : rest + 0.5f);
+		query->sum[0] += query->r8[i];
+		query->sum[1] += query->r8_rest[i];
 	}
 	query->dot_weight = weight * r_scale;
-	/* four standard errors of both roundings; |y| is below 50 sqrt(padded) steps */
-	query->margin = 4 * weight *
-		sqrtf((norm2 + r_scale * r_scale * (float) padded * 2500) / 12);
+	/* four standard errors of the code's rounding; the query's is nothing beside it */
+	query->margin = 4 * weight * sqrtf(norm2 / 12);
 }
 
 float
 memai_query_estimate(const MemaiQuery *query, float add, float scale, const uint8_t *u)
 {
 	int32_t		dot = memai_kernels->u8i8_dot((size_t) query->padded, u, query->r8);
+	int32_t		rest = memai_kernels->u8i8_dot((size_t) query->padded, u, query->r8_rest);
+	float		product = (float) dot - 127.5f * (float) query->sum[0] +
+		((float) rest - 127.5f * (float) query->sum[1]) / MEMAI_REST_STEPS;
 
-	return query->terms.base + add -
-		query->dot_weight * scale * ((float) dot - 127.5f * (float) query->sum);
+	return query->terms.base + add - query->dot_weight * scale * product;
 }

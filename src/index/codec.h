@@ -59,6 +59,8 @@ extern void memai_encode(MemaiMetric metric, int padded, const float *y,
 						 const float *centre, MemaiCode *code);
 extern void memai_decode(int padded, const MemaiCode *code, float *y);
 
+#define MEMAI_REST_STEPS 254
+
 /* a query against one centre */
 typedef struct MemaiQuery
 {
@@ -67,14 +69,15 @@ typedef struct MemaiQuery
 	MemaiBoundTerms terms;
 	float		dot_weight;		/* of the integer product, per scale */
 	float		margin;			/* error bound of an 8-bit distance, per scale */
-	int32_t		sum;			/* of r8 */
-	int8_t	   *r8;				/* padded elements */
+	int32_t		sum[2];			/* of r8 and r8_rest */
+	int8_t	   *r8;				/* padded elements: q' - g in steps */
+	int8_t	   *r8_rest;		/* what that rounds off, in 1/MEMAI_REST_STEPS of a step */
 	uint8_t    *lut;			/* 4 * padded bytes */
 } MemaiQuery;
 
 /*
- * Prepares a query from the rotated q and the centre (NULL for zero); r8 and
- * lut must point to room enough; work to padded floats.  epsilon is the
+ * Prepares a query from the rotated q and the centre (NULL for zero); r8, r8_rest
+ * and lut must point to room enough; work to padded floats.  epsilon is the
  * number of standard errors that bounds take into account.
  */
 extern void memai_query_prepare(MemaiQuery *query, MemaiMetric metric, int padded,

@@ -137,6 +137,8 @@ extern const uint8 *memai_record_code(const MemaiLayout *layout, const MemaiRefi
 /* ---- buffers.c ---- */
 /* ReadBuffer, remembering where the page was */
 extern Buffer memai_buffer_read(Relation relation, BlockNumber blkno);
+/* Asks the processor for bytes of a page, if it is remembered where the page was. */
+extern void memai_buffer_prefetch(Relation relation, BlockNumber blkno, int offset, int bytes);
 
 /* ---- storage.c ---- */
 extern MemaiIndex *memai_index_open(Relation relation);
@@ -223,6 +225,7 @@ typedef struct MemaiCandidate
 	uint16		record;
 	ItemPointerData tid;
 	uint8		centre;
+	float		correction;		/* of a list, from the metric to the squared distance */
 } MemaiCandidate;
 
 /* No entry that is read but not consumed is nearer than this. */

@@ -5,11 +5,11 @@
  * A heap holds what is known of each candidate: first its lower bound, then
  * its distance by the 8-bit code less the margin of error, then its exact
  * distance, calculated from the table with the operator's own function.  The
- * least of all is looked at more closely, or returned when it is exact.  So
- * the number of rows that are fetched only to be compared is small.
+ * least of all is looked at more closely, or returned when it is exact or no
+ * other row can come before it.  So few rows are fetched only to be compared.
  *
- * A row's visibility is tested when its exact distance is calculated; dead
- * and foreign entries never count.  No lock or pin is held between calls,
+ * A row's visibility is tested when its exact distance is calculated, or by
+ * the executor.  No lock or pin is held between calls,
  * which needs a snapshot that obeys MVCC: a row that replaces a removed one at
  * the same place is not visible to it.
  */
@@ -32,8 +32,8 @@
 
 typedef struct ScanItem
 {
-	double		key;
-	bool		exact;
+	double		key;			/* the distance is not less */
+	double		most;			/* and not more; equal to key when exact */
 	ItemPointerData tid;
 } ScanItem;
 
@@ -202,7 +202,7 @@ start_scan(IndexScanDesc scan)
 /* ---- the heap ---- */
 
 static void
-push(MemaiScan *state, double key, bool exact, const ItemPointerData *tid)
+push(MemaiScan *state, double key, double most, const ItemPointerData *tid)
 {
 	int			i;
 
@@ -214,7 +214,7 @@ push(MemaiScan *state, double key, bool exact, const ItemPointerData *tid)
 	for (i = state->nheap++; i > 0 && state->heap[(i - 1) / 2].key > key; i = (i - 1) / 2)
 		state->heap[i] = state->heap[(i - 1) / 2];
 	state->heap[i].key = key;
-	state->heap[i].exact = exact;
+	state->heap[i].most = most;
 	state->heap[i].tid = *tid;
 }
 
@@ -302,15 +302,27 @@ take_candidate(IndexScanDesc scan)
 		return false;
 	memai_search_consume(state->search);
 	if (c.refine == InvalidBlockNumber)
-		push(state, c.bound, false, &c.tid);
+		push(state, c.bound, INFINITY, &c.tid);
 	else
 	{
 		float		estimate = memai_search_refine(state->search, &c, &margin);
 
 		/* NaN only from damaged pages: let the exact distance decide */
-		push(state, isnan(estimate) ? c.bound : estimate - margin, false, &c.tid);
+		if (isnan(estimate))
+			push(state, c.bound, INFINITY, &c.tid);
+		else
+			push(state, estimate - margin, estimate + margin, &c.tid);
 	}
 	return true;
+}
+
+/* no row but those returned is nearer than this */
+static double
+next_key(MemaiScan *state)
+{
+	double		bound = memai_search_bound(state->search);
+
+	return state->nheap > 0 ? Min(bound, state->heap[0].key) : bound;
 }
 
 bool
@@ -336,10 +348,11 @@ memai_index_gettuple(IndexScanDesc scan, ScanDirection direction)
 				return false;
 		}
 		item = pop(state);
-		if (!item.exact)
+		/* when no other row can come before it, the exact distance does not matter */
+		if (item.most > item.key && item.most > next_key(state))
 		{
 			if (exact_distance(scan, &item.tid, &distance))
-				push(state, distance, true, &item.tid);
+				push(state, distance, distance, &item.tid);
 			continue;
 		}
 		state->returned++;

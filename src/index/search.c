@@ -23,6 +23,8 @@
 #include "index/index_int.h"
 
 #define FIRST_POOL 192
+/* refine records are prefetched so far ahead */
+#define REFINE_AHEAD 4
 /* of a route, this many times the lists to read are ranked by their 8-bit codes */
 #define ROUTE_RANKED 3
 /* more lists are read when one in so many entries has been returned */
@@ -50,6 +52,7 @@ struct MemaiSearch
 	uint64		hash;
 	float		epsilon;
 	float	   *q;				/* rotated query */
+	MemaiMetric metric;			/* L2 when the nearest list of a new row is sought */
 	MemaiQuery	query[2];		/* against no centre, against the centre */
 	bool		prepared[2];
 	uint8	   *unpacked;		/* of 4-bit codes */
@@ -133,11 +136,13 @@ memai_search_create(MemaiIndex *index, MemoryContext context)
 
 	search->index = index;
 	search->context = context;
+	search->metric = index->support->metric;
 	search->q = palloc(sizeof(float) * padded);
 	search->unpacked = palloc(padded);
 	for (int i = 0; i < 2; i++)
 	{
 		search->query[i].r8 = palloc(padded);
+		search->query[i].r8_rest = palloc(padded);
 		search->query[i].lut = palloc(4 * padded);
 	}
 	search->pool_size = 2 * FIRST_POOL;
@@ -182,7 +187,7 @@ query_for(MemaiSearch *search, int centre)
 			if (index->centre == NULL)
 				memai_report_corrupted(index->relation, MEMAI_META_BLKNO, "A list needs a centre that the index does not have.");
 		}
-		memai_query_prepare(&search->query[centre], index->support->metric, index->leaf.padded, search->q,
+		memai_query_prepare(&search->query[centre], search->metric, index->leaf.padded, search->q,
 							centre ? index->centre : NULL, search->epsilon, index->work);
 		search->prepared[centre] = true;
 	}
@@ -242,6 +247,7 @@ fill_candidate(MemaiCandidate *c, const MemaiLayout *layout, Page page, int slot
 {
 	c->bound = bound;
 	c->entry = entry;
+	c->correction = 0;
 	c->tid = *memai_slot_tid(layout, page, slot);
 	c->centre = MemaiPageOpaque(page)->centre;
 	c->refine = layout->refine_bits ? MemaiPageList(page)->refine[slot / layout->records] : InvalidBlockNumber;
@@ -427,9 +433,16 @@ rank_lists(MemaiSearch *search, int n)
 		select_least(lists, count, ranked);
 	for (int i = 0; i < ranked; i++)
 	{
+		const MemaiLayout *route = &search->index->route;
 		float		margin;
 
-		lists[i].bound = memai_search_refine_as(search, &search->index->route, &lists[i], &margin);
+		if (i + REFINE_AHEAD < ranked)
+			memai_buffer_prefetch(search->index->relation, lists[i + REFINE_AHEAD].refine,
+								  MEMAI_REFINE_DATA + lists[i + REFINE_AHEAD].record * route->record_bytes,
+								  route->record_bytes);
+
+		lists[i].bound = memai_search_refine_as(search, &search->index->route, &lists[i], &margin) +
+			lists[i].correction;
 	}
 	sort_candidates(lists, ranked);
 }
@@ -471,6 +484,20 @@ typedef struct RouteRead
 	float	   *bounds;
 } RouteRead;
 
+/*
+ * A row goes to the list with the nearest mean, whatever the metric.  With
+ * inner products, add is not |y|^2, but factor and error imply it.
+ */
+static float
+correction(const MemaiLayout *layout, Page page, int slot)
+{
+	float		factor = *memai_slot_floats(layout, page, slot, layout->factor_offset);
+	float		error = *memai_slot_floats(layout, page, slot, layout->error_offset);
+
+	return (float) layout->padded * (factor * factor - error * error) -
+		*memai_slot_floats(layout, page, slot, layout->add_offset);
+}
+
 static bool
 read_route_page(void *arg, Buffer buffer, Page page)
 {
@@ -491,7 +518,16 @@ read_route_page(void *arg, Buffer buffer, Page page)
 	}
 	for (int slot = 0; slot < used; slot++)
 		if (isfinite(read->bounds[slot]))
-			fill_candidate(&search->lists[search->nlists++], layout, page, slot, read->bounds[slot], 0);
+		{
+			MemaiCandidate *list = &search->lists[search->nlists++];
+
+			fill_candidate(list, layout, page, slot, read->bounds[slot], 0);
+			if (search->metric != search->index->support->metric)
+			{
+				list->correction = correction(layout, page, slot);
+				list->bound += list->correction;
+			}
+		}
 	return true;
 }
 
@@ -652,6 +688,14 @@ memai_search_refine_as(MemaiSearch *search, const MemaiLayout *layout, const Mem
 float
 memai_search_refine(MemaiSearch *search, const MemaiCandidate *candidate, float *margin)
 {
+	const MemaiLayout *layout = &search->index->leaf;
+	int			ahead = search->position + REFINE_AHEAD;
+
+	/* records lie anywhere in memory: ask for those that come next */
+	if (ahead < search->npool)
+		memai_buffer_prefetch(search->index->relation, search->pool[ahead].refine,
+							  MEMAI_REFINE_DATA + search->pool[ahead].record * layout->record_bytes,
+							  layout->record_bytes);
 	return memai_search_refine_as(search, &search->index->leaf, candidate, margin);
 }
 
@@ -661,6 +705,8 @@ memai_route_nearest(MemaiIndex *index, BlockNumber route, const float *rotated)
 	MemaiSearch *search = memai_search_create(index, CurrentMemoryContext);
 	BlockNumber nearest;
 
+	if (search->metric == MEMAI_METRIC_IP)
+		search->metric = MEMAI_METRIC_L2;
 	memcpy(search->q, rotated, sizeof(float) * index->leaf.padded);
 	read_route(search, route);
 	if (search->nlists == 0)
