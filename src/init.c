@@ -9,6 +9,7 @@
 
 #include "core/core.h"
 #include "http/http.h"
+#include "index/index.h"
 #include "model/model.h"
 #include "text/text.h"
 #include "vector/vector.h"
@@ -23,6 +24,7 @@ _PG_init(void)
 	memai_core_init();
 	memai_vector_init();
 	memai_text_init();
+	memai_index_init();
 	memai_http_init();
 	memai_model_init();
 

@@ -50,4 +50,34 @@ memai_wait_event(void)
 #endif
 }
 
+/* since 16 what names a relation's file has another name */
+#if MEMAI_PG16_GE
+#define MemaiRelFile RelFileLocator
+#define memai_relation_file(relation) ((relation)->rd_locator)
+#else
+#define MemaiRelFile RelFileNode
+#define memai_relation_file(relation) ((relation)->rd_node)
+#endif
+
+/* since 18 the caller says whether it is ANALYZE */
+#if MEMAI_PG18_GE
+#define memai_vacuum_delay_point() vacuum_delay_point(false)
+#else
+#define memai_vacuum_delay_point() vacuum_delay_point()
+#endif
+
+/* since 18 the planner counts disabled nodes beside the cost */
+#if MEMAI_PG18_GE
+#define memai_path_disable(index_path) ((index_path)->path.disabled_nodes = 2)
+#else
+#define memai_path_disable(index_path) ((void) 0)
+#endif
+
+/* since 16 one function answers for all kinds of objects */
+#if MEMAI_PG16_GE
+#define memai_owns_relation(oid) object_ownercheck(RelationRelationId, oid, GetUserId())
+#else
+#define memai_owns_relation(oid) pg_class_ownercheck(oid, GetUserId())
+#endif
+
 #endif							/* MEMAI_CORE_COMPAT_H */

@@ -1,0 +1,107 @@
+/*
+ * buffers.c
+ *	  Reading a page that was read before without a look-up in the buffer table.
+ *
+ * A search touches hundreds of pages, and finding each in the table of a large
+ * buffer pool is a cache miss that costs more than the page's arithmetic.  So
+ * the session remembers in which buffer it last saw each block of the indexes
+ * that it searches.  ReadRecentBuffer verifies the guess.
+ */
+#include "postgres.h"
+
+#include "pgstat.h"
+#include "storage/buf_internals.h"
+#include "utils/memutils.h"
+
+#include "index/index_int.h"
+
+/* indexes remembered, and blocks of each (4 bytes a block) */
+#define REMEMBERED 8
+#define MAX_BLOCKS (4 * 1024 * 1024)
+
+typedef struct Hints
+{
+	MemaiRelFile file;
+	Buffer	   *buffers;
+	BlockNumber size;
+} Hints;
+
+static Hints hints[REMEMBERED];
+static int	last;				/* the one used last */
+static int	next_victim;
+
+static Hints *
+find_hints(Relation relation)
+{
+	MemaiRelFile file = memai_relation_file(relation);
+	Hints	   *h = &hints[last];
+
+	if (h->buffers && memcmp(&h->file, &file, sizeof(file)) == 0)
+		return h;
+	for (int i = 0; i < REMEMBERED; i++)
+		if (hints[i].buffers && memcmp(&hints[i].file, &file, sizeof(file)) == 0)
+		{
+			last = i;
+			return &hints[i];
+		}
+	last = next_victim;
+	next_victim = (next_victim + 1) % REMEMBERED;
+	h = &hints[last];
+	if (h->buffers == NULL)
+	{
+		h->size = 1024;
+		h->buffers = MemoryContextAlloc(TopMemoryContext, sizeof(Buffer) * h->size);
+	}
+	memset(h->buffers, 0, sizeof(Buffer) * h->size);
+	h->file = file;
+	return h;
+}
+
+Buffer
+memai_buffer_read(Relation relation, BlockNumber blkno)
+{
+	Hints	   *h;
+	Buffer		buffer;
+
+	if (RelationUsesLocalBuffers(relation) || blkno >= MAX_BLOCKS)
+		return ReadBuffer(relation, blkno);
+	h = find_hints(relation);
+	if (blkno < h->size && h->buffers[blkno] != InvalidBuffer &&
+		ReadRecentBuffer(h->file, MAIN_FORKNUM, blkno, h->buffers[blkno]))
+	{
+		pgstat_count_buffer_read(relation);
+		pgstat_count_buffer_hit(relation);
+		return h->buffers[blkno];
+	}
+	buffer = ReadBuffer(relation, blkno);
+	if (blkno >= h->size)
+	{
+		BlockNumber size = h->size;
+
+		while (h->size <= blkno)
+			h->size *= 2;
+		h->buffers = repalloc(h->buffers, sizeof(Buffer) * h->size);
+		memset(h->buffers + size, 0, sizeof(Buffer) * (h->size - size));
+	}
+	h->buffers[blkno] = buffer;
+	return buffer;
+}
+
+/* nothing is pinned: at worst the bytes of another page are fetched */
+void
+memai_buffer_prefetch(Relation relation, BlockNumber blkno, int offset, int bytes)
+{
+	Hints	   *h;
+	const char *page;
+
+	if (RelationUsesLocalBuffers(relation) || blkno >= MAX_BLOCKS)
+		return;
+	h = find_hints(relation);
+	if (blkno >= h->size || h->buffers[blkno] == InvalidBuffer)
+		return;
+	page = (const char *) BufferBlocks + (Size) (h->buffers[blkno] - 1) * BLCKSZ;
+	__builtin_prefetch(page);
+	__builtin_prefetch(page + BLCKSZ - 1);
+	for (int at = 0; at < bytes; at += 64)
+		__builtin_prefetch(page + offset + at);
+}

@@ -1,0 +1,307 @@
+/*
+ * index_int.h
+ *	  What the files of the access method share: the opened index, its
+ *	  entries, and one group of prototypes per file.  Private to index/.
+ */
+#ifndef MEMAI_INDEX_INT_H
+#define MEMAI_INDEX_INT_H
+
+#include "access/amapi.h"
+#include "access/generic_xlog.h"
+#include "index/codec.h"
+#include "index/page.h"
+#include "nodes/execnodes.h"
+#include "utils/rel.h"
+
+/* support functions of the operator classes */
+#define MEMAI_HASH_PROC		1	/* key columns: extended hash */
+#define MEMAI_DISTANCE_PROC 1	/* vector column: distance, as the operator's */
+#define MEMAI_VECTOR_PROC	2	/* vector column: MemaiVectorSupport */
+#define MEMAI_PROCS			2
+#define MEMAI_STRATEGY		1	/* both: equality, distance */
+
+/* what an operator class of a vector type tells about it */
+typedef struct MemaiVectorSupport
+{
+	MemaiMetric metric;
+	/* dimensions of the datum, which is already detoasted */
+	int			(*dim) (Datum value);
+	void		(*to_floats) (Datum value, float *x);
+	/* detoasts and checks */
+	Datum		(*detoast) (Datum value);
+} MemaiVectorSupport;
+
+/* the settings, see handler.c */
+typedef enum MemaiScanOrder
+{
+	MEMAI_ORDER_OFF,
+	MEMAI_ORDER_RELAXED,
+	MEMAI_ORDER_STRICT
+} MemaiScanOrder;
+
+extern int	memai_probes;
+extern double memai_target_recall;
+extern double memai_epsilon;
+extern int	memai_max_scan_tuples;
+extern int	memai_iterative_scan;
+
+/* storage parameters */
+typedef struct MemaiIndexOptions
+{
+	int32		vl_len_;		/* varlena header, do not touch directly */
+	int			dimensions;
+	int			refine_bits;
+	int			list_size;
+	int			flat_size;
+	int			probes;
+} MemaiIndexOptions;
+
+#define MemaiOptions(relation, name, fallback) \
+	((relation)->rd_options ? ((MemaiIndexOptions *) (relation)->rd_options)->name : (fallback))
+#define MEMAI_DEFAULT_REFINE_BITS 8
+#define MEMAI_DEFAULT_LIST_SIZE 320
+#define MEMAI_DEFAULT_FLAT_SIZE 8192
+
+/*
+ * An index opened for one operation: palloc'd in one memory context, so a
+ * relcache flush does not pull it away.
+ */
+typedef struct MemaiIndex
+{
+	Relation	relation;
+	const MemaiVectorSupport *support;
+	MemaiMeta	meta;			/* as of the opening */
+	MemaiLayout leaf;			/* lists of rows */
+	MemaiLayout route;			/* lists of lists */
+	MemaiRotation *rotation;	/* NULL while the dimension is unknown */
+	float	   *centre;			/* rotated, NULL while unknown */
+	float	   *work;			/* dim + 2 * padded floats */
+	MemoryContext context;
+} MemaiIndex;
+
+/* a row, or a list, as it is moved about in memory */
+typedef struct MemaiEntry
+{
+	uint64		hash;
+	ItemPointerData tid;		/* of a list: its first page */
+	uint16		unused;
+	MemaiCode	code;
+} MemaiEntry;
+
+#define MEMAI_ENTRY_SIZE(padded) MAXALIGN(offsetof(MemaiEntry, code.u) + (padded))
+
+/* ---- handler.c ---- */
+extern bytea *memai_index_options(Datum reloptions, bool validate);
+
+/* ---- layout.c: pure arithmetic ---- */
+extern void memai_layout_init(MemaiLayout *layout, int dim, int refine_bits, bool keyed);
+
+/* parts of page's slot */
+static inline char *
+memai_block(const MemaiLayout *layout, Page page, int slot)
+{
+	return (char *) page + MEMAI_SCAN_DATA + (slot / layout->width) * layout->block_bytes;
+}
+
+static inline float *
+memai_slot_floats(const MemaiLayout *layout, Page page, int slot, int offset)
+{
+	return (float *) (memai_block(layout, page, slot) + offset) + slot % layout->width;
+}
+
+static inline ItemPointer
+memai_slot_tid(const MemaiLayout *layout, Page page, int slot)
+{
+	return (ItemPointer) (memai_block(layout, page, slot) + layout->tid_offset) + slot % layout->width;
+}
+
+static inline uint64 *
+memai_slot_hash(const MemaiLayout *layout, Page page, int slot)
+{
+	return (uint64 *) (memai_block(layout, page, slot) + layout->hash_offset) + slot % layout->width;
+}
+
+/* Writes the entry's 1-bit part into a slot of a scan page image. */
+extern void memai_slot_write(const MemaiLayout *layout, Page page, int slot, const MemaiEntry *entry);
+/* Makes a slot dead: no bound reaches it, no TID is in it. */
+extern void memai_slot_kill(const MemaiLayout *layout, Page page, int slot);
+/* Writes the entry's record into a refine page image. */
+extern void memai_record_write(const MemaiLayout *layout, Page page, int record, const MemaiEntry *entry);
+/* Reads an entry back; refine is its refine page or NULL when there is none. */
+extern void memai_slot_read(const MemaiLayout *layout, Page page, int slot, Page refine,
+							MemaiEntry *entry);
+/* The 8-bit form of a record's code: in place, or unpacked into buffer. */
+extern const uint8 *memai_record_code(const MemaiLayout *layout, const MemaiRefineRecord *record,
+									  uint8 *buffer, float *scale);
+
+/* ---- buffers.c ---- */
+/* ReadBuffer, remembering where the page was */
+extern Buffer memai_buffer_read(Relation relation, BlockNumber blkno);
+/* Asks the processor for bytes of a page, if it is remembered where the page was. */
+extern void memai_buffer_prefetch(Relation relation, BlockNumber blkno, int offset, int bytes);
+
+/* ---- storage.c ---- */
+extern MemaiIndex *memai_index_open(Relation relation);
+/* Sets the dimension of an index that has none yet, and reopens it. */
+extern MemaiIndex *memai_index_set_dim(MemaiIndex *index, int dim);
+extern void memai_page_init(Page page, MemaiPageKind kind);
+/*
+ * Reads and locks a page and checks that it is one of this kind.  Raises
+ * XX002 with the hint to REINDEX otherwise.
+ */
+extern Buffer memai_page_read(Relation relation, BlockNumber blkno, int lock, MemaiPageKind kind);
+extern void memai_page_check(Relation relation, Buffer buffer, MemaiPageKind kind);
+extern void memai_report_corrupted(Relation relation, BlockNumber blkno, const char *what) pg_attribute_noreturn();
+/*
+ * For a page that belongs to another list than expected: on a standby replay
+ * may have reused it, which is a conflict (40001); else it is damage.
+ */
+extern void memai_report_reused(Relation relation, BlockNumber blkno) pg_attribute_noreturn();
+/* A page to write to, exclusively locked; its contents are undefined. */
+extern Buffer memai_page_new(Relation relation);
+/* Hands out list ids; they are never used again, whatever happens next. */
+extern uint64 memai_list_ids(Relation relation, int count);
+/* Writes metapage and empty directory root into a fork. */
+extern void memai_write_empty(Relation relation, ForkNumber fork, int dim);
+/* Stores the centre and makes it known; caller holds the move lock or is building. */
+extern void memai_centre_store(MemaiIndex *index, const float *centre, double rows);
+/* Changes the metapage's statistics, as a logged action of its own. */
+extern void memai_meta_update(Relation relation, double rows, const float *calibrated);
+
+/* The move lock: who holds it alone moves entries between lists. */
+extern void memai_move_lock(Relation relation);
+extern bool memai_move_try_lock(Relation relation);
+extern void memai_move_unlock(Relation relation);
+
+/* ---- directory.c ---- */
+/* The list for a hash and the range of hashes that its item covers. */
+extern BlockNumber memai_directory_find(Relation relation, uint64 hash, uint64 *low, uint64 *high);
+/* Points the item that begins at low to list, adding it if need be; move lock held. */
+extern void memai_directory_set(Relation relation, uint64 low, BlockNumber list);
+/* Visits all lists in order of hash. */
+typedef void (*MemaiListVisitor) (void *state, uint64 low, uint64 high, BlockNumber list);
+extern void memai_directory_walk(Relation relation, MemaiListVisitor visit, void *state);
+
+/* ---- list.c ---- */
+/*
+ * Writes n entries as a new list that nothing points to yet and returns its
+ * first page.  logged false only while building.
+ */
+extern BlockNumber memai_list_write(MemaiIndex *index, const MemaiLayout *layout, int level,
+									int centre, uint64 hash_low, uint64 hash_high,
+									MemaiEntry *const *entries, int n, bool logged);
+/*
+ * Appends an entry to the list whose first page is locked exclusively; true
+ * when the last page became full.
+ */
+extern bool memai_list_append(MemaiIndex *index, const MemaiLayout *layout, Buffer first,
+							  const MemaiEntry *entry);
+/*
+ * Called with each scan page of a list, share-locked; false ends the walk.
+ * held is the first page if the caller has it locked already, else invalid.
+ */
+typedef bool (*MemaiPageVisitor) (void *state, Buffer buffer, Page page);
+extern void memai_list_walk(Relation relation, BlockNumber first, Buffer held,
+							MemaiPageVisitor visit, void *state);
+/*
+ * All live entries from slot *position of the list on (page-wise order), as a
+ * palloc'd array of *n palloc'd entries; *position becomes the list's end.
+ */
+extern MemaiEntry **memai_list_read(MemaiIndex *index, const MemaiLayout *layout, BlockNumber first,
+									Buffer held, uint64 *position, int *n);
+
+/* ---- search.c ---- */
+typedef struct MemaiSearch MemaiSearch;
+extern MemaiSearch *memai_search_create(MemaiIndex *index, MemoryContext context);
+extern void memai_search_start(MemaiSearch *search, uint64 hash, const float *q, float epsilon, int probes);
+extern void memai_search_free(MemaiSearch *search);
+
+/* where an 8-bit or exact distance can be got */
+typedef struct MemaiCandidate
+{
+	float		bound;
+	uint32		entry;			/* position in the search's bounds */
+	BlockNumber refine;			/* refine page, or invalid */
+	uint16		record;
+	ItemPointerData tid;
+	uint8		centre;
+	float		correction;		/* of a list, from the metric to the squared distance */
+} MemaiCandidate;
+
+/* No entry that is read but not consumed is nearer than this. */
+extern float memai_search_bound(const MemaiSearch *search);
+/*
+ * The candidate with the least bound, reading more lists when there is none;
+ * false when all lists are read.
+ */
+extern bool memai_search_peek(MemaiSearch *search, MemaiCandidate *candidate);
+extern void memai_search_consume(MemaiSearch *search);
+/* Reads the candidate's 8-bit code: distance and how far it may be off. */
+extern float memai_search_refine(MemaiSearch *search, const MemaiCandidate *candidate, float *margin);
+/* The same for the lists of a route. */
+extern float memai_search_refine_as(MemaiSearch *search, const MemaiLayout *layout,
+									const MemaiCandidate *candidate, float *margin);
+/* Reads more lists if returned rows are many in relation to those read. */
+extern void memai_search_returned(MemaiSearch *search, int64 returned);
+extern int64 memai_search_scanned(const MemaiSearch *search);
+
+/* nearest list of a route for an entry (insert, split) */
+extern BlockNumber memai_route_nearest(MemaiIndex *index, BlockNumber route, const float *rotated);
+
+/* ---- insert.c ---- */
+extern bool memai_index_insert(Relation relation, Datum *values, bool *nulls, ItemPointer tid,
+							   Relation heap, IndexUniqueCheck check_unique,
+							   bool index_unchanged, struct IndexInfo *info);
+/* Hash of the key columns; false when one of them is null. */
+extern bool memai_key_hash(Relation relation, const Datum *values, const bool *nulls, uint64 *hash);
+/*
+ * The rotated vector, normalised for cosine, into out (padded floats); false
+ * when it does not go into the index (zero under cosine).
+ */
+extern bool memai_vector_rotate(MemaiIndex *index, Datum value, float *out);
+/* Encodes a rotated vector against centre number 0 or 1. */
+extern void memai_entry_encode(MemaiIndex *index, const float *rotated, int centre, MemaiEntry *entry);
+
+/* ---- split.c: with the move lock held ---- */
+extern void memai_split(MemaiIndex *index, uint64 hash, BlockNumber list);
+/* Makes the way to hash's list whole after a crash between two steps. */
+extern void memai_repair(MemaiIndex *index, uint64 hash);
+/* Frees the pages of replaced lists that no scan can be in any more. */
+extern void memai_reclaim(Relation relation);
+/* Rewrites the list without its dead entries. */
+extern void memai_compact(MemaiIndex *index, uint64 hash, BlockNumber list);
+
+/* ---- cluster.c ---- */
+typedef struct MemaiClusters MemaiClusters;
+/* k centroids at most of the entries (Lloyd's algorithm in two levels) */
+extern MemaiClusters *memai_cluster(int padded, MemaiEntry *const *entries, int n, int k);
+extern int	memai_cluster_count(const MemaiClusters *clusters);
+extern const float *memai_cluster_mean(const MemaiClusters *clusters, int cluster);
+extern int	memai_cluster_nearest(const MemaiClusters *clusters, const MemaiEntry *entry);
+
+/* ---- build.c ---- */
+extern IndexBuildResult *memai_index_build(Relation heap, Relation relation, struct IndexInfo *info);
+extern void memai_index_build_empty(Relation relation);
+
+/* ---- scan.c ---- */
+extern IndexScanDesc memai_index_beginscan(Relation relation, int nkeys, int norderbys);
+extern void memai_index_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int norderbys);
+extern bool memai_index_gettuple(IndexScanDesc scan, ScanDirection direction);
+extern void memai_index_endscan(IndexScanDesc scan);
+/* Lists to probe of count, by settings, storage parameter and calibration. */
+extern int	memai_probe_count(Relation relation, const MemaiMeta *meta, int count);
+
+/* ---- vacuum.c ---- */
+extern IndexBulkDeleteResult *memai_index_bulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
+													 IndexBulkDeleteCallback callback, void *callback_state);
+extern IndexBulkDeleteResult *memai_index_vacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats);
+
+/* ---- cost.c ---- */
+extern void memai_index_cost(struct PlannerInfo *root, struct IndexPath *path, double loop_count,
+							 Cost *startup_cost, Cost *total_cost, Selectivity *selectivity,
+							 double *correlation, double *pages);
+
+/* ---- validate.c ---- */
+extern bool memai_index_validate(Oid opclass);
+
+#endif							/* MEMAI_INDEX_INT_H */
