@@ -269,7 +269,7 @@ extern void memai_repair(MemaiIndex *index, uint64 hash);
 /* Frees the pages of replaced lists that no scan can be in any more. */
 extern void memai_reclaim(Relation relation);
 /* Rewrites the list without its dead entries. */
-extern void memai_compact(MemaiIndex *index, uint64 hash, BlockNumber list);
+extern void memai_index_compact(MemaiIndex *index, uint64 hash, BlockNumber list);
 
 /* ---- cluster.c ---- */
 typedef struct MemaiClusters MemaiClusters;

@@ -544,7 +544,7 @@ memai_split(MemaiIndex *caller, uint64 hash, BlockNumber list)
 }
 
 void
-memai_compact(MemaiIndex *caller, uint64 hash, BlockNumber list)
+memai_index_compact(MemaiIndex *caller, uint64 hash, BlockNumber list)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "memai index compact", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);

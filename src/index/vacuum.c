@@ -81,7 +81,7 @@ vacuum_list(VacuumState *vacuum, uint64 hash, BlockNumber list)
 	vacuum->stats->num_index_tuples += vacuum->list_live;
 	if (vacuum->list_slots > vacuum->index->leaf.records &&
 		vacuum->list_slots - vacuum->list_live > COMPACT_SHARE * vacuum->list_slots)
-		memai_compact(vacuum->index, hash, list);
+		memai_index_compact(vacuum->index, hash, list);
 }
 
 typedef struct Children
