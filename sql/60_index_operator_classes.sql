@@ -2,7 +2,7 @@
 -- what a scan of the table finds
 SET client_min_messages = warning;
 CREATE SCHEMA index_test;
-SET search_path = index_test, public;
+SET search_path = index_test, public, memai;
 SELECT opcname, amvalidate(o.oid) FROM pg_opclass o JOIN pg_am a ON a.oid = opcmethod
 WHERE amname = 'memai' ORDER BY 1;
 

@@ -1,7 +1,7 @@
 -- what happens to an index in its life: growth by inserts, deletes, vacuum, rebuilding
 SET client_min_messages = warning;
 CREATE SCHEMA index_test;
-SET search_path = index_test, public;
+SET search_path = index_test, public, memai;
 SET enable_seqscan = off;
 CREATE FUNCTION vec(seed integer) RETURNS vector LANGUAGE sql IMMUTABLE
 BEGIN ATOMIC

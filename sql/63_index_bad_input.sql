@@ -1,9 +1,9 @@
 -- what an index cannot take, and values at the edge of what it can
 SET client_min_messages = warning;
 CREATE SCHEMA index_test;
-SET search_path = index_test, public;
+SET search_path = index_test, public, memai;
 SET enable_seqscan = off;
-\set VERBOSITY verbose
+\set VERBOSITY default
 \set SHOW_CONTEXT never
 CREATE TABLE item (id integer, v vector, w vector(3), n numeric, j jsonb);
 

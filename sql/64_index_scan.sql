@@ -1,7 +1,7 @@
 -- scans: filters, cursors, rescans, the settings
 SET client_min_messages = warning;
 CREATE SCHEMA index_test;
-SET search_path = index_test, public;
+SET search_path = index_test, public, memai;
 SET enable_seqscan = off;
 CREATE FUNCTION vec(seed integer) RETURNS vector LANGUAGE sql IMMUTABLE
 BEGIN ATOMIC

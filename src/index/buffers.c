@@ -105,3 +105,21 @@ memai_buffer_prefetch(Relation relation, BlockNumber blkno, int offset, int byte
 	for (int at = 0; at < bytes; at += 64)
 		__builtin_prefetch(page + offset + at);
 }
+
+/* the descriptor, which pinning writes to, and the page's header */
+void
+memai_buffer_expect(Relation relation, BlockNumber blkno)
+{
+	Hints	   *h;
+	Buffer		buffer;
+
+	if (RelationUsesLocalBuffers(relation) || blkno >= MAX_BLOCKS)
+		return;
+	h = find_hints(relation);
+	if (blkno >= h->size || h->buffers[blkno] == InvalidBuffer)
+		return;
+	buffer = h->buffers[blkno];
+	__builtin_prefetch(GetBufferDescriptor(buffer - 1), 1);
+	__builtin_prefetch((const char *) BufferBlocks + (Size) (buffer - 1) * BLCKSZ);
+	__builtin_prefetch((const char *) BufferBlocks + (Size) buffer * BLCKSZ - 1);
+}

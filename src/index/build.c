@@ -290,7 +290,7 @@ flat_limit(BuildState *build)
 {
 	Size		limit = (Size) maintenance_work_mem * 1024 / 2 / build->entry_size;
 
-	return (int) Max(build->index->leaf.capacity, Min(limit, build->index->meta.flat_size));
+	return Max(build->index->leaf.capacity, (int) Min(limit, (Size) build->index->meta.flat_size));
 }
 
 static BlockNumber

@@ -1,9 +1,9 @@
 -- ---- index: the access method memai and its operator classes, in the target schema ----
 
-CREATE FUNCTION memai.index_handler(internal) RETURNS index_am_handler
-	AS 'MODULE_PATHNAME', 'memai_index_handler' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION memai.index_handler(internal) IS 'private: handler of the access method memai';
-CREATE ACCESS METHOD memai TYPE INDEX HANDLER memai.index_handler;
+CREATE FUNCTION memai._index_handler(internal) RETURNS index_am_handler
+	AS 'MODULE_PATHNAME', 'memai_index_handler' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION memai._index_handler(internal) IS 'private: handler of the access method memai';
+CREATE ACCESS METHOD memai TYPE INDEX HANDLER memai._index_handler;
 COMMENT ON ACCESS METHOD memai IS 'vector search with leading key columns';
 
 -- vector columns: the operator, its distance, and what the type is
@@ -103,18 +103,18 @@ COMMENT ON OPERATOR CLASS oid_ops USING memai IS 'oid as a key column';
 
 -- looking inside
 
-CREATE FUNCTION memai_index_check(index regclass, heap_all_indexed boolean DEFAULT false) RETURNS void
+CREATE FUNCTION memai.memai_index_check(index regclass, heap_all_indexed boolean DEFAULT false) RETURNS void
 	AS 'MODULE_PATHNAME', 'memai_index_check' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
-COMMENT ON FUNCTION memai_index_check(regclass, boolean) IS 'raise an error unless a memai index is in order and, if asked, has all rows of its table';
-REVOKE ALL ON FUNCTION memai_index_check(regclass, boolean) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION memai_index_check(regclass, boolean) TO memai_admin;
+COMMENT ON FUNCTION memai.memai_index_check(regclass, boolean) IS 'raise an error unless a memai index is in order and, if asked, has all rows of its table';
+REVOKE ALL ON FUNCTION memai.memai_index_check(regclass, boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION memai.memai_index_check(regclass, boolean) TO memai_admin;
 
-CREATE FUNCTION memai_index_info(index regclass,
+CREATE FUNCTION memai.memai_index_info(index regclass,
 	OUT format_version integer, OUT metric text, OUT dimensions integer, OUT key_columns integer,
 	OUT refine_bits integer, OUT roots bigint, OUT routes bigint, OUT lists bigint,
 	OUT live_entries bigint, OUT dead_entries bigint, OUT size_bytes bigint,
 	OUT bytes_per_entry double precision, OUT centre_rows bigint, OUT calibrated boolean, OUT probes integer)
 	AS 'MODULE_PATHNAME', 'memai_index_info' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
-COMMENT ON FUNCTION memai_index_info(regclass) IS 'what a memai index holds; reads all of its scan pages';
-REVOKE ALL ON FUNCTION memai_index_info(regclass) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION memai_index_info(regclass) TO memai_admin;
+COMMENT ON FUNCTION memai.memai_index_info(regclass) IS 'what a memai index holds; reads all of its scan pages';
+REVOKE ALL ON FUNCTION memai.memai_index_info(regclass) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION memai.memai_index_info(regclass) TO memai_admin;

@@ -59,7 +59,7 @@ typedef struct MemaiIndexOptions
 #define MemaiOptions(relation, name, fallback) \
 	((relation)->rd_options ? ((MemaiIndexOptions *) (relation)->rd_options)->name : (fallback))
 #define MEMAI_DEFAULT_REFINE_BITS 8
-#define MEMAI_DEFAULT_LIST_SIZE 320
+#define MEMAI_DEFAULT_LIST_SIZE 160
 #define MEMAI_DEFAULT_FLAT_SIZE 8192
 
 /*
@@ -139,6 +139,8 @@ extern const uint8 *memai_record_code(const MemaiLayout *layout, const MemaiRefi
 extern Buffer memai_buffer_read(Relation relation, BlockNumber blkno);
 /* Asks the processor for bytes of a page, if it is remembered where the page was. */
 extern void memai_buffer_prefetch(Relation relation, BlockNumber blkno, int offset, int bytes);
+/* The same for what pinning the page will touch. */
+extern void memai_buffer_expect(Relation relation, BlockNumber blkno);
 
 /* ---- storage.c ---- */
 extern MemaiIndex *memai_index_open(Relation relation);

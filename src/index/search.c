@@ -22,7 +22,7 @@
 
 #include "index/index_int.h"
 
-#define FIRST_POOL 192
+#define FIRST_POOL 128
 /* refine records are prefetched so far ahead */
 #define REFINE_AHEAD 4
 /* of a route, this many times the lists to read are ranked by their 8-bit codes */
@@ -403,7 +403,14 @@ read_list(MemaiSearch *search, Buffer buffer, BlockNumber after)
 			memai_report_corrupted(relation, BufferGetBlockNumber(buffer), "A list does not look like one.");
 		next = opaque->next;
 		if (next != InvalidBlockNumber || after != InvalidBlockNumber)
+		{
 			next_buffer = memai_buffer_read(relation, next != InvalidBlockNumber ? next : after);
+			/* a list that was built lies together, so this is a good guess */
+			if (next != InvalidBlockNumber)
+				memai_buffer_expect(relation, next + 1);
+			if (after != InvalidBlockNumber)
+				memai_buffer_expect(relation, after);
+		}
 		number = add_page(search, BufferGetBlockNumber(buffer), list_id);
 		if (number > search->most_pages && number > RelationGetNumberOfBlocks(relation))
 			memai_report_corrupted(relation, BufferGetBlockNumber(buffer), "The pages of a list go round in a circle.");

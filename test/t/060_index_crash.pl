@@ -53,7 +53,7 @@ for my $round (1 .. 8)
 	$differ++ if $primary->safe_psql('postgres', $answers) ne $standby->safe_psql('postgres', $answers);
 }
 is($differ, 0, 'standby and primary give the same answers after each round');
-is($standby->safe_psql('postgres', q{SELECT memai_index_check('item_v', true), memai_index_check('item_u', true)}),
+is($standby->safe_psql('postgres', q{SELECT memai.memai_index_check('item_v', true), memai.memai_index_check('item_u', true)}),
 	'|', 'the index is in order on the standby');
 unlike(slurp_file($standby->logfile), qr/inconsistent page/, 'replay made the pages that the primary had');
 $standby->stop;
@@ -88,7 +88,7 @@ for my $cycle (1 .. $cycles)
 	$lost++ if $count < $acknowledged;
 	$next = $max + 1;
 	my ($ret, undef, $err) = $primary->psql('postgres',
-		q{SELECT memai_index_check('item_v', true), memai_index_check('item_u', true)});
+		q{SELECT memai.memai_index_check('item_v', true), memai.memai_index_check('item_u', true)});
 	if ($ret != 0)
 	{
 		$damaged++;
@@ -98,7 +98,7 @@ for my $cycle (1 .. $cycles)
 is($lost, 0, "no acknowledged row lost in $cycles crashes");
 is($damaged, 0, "the indexes are in order after each of $cycles crashes");
 $primary->safe_psql('postgres', 'VACUUM item');
-is($primary->safe_psql('postgres', q{SELECT memai_index_check('item_v', true), memai_index_check('item_u', true)}),
+is($primary->safe_psql('postgres', q{SELECT memai.memai_index_check('item_v', true), memai.memai_index_check('item_u', true)}),
 	'|', 'and after a vacuum');
 unlike(slurp_file($primary->logfile), qr/inconsistent page/, 'no page came out of replay different');
 $primary->stop;

@@ -50,7 +50,7 @@ for my $class ([ 'v', 'vector_cosine_ops', '<=>' ], [ 'v', 'vector_l2_ops', '<->
 	my ($column, $name, $operator) = @$class;
 	my $recall = sub {
 		my ($when) = @_;
-		my $r = $node->safe_psql('postgres', "SELECT recall('$column', '$operator'); SELECT memai_index_check('i', true)");
+		my $r = $node->safe_psql('postgres', "SELECT recall('$column', '$operator'); SELECT memai.memai_index_check('i', true)");
 		chomp $r;
 		cmp_ok($r, '>=', 0.95, "$name: recall $r $when");
 	};
