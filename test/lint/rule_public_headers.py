@@ -1,4 +1,4 @@
-"""From another module only its public header <m>/<m>.h is included (core: any of its headers)."""
+"""From another module only its public headers are included: <m>/<m>.h, vector/kernel.h, any of core's."""
 import re
 import sys
 from pathlib import Path
@@ -12,7 +12,7 @@ for path in sorted(Path('src').rglob('*.[ch]')):
         if not include or not Path('src', include[1]).exists():
             continue
         other, header = include[2], include[3]
-        if other not in (module, 'core') and header != other:
+        if other not in (module, 'core') and header != other and include[1] != 'vector/kernel.h':
             findings.append(f'{path}:{number}: {other}/{header}.h is private to {other}/')
 
 print('\n'.join(findings), end='\n' if findings else '')
