@@ -14,7 +14,7 @@ OBJS = $(SRCS:.c=.o)
 
 # ---- install script: header, the modules' fragments in layer order, grants ----
 SQL_FRAGMENTS = src/sql/00-header.sql \
-	$(wildcard $(foreach m,$(MODULE_DIRS),src/$(m)/$(m).sql)) \
+	$(foreach m,$(MODULE_DIRS),$(sort $(wildcard src/$(m)/$(m).sql src/$(m)/$(m)_*.sql))) \
 	src/sql/99-grants.sql
 INSTALL_SQL = src/sql/$(EXTENSION)--$(EXTVERSION).sql
 DATA_built  = $(INSTALL_SQL)

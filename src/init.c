@@ -9,9 +9,12 @@
 
 #include "core/core.h"
 #include "http/http.h"
+#include "job/job.h"
+#include "memory/memory.h"
 #include "model/model.h"
 #include "text/text.h"
 #include "vector/vector.h"
+#include "worker/worker.h"
 
 PG_MODULE_MAGIC;
 
@@ -25,6 +28,9 @@ _PG_init(void)
 	memai_text_init();
 	memai_http_init();
 	memai_model_init();
+	memai_job_init();
+	memai_memory_init();
+	memai_worker_init();
 
 	MarkGUCPrefixReserved("memai");
 }
