@@ -11,19 +11,21 @@
  */
 #include "postgres.h"
 
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
 #include "access/xact.h"
-#include "commands/dbcommands.h"
+#include "catalog/pg_database.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
-#include "storage/lwlock.h"
-#include "storage/proc.h"
 #include "tcop/tcopprot.h"
-#include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/syscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/varlena.h"
 #include "worker/worker_int.h"
@@ -99,39 +101,72 @@ want_workers(Oid database, int n)
 	}
 }
 
-/* which workers should be running; false when the only database is gone */
+/*
+ * Wants workers in a database of pg_database if it is the only one that
+ * matters, or one of names; true when it is.
+ */
 static bool
-choose_workers(Oid database, int nworkers)
+consider_database(Form_pg_database row, Oid only, int nworkers, List *names)
 {
-	bool		exists = true;
+	ListCell   *cell;
+
+	if (OidIsValid(only))
+	{
+		if (row->oid == only)
+			want_workers(only, nworkers);
+		return row->oid == only;
+	}
+	foreach(cell, names)
+	{
+		if (strcmp(lfirst(cell), NameStr(row->datname)) != 0)
+			continue;
+		want_workers(row->oid, memai_worker_count());
+		return true;
+	}
+	return false;
+}
+
+/* the names of memai.worker_databases */
+static List *
+database_names(void)
+{
+	List	   *names;
+
+	if (!SplitIdentifierString(pstrdup(memai_worker_databases()), ',', &names))
+	{
+		ereport(WARNING,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("memai.worker_databases is not a list of names")));
+		return NIL;
+	}
+	return names;
+}
+
+/*
+ * Which workers should be running; false when none of their databases exists.
+ * A process without a database has no indexes and no catalog caches: it reads
+ * pg_database from front to end.
+ */
+static bool
+choose_workers(Oid only, int nworkers)
+{
+	bool		exists = false;
+	List	   *names;
+	Relation	relation;
+	TableScanDesc scan;
+	HeapTuple	tuple;
 
 	for (int i = 0; i < SLOTS_MAX; i++)
 		slots[i].wanted = false;
 	StartTransactionCommand();
-	if (OidIsValid(database))
-	{
-		exists = SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(database));
-		if (exists)
-			want_workers(database, nworkers);
-	}
-	else
-	{
-		char	   *names = pstrdup(memai_worker_databases());
-		List	   *list;
-		ListCell   *cell;
-
-		if (!SplitIdentifierString(names, ',', &list))
-			ereport(WARNING,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("memai.worker_databases is not a list of names")));
-		foreach(cell, list)
-		{
-			Oid			oid = get_database_oid(lfirst(cell), true);
-
-			if (OidIsValid(oid))
-				want_workers(oid, memai_worker_count());
-		}
-	}
+	(void) GetTransactionSnapshot();
+	names = database_names();
+	relation = table_open(DatabaseRelationId, AccessShareLock);
+	scan = table_beginscan_catalog(relation, 0, NULL);
+	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
+		exists |= consider_database((Form_pg_database) GETSTRUCT(tuple), only, nworkers, names);
+	table_endscan(scan);
+	table_close(relation, AccessShareLock);
 	CommitTransactionCommand();
 	return exists;
 }
@@ -229,7 +264,7 @@ memai_launcher_main(Datum argument)
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
 		}
-		if (!choose_workers(database, nworkers))
+		if (!choose_workers(database, nworkers) && OidIsValid(database))
 			break;
 		for (int i = 0; i < SLOTS_MAX; i++)
 			if (OidIsValid(slots[i].database))
