@@ -83,9 +83,10 @@ SELECT 'a key that names the tenant names user, namespace and scope', name::text
 WHERE 'user_id' IN (SELECT attname FROM pg_attribute WHERE attrelid = t.oid)
 	AND NOT ARRAY['namespace', 'scope']::name[] <@ (SELECT array_agg(attname) FROM pg_attribute WHERE attrelid = t.oid AND attnum > 0)
 UNION ALL
-SELECT 'every index on a table with a scope starts with it', i.indexrelid::regclass::text FROM pg_index i JOIN tenant_table t ON t.oid = i.indrelid
+SELECT 'every index on a table with a scope starts with it, or its comment says that it serves all scopes', i.indexrelid::regclass::text FROM pg_index i JOIN tenant_table t ON t.oid = i.indrelid
 WHERE EXISTS (SELECT FROM pg_attribute WHERE attrelid = t.oid AND attname = 'scope')
 	AND (SELECT attname FROM pg_attribute WHERE attrelid = t.oid AND attnum = i.indkey[0]) IS DISTINCT FROM 'scope'
+	AND NOT (NOT i.indisunique AND coalesce(obj_description(i.indexrelid, 'pg_class') LIKE 'serves all scopes%', false))
 UNION ALL
 SELECT 'a table with a scope has a primary key', name::text FROM tenant_table t
 WHERE EXISTS (SELECT FROM pg_attribute WHERE attrelid = t.oid AND attname = 'scope')

@@ -10,9 +10,12 @@
 #include "core/core.h"
 #include "http/http.h"
 #include "index/index.h"
+#include "job/job.h"
+#include "memory/memory.h"
 #include "model/model.h"
 #include "text/text.h"
 #include "vector/vector.h"
+#include "worker/worker.h"
 
 PG_MODULE_MAGIC;
 
@@ -27,6 +30,9 @@ _PG_init(void)
 	memai_index_init();
 	memai_http_init();
 	memai_model_init();
+	memai_job_init();
+	memai_memory_init();
+	memai_worker_init();
 
 	MarkGUCPrefixReserved("memai");
 }

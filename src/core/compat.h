@@ -35,6 +35,13 @@
 #define guc_strdup(elevel, value) strdup(value)
 #endif
 
+/* since 16 the local copy of a backend's status is named after its index */
+#if MEMAI_PG16_GE
+#define memai_local_backend(index) pgstat_get_local_beentry_by_index(index)
+#else
+#define memai_local_backend(index) pgstat_fetch_stat_local_beentry(index)
+#endif
+
 /* since 17 an extension names its wait events; before, all are "Extension" */
 static inline uint32
 memai_wait_event(void)

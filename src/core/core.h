@@ -104,6 +104,26 @@ extern void memai_scope_resolve(MemaiScope *scope, text *user_id, text *namespac
 /* The tenant of the running statement, palloc'd; never empty. */
 extern text *memai_current_tenant_text(void);
 
+/* ---- wait.c ---- */
+
+/* how to leave the running transaction, and how to begin another */
+typedef struct MemaiWaitHooks
+{
+	void		(*leave) (void);
+	void		(*enter) (void);
+} MemaiWaitHooks;
+
+/* Sets the hooks of this process; NULL: none.  Also forgets an unfinished wait. */
+extern void memai_wait_set_hooks(const MemaiWaitHooks *hooks);
+
+/*
+ * Around the waiting of a call to the outside.  Between the two there may be
+ * no transaction: no catalogs, no SPI, no memory of a transaction.  An error
+ * in between is the hooks' owner's to clean up.
+ */
+extern void memai_wait_begin(void);
+extern void memai_wait_end(void);
+
 extern void memai_core_init(void);
 
 #endif							/* MEMAI_CORE_H */

@@ -162,4 +162,9 @@ typedef struct MemaiContext
 extern void memai_context_append(StringInfo out, const MemaiScope *scope, List *recalled,
 								 int max_tokens, MemaiContext *context);
 
+/* ---- embed_job.c ---- */
+
+/* Registers the kinds of jobs that are about memories. */
+extern void memai_memory_init(void);
+
 #endif							/* MEMAI_MEMORY_H */

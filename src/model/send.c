@@ -300,6 +300,7 @@ memai_wire_send(const MemaiWire *wire, const MemaiModel *model, int n,
 	call.state = state;
 	call.deadline = memai_http_clock() + memai_http_call_timeout();
 	prepare(&call, requests);
+	memai_wait_begin();
 	while (!all_done(&call))
 	{
 		int64		next = start_due_jobs(&call);
@@ -318,6 +319,7 @@ memai_wire_send(const MemaiWire *wire, const MemaiModel *model, int n,
 		memai_credential_forget(call.credential);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
+	memai_wait_end();
 }
 
 /* ---- one request whose answer is read as it arrives ---- */

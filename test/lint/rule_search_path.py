@@ -28,7 +28,7 @@ while changed:
 symbols = {name for where, name in reaches if where is None}
 for path in sorted(p for p in Path('src').glob('*/*.sql') if not p.name.startswith('memai--')):
     text = path.read_text(errors='replace')
-    for match in re.finditer(r'\bCREATE\s+(?:FUNCTION|PROCEDURE)\s+([\w.@]+)[^;]*;', text, re.I):
+    for match in re.finditer(r'\bCREATE\s+FUNCTION\s+([\w.@]+)[^;]*;', text, re.I):
         symbol = re.search(r"'MODULE_PATHNAME',\s*'(\w+)'", match[0])
         if symbol and symbol[1] in symbols and not re.search(r'SET\s+search_path\s*(=|TO)\s*pg_catalog,\s*pg_temp', match[0], re.I):
             line = text.count('\n', 0, match.start()) + 1

@@ -1,0 +1,43 @@
+/*
+ * wait.c
+ *	  Leaving the transaction while a call to the outside waits.
+ *
+ * A background job must not keep a transaction, and with it the horizon of
+ * VACUUM, while a model server thinks.  Who runs jobs sets two hooks; whoever
+ * calls out says when it has read all it needs from the database, and when it
+ * has the answer.  Without hooks nothing happens: a call in a user's statement
+ * stays in its transaction.
+ */
+#include "postgres.h"
+
+#include "core/core.h"
+#include "mb/pg_wchar.h"
+
+static const MemaiWaitHooks *hooks = NULL;
+static bool waiting = false;
+
+void
+memai_wait_set_hooks(const MemaiWaitHooks *new_hooks)
+{
+	hooks = new_hooks;
+	waiting = false;
+}
+
+void
+memai_wait_begin(void)
+{
+	/* converting an answer to another encoding needs the catalogs */
+	if (hooks == NULL || GetDatabaseEncoding() != PG_UTF8)
+		return;
+	waiting = true;
+	hooks->leave();
+}
+
+void
+memai_wait_end(void)
+{
+	if (!waiting)
+		return;
+	waiting = false;
+	hooks->enter();
+}

@@ -1,0 +1,157 @@
+/*
+ * claim.c
+ *	  Taking jobs that are due: memai.claim and the runner's claim.
+ *
+ * A queue is a kind and a model.  The statement walks the queues that have
+ * unfinished jobs by a loose scan of job_claim_idx (one probe a queue), leaves
+ * out those whose model is resting, and takes from each, by priority, the
+ * jobs that are due longest.  Every part of it is a short range of one index,
+ * so its cost does not depend on how many jobs wait, are scheduled for later,
+ * or belong to queues that the caller did not ask for.  Queues of one priority
+ * come in random order, so that none of them starves.
+ *
+ * Locking: FOR UPDATE SKIP LOCKED; the rows stay locked until the claim
+ * commits, and other claimers pass them by.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "job/job_int.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(memai_claim);
+
+#define PICK(tenant_is_ours) \
+	"WITH RECURSIVE queue AS (" \
+	"(SELECT j.kind, j.model FROM memai.job j WHERE j.finished_at IS NULL" tenant_is_ours \
+	" ORDER BY j.kind, j.model LIMIT 1)" \
+	" UNION ALL SELECT n.kind, n.model FROM queue q CROSS JOIN LATERAL (" \
+	"SELECT j.kind, j.model FROM memai.job j WHERE j.finished_at IS NULL" tenant_is_ours \
+	" AND (j.kind, j.model) > (q.kind, q.model) ORDER BY j.kind, j.model LIMIT 1) n), " \
+	"slot AS MATERIALIZED (SELECT q.kind, q.model, level.priority::smallint AS priority " \
+	"FROM queue q CROSS JOIN generate_series(0, 2) AS level (priority) " \
+	"WHERE q.kind = ANY ($1) AND NOT EXISTS (SELECT FROM memai._job_cooldown c " \
+	"WHERE c.model = q.model AND c.until > now()) ORDER BY level.priority, random()) " \
+	"SELECT p.scope, p.id FROM slot s CROSS JOIN LATERAL (" \
+	"SELECT j.scope, j.id FROM memai.job j WHERE j.finished_at IS NULL" tenant_is_ours \
+	" AND j.kind = s.kind AND j.model = s.model AND j.priority = s.priority AND j.run_after <= now()" \
+	" AND ($4 IS NULL OR j.submitted_by = $4)" \
+	" ORDER BY j.run_after LIMIT $2 FOR UPDATE SKIP LOCKED) p LIMIT $2"
+
+static MemaiStatement pick_any = {
+	PICK(""), 4, {TEXTARRAYOID, INT8OID, TEXTOID, NAMEOID}, NULL
+};
+static MemaiStatement pick_own_tenant = {
+	PICK(" AND j.tenant = $3"), 4, {TEXTARRAYOID, INT8OID, TEXTOID, NAMEOID}, NULL
+};
+
+/* a job whose last attempt never reported back (a crash) has had its chances */
+static MemaiStatement take = {
+	"WITH taken AS (UPDATE memai.job j SET "
+	"status = CASE WHEN j.attempts < j.max_attempts THEN 'running' ELSE 'failed' END, "
+	"lease = CASE WHEN j.attempts < j.max_attempts THEN memai.new_id() END, "
+	"finished_at = CASE WHEN j.attempts < j.max_attempts THEN NULL ELSE now() END, "
+	"error = CASE WHEN j.attempts < j.max_attempts THEN j.error ELSE 'the worker was lost during the last attempt' END, "
+	"sqlstate = CASE WHEN j.attempts < j.max_attempts THEN j.sqlstate ELSE '57P02' END, "
+	"attempts = least(j.attempts + 1, j.max_attempts), dedupe_key = NULL, "
+	"run_after = now() + $3, started_at = now() "
+	"FROM unnest($1, $2) WITH ORDINALITY AS p (scope, id, position) WHERE j.scope = p.scope AND j.id = p.id "
+	"RETURNING p.position, j.*) "
+	"SELECT scope, id, lease, kind, model, tenant, user_id, namespace, payload, attempts, max_attempts, submitted_by "
+	"FROM taken WHERE status = 'running' ORDER BY position",
+	3, {INT8ARRAYOID, UUIDARRAYOID, INTERVALOID}, NULL
+};
+
+bool
+memai_job_admin(void)
+{
+	Oid			admin = get_role_oid("memai_admin", true);
+
+	return OidIsValid(admin) ? has_privs_of_role(GetUserId(), admin) : superuser();
+}
+
+/*
+ * Runs a statement with sequential and bitmap scans disabled: its plan is kept
+ * for the session, and one that was made while the table was small would be
+ * the wrong one for long.
+ */
+static uint64
+run_by_index(MemaiStatement *statement, Datum *values, const char *nulls)
+{
+	int			nest_level = NewGUCNestLevel();
+	uint64		n;
+
+	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("enable_bitmapscan", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	n = memai_statement_run(statement, values, nulls, false, 0);
+	AtEOXact_GUC(true, nest_level);
+	return n;
+}
+
+/* one column of the result rows as an array */
+static Datum
+result_column(int column, Oid type, int typlen, bool byval, char align)
+{
+	int			n = (int) SPI_processed;
+	Datum	   *values = palloc(sizeof(Datum) * n);
+	bool		isnull;
+
+	for (int i = 0; i < n; i++)
+		values[i] = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, column, &isnull);
+	return PointerGetDatum(construct_array(values, n, type, typlen, byval, align));
+}
+
+uint64
+memai_claim_run(const MemaiClaim *claim)
+{
+	Datum		values[4];
+	char		nulls[4] = {' ', ' ', ' ', ' '};
+	Datum		picked[3];
+
+	values[0] = PointerGetDatum(claim->kinds);
+	values[1] = Int64GetDatum(claim->max_jobs);
+	values[2] = PointerGetDatum(memai_current_tenant_text());
+	if (claim->submitted_by != NULL)
+		values[3] = DirectFunctionCall1(namein, CStringGetDatum(claim->submitted_by));
+	else
+		nulls[3] = 'n';
+	if (run_by_index(claim->all_tenants ? &pick_any : &pick_own_tenant, values, nulls) == 0)
+		return 0;
+
+	picked[0] = result_column(1, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+	picked[1] = result_column(2, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR);
+	picked[2] = PointerGetDatum(claim->lease_time);
+	return run_by_index(&take, picked, NULL);
+}
+
+/* claim(kinds text[], max_jobs integer, lease_time interval) returns setof record */
+Datum
+memai_claim(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemaiClaim	claim = {0};
+	uint64		n;
+
+	claim.kinds = PG_GETARG_ARRAYTYPE_P(0);
+	claim.max_jobs = PG_GETARG_INT32(1);
+	claim.lease_time = PG_GETARG_INTERVAL_P(2);
+	claim.all_tenants = memai_job_admin();
+	if (claim.max_jobs < 1 || claim.max_jobs > MEMAI_CLAIM_MAX_JOBS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("max_jobs is out of range"),
+				 errdetail("It is %d, the range is 1 to %d.", claim.max_jobs, MEMAI_CLAIM_MAX_JOBS)));
+
+	InitMaterializedSRF(fcinfo, 0);
+	SPI_connect();
+	n = memai_claim_run(&claim);
+	for (uint64 i = 0; i < n; i++)
+		tuplestore_puttuple(rsinfo->setResult, SPI_tuptable->vals[i]);
+	SPI_finish();
+	return (Datum) 0;
+}

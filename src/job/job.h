@@ -1,0 +1,88 @@
+/*
+ * job.h
+ *	  The queue of background work, and who does it: kinds of jobs register a
+ *	  handler here, memai.run_jobs and the background worker run them.
+ */
+#ifndef MEMAI_JOB_H
+#define MEMAI_JOB_H
+
+#include "core/core.h"
+#include "utils/jsonb.h"
+
+/*
+ * A claimed job as its handler sees it; everything is palloc'd in the context
+ * that is current while the handler runs, which lives as long as the job.
+ */
+typedef struct MemaiJob
+{
+	MemaiScope	scope;
+	pg_uuid_t	id;
+	pg_uuid_t	lease;
+	char	   *kind;
+	char	   *model;			/* empty: none */
+	Jsonb	   *payload;
+	char	   *submitted_by;
+	int			attempts;		/* this one included */
+} MemaiJob;
+
+/* ---- kind.c ---- */
+
+/*
+ * Does one job and returns its result, or NULL.  Runs in a transaction, as the
+ * role that submitted the job, with its tenant, under
+ * SECURITY_RESTRICTED_OPERATION, not connected to SPI.  What it writes is
+ * stored together with the job's completion, or not at all, but for what
+ * memai_job_checkpoint has committed.  It fails by raising an error.  What
+ * must survive a checkpoint or a model call is palloc'd in the context that is
+ * current on entry.
+ */
+typedef Jsonb *(*MemaiJobHandler) (MemaiJob *job);
+
+/* Called by the init functions of upper modules; kind is a constant string. */
+extern void memai_job_register(const char *kind, MemaiJobHandler handler);
+
+/* ---- run.c ---- */
+
+/*
+ * For handlers, not connected to SPI: commits what the job wrote so far, with
+ * its progress, renews its lease and goes on in a new transaction.  Raises
+ * 55006 when the lease is lost and 57014 when the job was cancelled; then
+ * nothing is committed.
+ */
+extern void memai_job_checkpoint(MemaiJob *job, int64 done, int64 total);
+
+/*
+ * For handlers: model calls between begin and end wait outside of any
+ * transaction (core/wait.c): what was written before is committed.  Not
+ * connected to SPI, and with nothing allocated in the transaction's context.
+ */
+extern void memai_job_call_begin(void);
+extern void memai_job_call_end(void);
+
+/* where jobs are run, and what became of them so far */
+typedef struct MemaiJobRunner
+{
+	bool		background;		/* own transactions; else in a procedure */
+	bool		all_tenants;	/* else only what the current role submitted */
+	MemoryContext context;		/* outlives transactions */
+	int64		done;
+	int64		failed;			/* attempts that raised an error */
+	/* background: called in the transaction that claims or finishes a job */
+	void		(*claimed) (const MemaiJob *job);
+	void		(*finished) (const struct MemaiJobRunner *runner);
+} MemaiJobRunner;
+
+/*
+ * Claims one job that is due and has a handler, runs it and stores what came
+ * of it; false when there is none.  Errors of the job are stored with it and
+ * not raised, except a cancel of the foreground's statement.  background: call
+ * outside of a transaction; else in a procedure connected to SPI non-atomically.
+ */
+extern bool memai_job_run_next(MemaiJobRunner *runner);
+
+/* ---- wake.c ---- */
+
+/* Commits of transactions that submitted jobs wake the workers from now on. */
+extern void memai_job_init(void);
+
+#endif							/* MEMAI_JOB_H */

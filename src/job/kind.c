@@ -1,0 +1,50 @@
+/*
+ * kind.c
+ *	  The kinds of jobs that memai does itself: a table of handlers.
+ *
+ * The queue lies below the modules whose work it holds, so they register
+ * their handlers here when the library is loaded.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "job/job_int.h"
+#include "utils/builtins.h"
+
+#define KINDS_MAX 16
+
+static struct
+{
+	const char *kind;
+	MemaiJobHandler handler;
+}			kinds[KINDS_MAX];
+static int	nkinds = 0;
+
+void
+memai_job_register(const char *kind, MemaiJobHandler handler)
+{
+	if (nkinds == KINDS_MAX)
+		elog(ERROR, "too many kinds of jobs");
+	kinds[nkinds].kind = kind;
+	kinds[nkinds].handler = handler;
+	nkinds++;
+}
+
+MemaiJobHandler
+memai_job_handler(const char *kind)
+{
+	for (int i = 0; i < nkinds; i++)
+		if (strcmp(kinds[i].kind, kind) == 0)
+			return kinds[i].handler;
+	return NULL;
+}
+
+ArrayType *
+memai_job_kinds(void)
+{
+	Datum		values[KINDS_MAX];
+
+	for (int i = 0; i < nkinds; i++)
+		values[i] = CStringGetTextDatum(kinds[i].kind);
+	return construct_array(values, nkinds, TEXTOID, -1, false, TYPALIGN_INT);
+}

@@ -1,0 +1,473 @@
+/*
+ * run.c
+ *	  Doing jobs: claim, commit, run, store, each in transactions of its own.
+ *
+ * The same code runs in the background worker, which begins and ends its
+ * transactions itself, and in CALL memai.run_jobs(), a procedure that commits
+ * through SPI.  One job is run at a time, so that a process that dies takes at
+ * most one attempt of one job with it.
+ *
+ *	  claim -> commit -> run as the submitter -> complete -> commit
+ *				  |         | checkpoint: commit, renew the lease, go on
+ *				  |         | model call: commit, wait, begin
+ *				  +-- error: roll back, then fail the job in a new transaction
+ *
+ * A handler runs in a subtransaction, so that its error undoes its role, its
+ * settings, its SPI connections and its writes at once, in both places.  Its
+ * role is that of the submitter, under SECURITY_RESTRICTED_OPERATION; the
+ * queue's own statements run as whoever runs the jobs.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "job/job_int.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "pgstat.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/portal.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+/* a lease outlives every model call, which has a deadline of its own */
+#define LEASE_SECONDS 600
+/* how long a model rests whose provider is overloaded or limits the rate */
+#define COOLDOWN_SECONDS 10
+
+/* the job that this process is running; a process runs one at a time */
+static struct
+{
+	MemaiJobRunner *runner;
+	MemaiJob   *job;
+	bool		cancelled;		/* by memai.cancel_job */
+	/* while the submitter's rights are in force */
+	Oid			user;
+	int			sec_context;
+	int			nest_level;
+	ResourceOwner owner;
+}			current;
+
+static MemaiStatement renew = {
+	"SELECT memai.renew_lease($1, $2, $3, $4, $5, $6), "
+	"EXISTS (SELECT FROM memai.job j WHERE j.scope = $1 AND j.id = $2 AND j.lease = $3)",
+	6, {INT8OID, UUIDOID, UUIDOID, INTERVALOID, INT8OID, INT8OID}, NULL
+};
+static MemaiStatement complete = {
+	"SELECT memai.complete_job($1, $2, $3, $4)", 4, {INT8OID, UUIDOID, UUIDOID, JSONBOID}, NULL
+};
+static MemaiStatement fail = {
+	"SELECT memai.fail_job($1, $2, $3, $4, $5, NULL)", 5, {INT8OID, UUIDOID, UUIDOID, TEXTOID, TEXTOID}, NULL
+};
+static MemaiStatement cool_down = {
+	"INSERT INTO memai._job_cooldown VALUES ($1, now() + $2) "
+	"ON CONFLICT (model) DO UPDATE SET until = greatest(_job_cooldown.until, excluded.until)",
+	2, {TEXTOID, INTERVALOID}, NULL
+};
+
+PG_FUNCTION_INFO_V1(memai_run_jobs);
+
+static Interval *
+seconds(int n)
+{
+	Interval   *interval = palloc0(sizeof(Interval));
+
+	interval->time = n * USECS_PER_SEC;
+	return interval;
+}
+
+/* ---- transactions ---- */
+
+/* begins a transaction (a procedure is in one already) with a snapshot and a safe search_path */
+static void
+open_transaction(const MemaiJobRunner *runner)
+{
+	MemoryContext old = CurrentMemoryContext;
+
+	if (runner->background)
+	{
+		SetCurrentStatementStartTimestamp();
+		StartTransactionCommand();
+	}
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_LOCAL, true, 0, false);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	MemoryContextSwitchTo(old);
+}
+
+static void
+close_transaction(const MemaiJobRunner *runner)
+{
+	MemoryContext old = CurrentMemoryContext;
+
+	PopActiveSnapshot();
+	if (runner->background)
+	{
+		CommitTransactionCommand();
+		pgstat_report_stat(false);
+	}
+	else
+		SPI_commit();
+	MemoryContextSwitchTo(old);
+}
+
+/* after an error, whatever it left open */
+static void
+abandon_transaction(const MemaiJobRunner *runner)
+{
+	memai_wait_set_hooks(NULL);
+	while (GetCurrentTransactionNestLevel() > 1)
+		RollbackAndReleaseCurrentSubTransaction();
+	if (runner->background)
+	{
+		AbortCurrentTransaction();
+		pgstat_report_stat(false);
+	}
+	else
+	{
+		while (ActiveSnapshotSet())
+			PopActiveSnapshot();
+		SPI_rollback();
+	}
+}
+
+/* deferred triggers may not be queued under SECURITY_RESTRICTED_OPERATION */
+static void
+check_constraints_at_once(void)
+{
+	ConstraintsSetStmt *statement = makeNode(ConstraintsSetStmt);
+
+	AfterTriggerSetState(statement);
+}
+
+/* ---- whose rights ---- */
+
+static void
+become_submitter(void)
+{
+	const MemaiJob *job = current.job;
+	MemoryContext old = CurrentMemoryContext;
+	Oid			role;
+
+	current.owner = CurrentResourceOwner;
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(old);
+	role = get_role_oid(job->submitted_by, true);
+	if (!OidIsValid(role))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("role \"%s\", which submitted the job, does not exist", job->submitted_by)));
+	check_constraints_at_once();
+	GetUserIdAndSecContext(&current.user, &current.sec_context);
+	current.nest_level = NewGUCNestLevel();
+	(void) set_config_option("memai.tenant", text_to_cstring(job->scope.tenant), PGC_SUSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("memai.user_id", "", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	SetUserIdAndSecContext(role, current.sec_context | SECURITY_RESTRICTED_OPERATION);
+}
+
+static void
+become_runner(void)
+{
+	MemoryContext old = CurrentMemoryContext;
+
+	AtEOXact_GUC(false, current.nest_level);
+	SetUserIdAndSecContext(current.user, current.sec_context);
+	ReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(old);
+	CurrentResourceOwner = current.owner;
+}
+
+static void
+leave(void)
+{
+	become_runner();
+	close_transaction(current.runner);
+}
+
+static void
+enter(void)
+{
+	open_transaction(current.runner);
+	become_submitter();
+}
+
+static const MemaiWaitHooks wait_hooks = {leave, enter};
+
+void
+memai_job_call_begin(void)
+{
+	memai_wait_set_hooks(&wait_hooks);
+}
+
+void
+memai_job_call_end(void)
+{
+	memai_wait_set_hooks(NULL);
+}
+
+/* ---- the queue's own statements ---- */
+
+static void
+job_key(const MemaiJob *job, Datum *values)
+{
+	values[0] = Int64GetDatum(job->scope.scope);
+	values[1] = UUIDPGetDatum(&job->id);
+	values[2] = UUIDPGetDatum(&job->lease);
+}
+
+static bool
+bool_result(int column)
+{
+	bool		isnull;
+
+	return DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &isnull));
+}
+
+static void
+raise_lease_lost(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_IN_USE),
+			 errmsg("the job is not held by this worker any more"),
+			 errdetail("Its lease ended and another worker may have it.")));
+}
+
+void
+memai_job_checkpoint(MemaiJob *job, int64 done, int64 total)
+{
+	Datum		values[6];
+	bool		ours,
+				wanted;
+
+	become_runner();
+	SPI_connect();
+	job_key(job, values);
+	values[3] = PointerGetDatum(seconds(LEASE_SECONDS));
+	values[4] = Int64GetDatum(done);
+	values[5] = Int64GetDatum(total);
+	memai_statement_run(&renew, values, NULL, false, 1);
+	wanted = bool_result(1);
+	ours = bool_result(2);
+	SPI_finish();
+	if (!ours)
+		raise_lease_lost();
+	current.cancelled = !wanted;
+	if (!wanted)
+		ereport(ERROR,
+				(errcode(ERRCODE_QUERY_CANCELED),
+				 errmsg("the job was cancelled")));
+	close_transaction(current.runner);
+	open_transaction(current.runner);
+	become_submitter();
+}
+
+static text *
+text_column(const SPITupleTable *table, int column)
+{
+	return cstring_to_text(SPI_getvalue(table->vals[0], table->tupdesc, column));
+}
+
+/* the first result row of a claim, in the current context */
+static MemaiJob *
+read_job(const SPITupleTable *table)
+{
+	MemaiJob   *job = palloc0(sizeof(MemaiJob));
+	TupleDesc	desc = table->tupdesc;
+	HeapTuple	row = table->vals[0];
+	bool		isnull;
+
+	job->scope.scope = DatumGetInt64(SPI_getbinval(row, desc, 1, &isnull));
+	job->id = *DatumGetUUIDP(SPI_getbinval(row, desc, 2, &isnull));
+	job->lease = *DatumGetUUIDP(SPI_getbinval(row, desc, 3, &isnull));
+	job->kind = pstrdup(SPI_getvalue(row, desc, 4));
+	job->model = pstrdup(SPI_getvalue(row, desc, 5));
+	job->scope.tenant = text_column(table, 6);
+	job->scope.user_id = text_column(table, 7);
+	job->scope.namespace = text_column(table, 8);
+	job->payload = DatumGetJsonbPCopy(SPI_getbinval(row, desc, 9, &isnull));
+	job->attempts = DatumGetInt32(SPI_getbinval(row, desc, 10, &isnull));
+	job->submitted_by = pstrdup(SPI_getvalue(row, desc, 12));
+	return job;
+}
+
+/* a claimed job in context, or NULL; committed either way */
+static MemaiJob *
+claim_one(MemaiJobRunner *runner, MemoryContext context)
+{
+	MemaiClaim	claim = {0};
+	MemaiJob   *job = NULL;
+
+	open_transaction(runner);
+	SPI_connect();
+	claim.kinds = memai_job_kinds();
+	claim.max_jobs = 1;
+	claim.lease_time = seconds(LEASE_SECONDS);
+	claim.all_tenants = runner->all_tenants;
+	if (!runner->all_tenants)
+		claim.submitted_by = GetUserNameFromId(GetUserId(), false);
+	if (memai_claim_run(&claim) > 0)
+	{
+		MemoryContext old = MemoryContextSwitchTo(context);
+
+		job = read_job(SPI_tuptable);
+		MemoryContextSwitchTo(old);
+		if (runner->claimed)
+			runner->claimed(job);
+	}
+	SPI_finish();
+	close_transaction(runner);
+	return job;
+}
+
+static void
+complete_job(MemaiJobRunner *runner, const MemaiJob *job, const Jsonb *result)
+{
+	Datum		values[4];
+
+	SPI_connect();
+	job_key(job, values);
+	values[3] = JsonbPGetDatum(result);
+	memai_statement_run(&complete, values, result ? NULL : "   n", false, 1);
+	if (!bool_result(1))
+		raise_lease_lost();
+	runner->done++;
+	if (runner->finished)
+		runner->finished(runner);
+	SPI_finish();
+}
+
+static void
+run_handler(MemaiJobRunner *runner, MemaiJob *job)
+{
+	Jsonb	   *result;
+
+	open_transaction(runner);
+	become_submitter();
+	result = memai_job_handler(job->kind) (job);
+	become_runner();
+	complete_job(runner, job, result);
+	close_transaction(runner);
+}
+
+static bool
+is_resting(int sqlstate)
+{
+	return sqlstate == ERRCODE_MEMAI_RATE_LIMIT || sqlstate == ERRCODE_MEMAI_OVERLOADED ||
+		sqlstate == ERRCODE_MEMAI_BREAKER_OPEN;
+}
+
+/* stores the error with the job; a lease that is lost changes nothing */
+static void
+fail_job(MemaiJobRunner *runner, const MemaiJob *job, const ErrorData *error)
+{
+	Datum		values[5];
+
+	open_transaction(runner);
+	SPI_connect();
+	job_key(job, values);
+	values[3] = CStringGetTextDatum(error->detail ?
+									psprintf("%s: %s", error->message, error->detail) : error->message);
+	values[4] = CStringGetTextDatum(unpack_sql_state(error->sqlerrcode));
+	memai_statement_run(&fail, values, NULL, false, 1);
+	if (runner->all_tenants && job->model[0] != '\0' && is_resting(error->sqlerrcode))
+	{
+		values[0] = CStringGetTextDatum(job->model);
+		values[1] = PointerGetDatum(seconds(COOLDOWN_SECONDS));
+		memai_statement_run(&cool_down, values, NULL, false, 0);
+	}
+	runner->failed++;
+	if (runner->finished)
+		runner->finished(runner);
+	SPI_finish();
+	close_transaction(runner);
+}
+
+/* runs the job; its error, in context, or NULL */
+static ErrorData *
+run_job(MemaiJobRunner *runner, MemaiJob *job, MemoryContext context)
+{
+	ErrorData  *volatile error = NULL;
+
+	current.runner = runner;
+	current.job = job;
+	current.cancelled = false;
+	PG_TRY();
+	{
+		MemoryContextSwitchTo(context);
+		run_handler(runner, job);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		abandon_transaction(runner);
+		MemoryContextSwitchTo(context);
+	}
+	PG_END_TRY();
+	return error;
+}
+
+bool
+memai_job_run_next(MemaiJobRunner *runner)
+{
+	MemoryContext context = AllocSetContextCreate(runner->context, "memai job run", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	MemaiJob   *job = claim_one(runner, context);
+	ErrorData  *error = NULL;
+
+	if (job != NULL)
+		error = run_job(runner, job, context);
+	if (error != NULL)
+	{
+		fail_job(runner, job, error);
+		/* whoever waits for the procedure cancelled it, not the job */
+		if (!runner->background && error->sqlerrcode == ERRCODE_QUERY_CANCELED && !current.cancelled)
+			ReThrowError(error);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+	return job != NULL;
+}
+
+/* run_jobs(max_jobs integer, max_time interval): procedure */
+Datum
+memai_run_jobs(PG_FUNCTION_ARGS)
+{
+	CallContext *call = (CallContext *) fcinfo->context;
+	MemaiJobRunner runner = {0};
+	int64		max_jobs = PG_ARGISNULL(0) ? PG_INT64_MAX : PG_GETARG_INT32(0);
+	TimestampTz end = DT_NOEND;
+
+	if (call == NULL || !IsA(call, CallContext) || call->atomic)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
+				 errmsg("run_jobs commits and cannot run inside a transaction block or function"),
+				 errhint("Use CALL memai.run_jobs() by itself.")));
+	if (!PG_ARGISNULL(1))
+		end = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+													  TimestampTzGetDatum(GetCurrentTimestamp()),
+													  IntervalPGetDatum(PG_GETARG_INTERVAL_P(1))));
+	runner.all_tenants = memai_job_admin();
+	runner.context = PortalContext;
+	SPI_connect_ext(SPI_OPT_NONATOMIC);
+	while (runner.done + runner.failed < max_jobs && GetCurrentTimestamp() < end)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!memai_job_run_next(&runner))
+			break;
+	}
+	SPI_finish();
+	ereport(NOTICE,
+			(errmsg("%lld jobs done, %lld attempts failed",
+					(long long) runner.done, (long long) runner.failed)));
+	PG_RETURN_VOID();
+}

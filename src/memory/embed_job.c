@@ -1,0 +1,205 @@
+/*
+ * embed_job.c
+ *	  Jobs that fill in missing vectors: kinds embed and reembed.
+ *
+ * A job belongs to one scope and one model.  It works in batches: read items
+ * that have no vector of the model, call the model outside of any transaction,
+ * store the vectors of those items whose content is still what was sent, and
+ * commit.  What is stored is not read again, so a job that was interrupted
+ * goes on where it stopped, and repeating it stores nothing twice.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "job/job.h"
+#include "memory/memory_int.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/json.h"
+#include "utils/memutils.h"
+
+#define BATCH_ITEMS 256
+#define BATCH_BYTES (4 * 1024 * 1024)
+
+/* items without a vector; in the order of their ids, from the one after $3 */
+static MemaiStatement read_missing = {
+	"SELECT i.id, i.is_memory, i.name, i.content FROM ("
+	"(SELECT e.id, false AS is_memory, e.name, e.content FROM memai.episode e WHERE e.scope = $1 AND e.id > $3 "
+	"AND NOT EXISTS (SELECT FROM memai.embedding v WHERE v.scope = $1 AND v.id = e.id AND v.model = $2) "
+	"ORDER BY e.id LIMIT $4) UNION ALL "
+	"(SELECT m.id, true, NULL, m.content FROM memai.memory m WHERE m.scope = $1 AND m.id > $3 "
+	"AND NOT EXISTS (SELECT FROM memai.embedding v WHERE v.scope = $1 AND v.id = m.id AND v.model = $2) "
+	"ORDER BY m.id LIMIT $4)) AS i ORDER BY i.id LIMIT $4",
+	4, {INT8OID, TEXTOID, UUIDOID, INT8OID}, NULL
+};
+
+static MemaiStatement count_missing = {
+	"SELECT (SELECT count(*) FROM memai.episode e WHERE e.scope = $1 "
+	"AND NOT EXISTS (SELECT FROM memai.embedding v WHERE v.scope = $1 AND v.id = e.id AND v.model = $2)) + "
+	"(SELECT count(*) FROM memai.memory m WHERE m.scope = $1 "
+	"AND NOT EXISTS (SELECT FROM memai.embedding v WHERE v.scope = $1 AND v.id = m.id AND v.model = $2))",
+	2, {INT8OID, TEXTOID}, NULL
+};
+
+/* KEY SHARE keeps the item until the vector is in; its content must be the one that was sent */
+static MemaiStatement store_vectors = {
+	.sql = "INSERT INTO memai.embedding (tenant, user_id, namespace, scope, model, episode_id, memory_id, embedding) "
+	"SELECT $1, $2, $3, $4, $5, e.id, NULL, i.embedding FROM unnest($6, $7, $8) AS i (id, content_md5, embedding) "
+	"JOIN memai.episode e ON e.scope = $4 AND e.id = i.id AND md5(e.content) = i.content_md5 "
+	"UNION ALL SELECT $1, $2, $3, $4, $5, NULL, m.id, i.embedding FROM unnest($6, $7, $8) AS i (id, content_md5, embedding) "
+	"JOIN memai.memory m ON m.scope = $4 AND m.id = i.id AND md5(m.content) = i.content_md5 "
+	"ON CONFLICT DO NOTHING",
+	.nargs = 8,
+	.argtypes = {TEXTOID, TEXTOID, TEXTOID, INT8OID, TEXTOID, UUIDARRAYOID, TEXTARRAYOID},
+};
+
+typedef struct Batch
+{
+	int			nitems;
+	Datum	   *ids;
+	Datum	   *hashes;
+	MemaiSpan  *texts;
+	MemaiVector **vectors;
+} Batch;
+
+static text *
+nullable_text(int row, int column)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull);
+
+	return isnull ? NULL : DatumGetTextPCopy(value);
+}
+
+static void
+read_item(Batch *batch, int row)
+{
+	bool		isnull;
+	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
+	text	   *content = nullable_text(row, 4);
+
+	*id = *DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1, &isnull));
+	batch->ids[row] = UUIDPGetDatum(id);
+	batch->hashes[row] = DirectFunctionCall1(md5_text, PointerGetDatum(content));
+	batch->texts[row] = memai_search_text(nullable_text(row, 3), content);
+	batch->nitems = row + 1;
+}
+
+/* the next items in context; fewer than BATCH_ITEMS when they are long */
+static void
+read_batch(const MemaiJob *job, const char *model, const pg_uuid_t *after, Batch *batch)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Datum		values[4];
+	size_t		bytes = 0;
+	int			n;
+
+	batch->nitems = 0;
+	batch->ids = palloc(sizeof(Datum) * BATCH_ITEMS);
+	batch->hashes = palloc(sizeof(Datum) * BATCH_ITEMS);
+	batch->texts = palloc(sizeof(MemaiSpan) * BATCH_ITEMS);
+	batch->vectors = palloc0(sizeof(MemaiVector *) * BATCH_ITEMS);
+	values[0] = Int64GetDatum(job->scope.scope);
+	values[1] = CStringGetTextDatum(model);
+	values[2] = UUIDPGetDatum(after);
+	values[3] = Int64GetDatum(BATCH_ITEMS);
+	SPI_connect();
+	n = (int) memai_statement_run(&read_missing, values, NULL, true, BATCH_ITEMS);
+	MemoryContextSwitchTo(context);
+	for (int i = 0; i < n && bytes < BATCH_BYTES; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		read_item(batch, i);
+		bytes += batch->texts[i].len;
+	}
+	SPI_finish();
+}
+
+static void
+store_batch(const MemaiJob *job, const char *model, const Batch *batch)
+{
+	Datum		values[8];
+	Datum	   *elements = palloc(sizeof(Datum) * batch->nitems);
+
+	if (store_vectors.plan == NULL)
+		store_vectors.argtypes[7] = memai_vector_array_type_oid();
+	for (int i = 0; i < batch->nitems; i++)
+		elements[i] = PointerGetDatum(batch->vectors[i]);
+	memai_scope_values(&job->scope, values);
+	values[4] = CStringGetTextDatum(model);
+	values[5] = PointerGetDatum(construct_array(batch->ids, batch->nitems, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+	values[6] = PointerGetDatum(construct_array(batch->hashes, batch->nitems, TEXTOID, -1, false, TYPALIGN_INT));
+	values[7] = PointerGetDatum(construct_array(elements, batch->nitems, memai_vector_type_oid(), -1, false, TYPALIGN_INT));
+	SPI_connect();
+	memai_statement_run(&store_vectors, values, NULL, false, 0);
+	SPI_finish();
+}
+
+static int64
+count_items(const MemaiJob *job, const char *model)
+{
+	Datum		values[2];
+	bool		isnull;
+	int64		n;
+
+	values[0] = Int64GetDatum(job->scope.scope);
+	values[1] = CStringGetTextDatum(model);
+	SPI_connect();
+	memai_statement_run(&count_missing, values, NULL, true, 1);
+	n = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_finish();
+	return n;
+}
+
+static Jsonb *
+embedded_result(const char *model, int64 done)
+{
+	StringInfoData json;
+
+	initStringInfo(&json);
+	appendStringInfoString(&json, "{\"model\": ");
+	escape_json(&json, model);
+	appendStringInfo(&json, ", \"embedded\": %lld}", (long long) done);
+	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data)));
+}
+
+/* handler of the kinds embed and reembed */
+static Jsonb *
+embed_missing(MemaiJob *job)
+{
+	MemoryContext job_context = CurrentMemoryContext;
+	MemoryContext batch_context = AllocSetContextCreate(job_context, "memai memory embed job",
+														ALLOCSET_DEFAULT_SIZES);
+	MemaiModelInfo *info = memai_model_lookup(job->model[0] ? job->model : NULL, "embed");
+	pg_uuid_t	after = {{0}};
+	int64		total = count_items(job, info->name);
+	int64		done = 0;
+
+	for (;;)
+	{
+		Batch		batch;
+
+		MemoryContextSwitchTo(batch_context);
+		read_batch(job, info->name, &after, &batch);
+		if (batch.nitems == 0)
+			break;
+		memai_job_call_begin();
+		memai_model_embed(info, MEMAI_INPUT_DOCUMENT, batch.nitems, batch.texts, batch.vectors);
+		memai_job_call_end();
+		store_batch(job, info->name, &batch);
+		done += batch.nitems;
+		after = *DatumGetUUIDP(batch.ids[batch.nitems - 1]);
+		memai_job_checkpoint(job, done, Max(total, done));
+		MemoryContextReset(batch_context);
+	}
+	MemoryContextSwitchTo(job_context);
+	return embedded_result(info->name, done);
+}
+
+void
+memai_memory_init(void)
+{
+	memai_job_register("embed", embed_missing);
+	memai_job_register("reembed", embed_missing);
+}

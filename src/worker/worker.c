@@ -1,0 +1,188 @@
+/*
+ * worker.c
+ *	  The process that does the jobs of one database.
+ *
+ * It sleeps without a transaction until a commit sets its latch or the naptime
+ * is over, then does jobs one after the other until none is due.  Its row in
+ * memai._worker says which job it has; a worker that starts frees the jobs of
+ * those that died.  An error outside of a job (the extension dropped under it,
+ * a full disk) is logged and answered with a longer sleep.  A new installation
+ * of the extension has new types, which kept plans do not know: the worker
+ * ends and the launcher starts another.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "job/job.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+#include "worker/worker_int.h"
+
+#define ERROR_SLEEP_MAX_MS (60 * 1000)
+
+/* the extension that this process has registered with; InvalidOid: none yet */
+static Oid	known_extension = InvalidOid;
+static int64 reported_done = 0;
+static int64 reported_failed = 0;
+
+/* an expired lease lets the next claim have the job, or fail it after its last attempt */
+static MemaiStatement bury_dead = {
+	"WITH dead AS (DELETE FROM memai._worker w WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a "
+	"WHERE a.pid = w.pid AND a.backend_start = w.started_at) RETURNING w.scope, w.job_id, w.lease) "
+	"UPDATE memai.job j SET run_after = now() + least(300, power(2, least(j.attempts, 10) - 1)) * interval '1 second' "
+	"FROM dead d WHERE j.scope = d.scope AND j.id = d.job_id AND j.lease = d.lease", 0, {0}, NULL
+};
+static MemaiStatement enter_worker = {
+	"INSERT INTO memai._worker (pid, started_at) VALUES ($1, $2)", 2, {INT4OID, TIMESTAMPTZOID}, NULL
+};
+static MemaiStatement job_claimed = {
+	"UPDATE memai._worker SET scope = $2, job_id = $3, lease = $4 WHERE pid = $1",
+	4, {INT4OID, INT8OID, UUIDOID, UUIDOID}, NULL
+};
+static MemaiStatement job_finished = {
+	"UPDATE memai._worker SET scope = NULL, job_id = NULL, lease = NULL, done = done + $2, failed = failed + $3, "
+	"last_finished_at = now() WHERE pid = $1", 3, {INT4OID, INT8OID, INT8OID}, NULL
+};
+
+static void
+note_claim(const MemaiJob *job)
+{
+	Datum		values[4];
+
+	values[0] = Int32GetDatum(MyProcPid);
+	values[1] = Int64GetDatum(job->scope.scope);
+	values[2] = UUIDPGetDatum(&job->id);
+	values[3] = UUIDPGetDatum(&job->lease);
+	memai_statement_run(&job_claimed, values, NULL, false, 0);
+}
+
+static void
+note_finish(const MemaiJobRunner *runner)
+{
+	Datum		values[3];
+
+	values[0] = Int32GetDatum(MyProcPid);
+	values[1] = Int64GetDatum(runner->done - reported_done);
+	values[2] = Int64GetDatum(runner->failed - reported_failed);
+	memai_statement_run(&job_finished, values, NULL, false, 0);
+	reported_done = runner->done;
+	reported_failed = runner->failed;
+}
+
+/* registers this process when it meets the extension; false while there is none */
+static bool
+meet_extension(void)
+{
+	Oid			extension;
+	Datum		values[2];
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	extension = get_extension_oid("memai", true);
+	if (OidIsValid(known_extension) && extension != known_extension)
+		proc_exit(1);
+	if (OidIsValid(extension) && !OidIsValid(known_extension))
+	{
+		PushActiveSnapshot(GetTransactionSnapshot());
+		SPI_connect();
+		values[0] = Int32GetDatum(MyProcPid);
+		values[1] = TimestampTzGetDatum(MyStartTimestamp);
+		memai_statement_run(&bury_dead, NULL, NULL, false, 0);
+		memai_statement_run(&enter_worker, values, NULL, false, 0);
+		SPI_finish();
+		PopActiveSnapshot();
+		known_extension = extension;
+	}
+	CommitTransactionCommand();
+	pgstat_report_stat(false);
+	return OidIsValid(extension);
+}
+
+/* does all jobs that are due; false after an error outside of them */
+static bool
+work(MemaiJobRunner *runner)
+{
+	volatile bool ok = true;
+
+	PG_TRY();
+	{
+		pgstat_report_activity(STATE_RUNNING, "memai: doing jobs");
+		if (meet_extension())
+			while (memai_job_run_next(runner))
+			{
+				CHECK_FOR_INTERRUPTS();
+				if (ConfigReloadPending)
+					break;
+			}
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(runner->context);
+		HOLD_INTERRUPTS();
+		EmitErrorReport();
+		FlushErrorState();
+		while (GetCurrentTransactionNestLevel() > 1)
+			RollbackAndReleaseCurrentSubTransaction();
+		AbortCurrentTransaction();
+		RESUME_INTERRUPTS();
+		ok = false;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(runner->context);
+	MemoryContextReset(runner->context);
+	pgstat_report_stat(true);
+	pgstat_report_activity(STATE_IDLE, NULL);
+	return ok;
+}
+
+void
+memai_worker_main(Datum argument)
+{
+	MemaiJobRunner runner = {0};
+	long		error_sleep = 0;
+
+	pqsignal(SIGTERM, die);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGINT, StatementCancelHandler);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(argument), InvalidOid, 0);
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SET, true, 0, false);
+	pgstat_report_appname(MEMAI_WORKER_TYPE);
+
+	runner.background = true;
+	runner.all_tenants = true;
+	runner.context = AllocSetContextCreate(TopMemoryContext, "memai worker", ALLOCSET_DEFAULT_SIZES);
+	runner.claimed = note_claim;
+	runner.finished = note_finish;
+	MemoryContextSwitchTo(runner.context);
+	for (;;)
+	{
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+		}
+		if (work(&runner))
+			error_sleep = 0;
+		else
+			error_sleep = Min(Max(error_sleep * 2, memai_worker_naptime()), ERROR_SLEEP_MAX_MS);
+		if (ConfigReloadPending)
+			continue;
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 Max(error_sleep, memai_worker_naptime()), PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}

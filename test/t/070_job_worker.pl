@@ -1,0 +1,166 @@
+# The same jobs under a dynamic worker, a preloaded worker and run_jobs, with
+# the same results; waking; what ends or survives a worker.  Rows BW1, BW2, BW4,
+# BW6, BW8, BW9, BW11, BW12, BW15, RL10 of the catalogue of faults.
+use strict;
+use warnings;
+
+use lib 'test/perl';
+use MemAI::Jobs;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $users = 60;
+
+sub new_node
+{
+	my ($name, $conf) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+	$node->init;
+	$node->append_conf('postgresql.conf', "max_prepared_transactions = 5\nmemai.worker_restart_delay = '50ms'\n$conf");
+	$node->start;
+	$node->safe_psql('postgres', 'CREATE EXTENSION memai');
+	return $node;
+}
+
+my $workers = q{SELECT count(*) FROM memai.worker_status};
+
+# not gone, and not only waiting for somebody to collect it
+sub is_running
+{
+	my ($pid) = @_;
+	open(my $stat, '<', "/proc/$pid/stat") or return 0;
+	return <$stat> !~ /\) Z /;
+}
+
+# ---- three ways to do the same jobs ----
+my (%node, %result);
+$node{procedure} = new_node('procedure', '');
+$node{dynamic} = new_node('dynamic', '');
+$node{preloaded} = new_node('preloaded', "shared_preload_libraries = 'memai'\nmemai.workers = 2\n");
+for my $way (qw(procedure dynamic preloaded))
+{
+	prepare_memories($node{$way}, $users, 3);
+	submit_jobs($node{$way}, $users, poison => 1);
+	if ($way eq 'procedure')
+	{
+		my ($result, $out, $err) = $node{$way}->psql('postgres', 'CALL memai.run_jobs()');
+		like($err, qr/NOTICE:  60 jobs done, 6 attempts failed/, 'run_jobs says what it did');
+	}
+	$node{$way}->safe_psql('postgres', 'SELECT memai.start_worker(2)') if $way eq 'dynamic';
+	ok(wait_until($node{$way}, 'SELECT count(*) FROM memai.job WHERE finished_at IS NULL', 0), "$way: all jobs finish");
+	$result{$way} = job_results($node{$way});
+}
+like($result{procedure}, qr/user 1\|embed\|local\/hash-384\|done\|1\|\{"model": "local\/hash-384", "embedded": 3\}/, 'jobs have results');
+like($result{procedure}, qr/poison 1\|embed\|no such model\|failed\|1\|\|model "no such model" does not exist\|42704/,
+	'a job that fails says why, and the others are done (BW2)');
+is($result{dynamic}, $result{procedure}, 'dynamic workers and run_jobs store the same');
+is($result{preloaded}, $result{procedure}, 'preloaded workers and run_jobs store the same');
+is($node{dynamic}->safe_psql('postgres', 'SELECT sum(done), sum(failed) FROM memai.worker_status'), '60|6',
+	'each job was done once, by one of two workers (BW8)');
+is($node{preloaded}->safe_psql('postgres', $workers), 2, 'two preloaded workers');
+
+# ---- waking, BW9 ----
+# slow naps: only a wake-up explains that a job is done soon
+for my $way (qw(dynamic preloaded))
+{
+	$node{$way}->append_conf('postgresql.conf', "memai.worker_naptime = '1h'\n");
+	$node{$way}->reload;
+	sleep 0.3;
+}
+my %submit = (
+	'a plain commit' => q{SELECT memai.submit_job('embed', user_id => 'w')},
+	'a released savepoint' => q{BEGIN; SAVEPOINT a; SELECT memai.submit_job('embed', user_id => 'w'); RELEASE a; COMMIT},
+	'a commit after a rolled-back savepoint' => q{BEGIN; SELECT memai.submit_job('embed', user_id => 'w'); SAVEPOINT a;
+		SELECT memai.submit_job('embed', user_id => 'never'); ROLLBACK TO a; COMMIT},
+	'COMMIT PREPARED' => q{BEGIN; SELECT memai.submit_job('embed', user_id => 'w'); PREPARE TRANSACTION 'p'; COMMIT PREPARED 'p'});
+for my $how (sort keys %submit)
+{
+	for my $way (qw(dynamic preloaded))
+	{
+		$node{$way}->safe_psql('postgres', 'DELETE FROM memai.job');
+		$node{$way}->safe_psql('postgres', $submit{$how});
+		ok(wait_until($node{$way}, q{SELECT string_agg(user_id || ' ' || status, ',') FROM memai.job}, 'w done', 10), "$way: $how wakes a worker");
+	}
+}
+my $preloaded = $node{preloaded};
+$preloaded->safe_psql('postgres', q{BEGIN; SELECT memai.submit_job('embed', user_id => 'w2'); PREPARE TRANSACTION 'q'});
+$preloaded->safe_psql('postgres', q{COMMIT PREPARED 'q'});
+ok(wait_until($preloaded, q{SELECT status FROM memai.job WHERE user_id = 'w2'}, 'done', 10), 'COMMIT PREPARED in another session wakes a preloaded worker');
+$preloaded->safe_psql('postgres', q{BEGIN; SELECT memai.submit_job('embed', user_id => 'w3'); ROLLBACK});
+is($preloaded->safe_psql('postgres', q{SELECT count(*) FROM memai.job WHERE user_id = 'w3'}), 0, 'what is rolled back is not done');
+
+# ---- signals, BW1 ----
+my $dynamic = $node{dynamic};
+my $pid = $dynamic->safe_psql('postgres', 'SELECT min(pid) FROM memai.worker_status');
+my $start = time;
+$dynamic->safe_psql('postgres', "SELECT pg_terminate_backend($pid, 5000)");
+cmp_ok(time - $start, '<', 1, 'an idle worker ends within a second');
+ok(wait_until($dynamic, $workers, 2, 10), 'the launcher starts another');
+$dynamic->safe_psql('postgres', 'DELETE FROM memai.job');
+$dynamic->safe_psql('postgres', $submit{'a plain commit'});
+ok(wait_until($dynamic, 'SELECT status FROM memai.job', 'done', 10), 'and it works');
+
+# ---- statistics, BW12 ----
+ok(wait_until($dynamic, q{SELECT n_tup_upd > 100 FROM pg_stat_user_tables WHERE relname = 'job'}, 't', 10), 'workers report what they changed');
+
+# ---- the extension goes and comes, BW6 ----
+$dynamic->append_conf('postgresql.conf', "memai.worker_naptime = '100ms'\n");
+$dynamic->reload;
+my @pids = split /\n/, $dynamic->safe_psql('postgres', 'SELECT pid FROM memai.worker_status ORDER BY pid');
+$dynamic->safe_psql('postgres', q{SELECT pg_reload_conf(); DROP EXTENSION memai; DROP SCHEMA IF EXISTS memai CASCADE; DROP OWNED BY app; DROP ROLE app});
+sleep 0.5;
+is($dynamic->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'memai worker'}), 2,
+	'workers stay while there is no extension');
+$dynamic->safe_psql('postgres', 'CREATE EXTENSION memai');
+$dynamic->safe_psql('postgres', $submit{'a plain commit'});
+ok(wait_until($dynamic, 'SELECT status FROM memai.job', 'done', 20), 'they work for the new extension');
+unlike(slurp_file($dynamic->logfile), qr/PANIC|was terminated by signal/, 'nothing crashed');
+
+# ---- start and stop ----
+my ($result, $out, $err) = $dynamic->psql('postgres', 'SELECT memai.start_worker()');
+like($err, qr/NOTICE:  a worker is running already/, 'a second launcher is not started');
+is($dynamic->safe_psql('postgres', 'SELECT memai.stop_worker(), memai.stop_worker()'), 't|f', 'stop_worker stops them');
+is($dynamic->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'memai%'}), 0, 'all are gone');
+($result, $out, $err) = $preloaded->psql('postgres', 'SELECT memai.stop_worker()');
+like($err, qr/started by shared_preload_libraries/, 'preloaded workers are not stopped so');
+$preloaded->append_conf('postgresql.conf', "memai.workers = 0\n");
+$preloaded->reload;
+ok(wait_until($preloaded, q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'memai worker'}, 0, 20), 'but by their number');
+
+# ---- a database that goes, BW4 ----
+my $rounds = $ENV{MEMAI_DROP_ROUNDS} // 5;
+for my $round (1 .. $rounds)
+{
+	$dynamic->safe_psql('postgres', 'CREATE DATABASE short');
+	$dynamic->safe_psql('short', 'CREATE EXTENSION memai; SELECT memai.start_worker()');
+	sleep 0.02 * $round;
+	$dynamic->safe_psql('postgres', 'DROP DATABASE short WITH (FORCE)');
+}
+ok(wait_until($dynamic, q{SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'memai%'}, 0, 30),
+	"workers and launchers of $rounds dropped databases are gone");
+unlike(slurp_file($dynamic->logfile), qr/PANIC|was terminated by signal/, 'nothing crashed');
+
+# ---- no slots, RL10 ----
+my $small = new_node('small', "max_worker_processes = 1\nmax_logical_replication_workers = 0\n");
+$small->safe_psql('postgres', 'SELECT memai.start_worker()');
+ok(wait_until($small, q{SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'memai launcher%'}, 1, 10), 'the launcher took the only slot');
+ok(eval { $small->wait_for_log(qr/WARNING:  (\w+: )?no slot for a memai worker is free/); 1 }, 'it warns that there is none for a worker');
+$small->safe_psql('postgres', $submit{'a plain commit'});
+$small->safe_psql('postgres', 'CALL memai.run_jobs()');
+is($small->safe_psql('postgres', 'SELECT status FROM memai.job'), 'done', 'run_jobs works without a worker');
+
+# ---- postmaster death, BW11 ----
+$preloaded->append_conf('postgresql.conf', "memai.workers = 1\n");
+$preloaded->reload;
+ok(wait_until($preloaded, $workers, 1, 20), 'a worker again');
+my $worker = $preloaded->safe_psql('postgres', 'SELECT pid FROM memai.worker_status');
+my $postmaster = (split /\n/, slurp_file($preloaded->data_dir . '/postmaster.pid'))[0];
+kill 'KILL', $postmaster;
+$start = time;
+sleep 0.02 while is_running($worker) && time - $start < 10;
+cmp_ok(time - $start, '<', 1, 'a worker is gone within a second of the postmaster');
+$preloaded->{_pid} = undef;
+
+done_testing();

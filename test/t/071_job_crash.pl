@@ -1,0 +1,140 @@
+# Workers and clusters are killed while jobs are done: none is lost, each result
+# is stored once, no provider is asked more than max_attempts times; and while
+# a model call waits, the worker has no transaction, snapshot or lock.  Rows
+# BW1, BW3, BW7, BW13 of the catalogue of faults.
+use strict;
+use warnings;
+
+use lib 'test/perl';
+use JSON::PP;
+use MemAI::Gateway;
+use MemAI::Jobs;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $worker_kills = $ENV{MEMAI_WORKER_KILLS} // 10;
+my $cluster_kills = $ENV{MEMAI_CLUSTER_KILLS} // 3;
+my $users = $ENV{MEMAI_CRASH_JOBS} // 300;
+my $samples = $ENV{MEMAI_XMIN_SAMPLES} // 100;
+my $max_attempts = 8;
+
+my ($node, $stub) = start_gateway('crash', conf => "shared_preload_libraries = 'memai'\nmemai.workers = 2\nrestart_after_crash = on\n"
+	  . "memai.worker_restart_delay = '20ms'\nmemai.http_private_hosts = '127.0.0.1'\nmemai.model_max_retries = 0\n");
+prepare_memories($node, $users, 1);
+my $model = embed_model(4, 'delay', 20);
+$node->safe_psql('postgres', "SELECT memai.grant_model('$model', 'memai_user')");
+
+ok(wait_until($node, 'SELECT count(*) FROM memai.worker_status', 2, 20), 'two workers');
+
+my $unfinished = q{SELECT count(*) FROM memai.job WHERE finished_at IS NULL};
+
+# what must be true after all of it
+sub all_is_stored_once
+{
+	my ($what) = @_;
+	# a job that was interrupted waits a while; there is no need to
+	my $done = 0;
+	for (1 .. 200)
+	{
+		$node->safe_psql('postgres', q{UPDATE memai.job SET run_after = now() WHERE status = 'waiting' AND run_after > now()});
+		last if ($done = $node->safe_psql('postgres', $unfinished) eq '0');
+		sleep 0.1;
+	}
+	ok($done, "$what: all jobs finish");
+	is($node->safe_psql('postgres', 'SELECT status, count(*) FROM memai.job GROUP BY status'), "done|$users", "$what: none is lost");
+	is($node->safe_psql('postgres', "SELECT count(*), count(DISTINCT (scope, id)) FROM memai.embedding WHERE model = '$model'"),
+		"$users|$users", "$what: every result is stored once");
+	my %sends;
+	for my $request ($stub->requests)
+	{
+		my $body = ref $request->{body} ? $request->{body} : decode_json($request->{body});
+		$sends{$_}++ for @{ $body->{input} };
+	}
+	is(scalar keys %sends, $users, "$what: every text was sent");
+	my ($most) = sort { $b <=> $a } values %sends;
+	cmp_ok($most, '<=', $max_attempts, "$what: none more often than max_attempts ($most)");
+	$stub->reset;
+	$node->safe_psql('postgres', "DELETE FROM memai.job; DELETE FROM memai.embedding");
+	return;
+}
+
+# ---- workers are ended in the middle of jobs, BW1 ----
+submit_jobs($node, $users, model => $model, max_attempts => $max_attempts);
+my $killed = 0;
+for (1 .. $worker_kills)
+{
+	sleep 0.05 + rand 0.1;
+	$killed += $node->safe_psql('postgres', q{SELECT count(*) FROM (SELECT pg_terminate_backend(pid) FROM memai.worker_status
+		WHERE state = 'running' ORDER BY random() LIMIT 1) AS k});
+}
+cmp_ok($killed, '>=', $worker_kills / 2, "$killed workers were ended while they had a job");
+all_is_stored_once("$killed workers ended");
+
+# ---- the cluster is killed, BW3, BW7 ----
+submit_jobs($node, $users, model => $model, max_attempts => $max_attempts);
+for (1 .. $cluster_kills)
+{
+	sleep 0.3 + rand 0.3;
+	$node->stop('immediate');
+	$node->start;
+}
+all_is_stored_once("$cluster_kills immediate shutdowns");
+
+# ---- a worker is killed by the operating system, and the server restarts its processes ----
+submit_jobs($node, $users, model => $model, max_attempts => $max_attempts);
+ok(wait_until($node, q{SELECT count(*) > 0 FROM memai.worker_status WHERE state = 'running'}, 't', 20), 'a worker has a job');
+kill 'KILL', int $node->safe_psql('postgres', q{SELECT max(pid) FROM memai.worker_status});
+sleep 0.1;
+ok(wait_until($node, 'SELECT 1', '1', 30), 'the server is back after kill -9 of a worker');
+all_is_stored_once('kill -9 of a worker');
+
+# ---- while calls wait, BW13 ----
+my $slow = embed_model(4, 'delay', 3000);
+$node->safe_psql('postgres', "SELECT memai.grant_model('$slow', 'memai_user')");
+submit_jobs($node, 2, model => $slow);
+ok(wait_until($node, q{SELECT count(*) FROM memai.worker_status WHERE state = 'running'}, 2, 10), 'both workers have a job');
+ok(wait_until($node, q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'memai worker' AND xact_start IS NULL}, 2, 2), 'both wait');
+my $seen = $node->safe_psql('postgres', join(";\n", map {
+	q{SELECT count(*) FILTER (WHERE a.xact_start IS NOT NULL OR a.backend_xid IS NOT NULL OR a.backend_xmin IS NOT NULL),
+		(SELECT count(*) FROM pg_locks l JOIN pg_stat_activity w USING (pid) WHERE w.backend_type = 'memai worker'),
+		(SELECT count(*) FROM memai.worker_status WHERE state = 'running')
+		FROM pg_stat_activity a WHERE a.backend_type = 'memai worker'; SELECT pg_sleep(0.01)} } 1 .. $samples));
+my @samples = grep { /\|/ } split /\n/, $seen;
+my $waiting = grep { /\|2$/ } @samples;
+my $bad = grep { /\|2$/ && !/^0\|0\|/ } @samples;
+cmp_ok($waiting, '>=', $samples * 0.9, "$waiting samples while both workers wait");
+is($bad, 0, 'in none of them a worker has a transaction, a snapshot or a lock');
+$node->safe_psql('postgres', 'VACUUM memai.memory');
+ok(wait_until($node, $unfinished, 0, 20), 'and then the jobs are done');
+is($node->safe_psql('postgres', "SELECT count(*) FROM memai.embedding WHERE model = '$slow'"), 2, 'with their results');
+
+# ---- a worker that is told to end while a call waits ----
+$node->safe_psql('postgres', 'DELETE FROM memai.job; DELETE FROM memai.embedding');
+submit_jobs($node, 2, model => $slow);
+ok(wait_until($node, q{SELECT count(*) FROM memai.worker_status WHERE state = 'running'}, 2, 10), 'both have a job again');
+sleep 0.2;
+my $start = time;
+$node->safe_psql('postgres', q{SELECT pg_terminate_backend(pid, 5000) FROM memai.worker_status LIMIT 1});
+cmp_ok(time - $start, '<', 1, 'it ends within a second');
+ok(wait_until($node, q{SELECT count(*) FROM memai.job WHERE status = 'done'}, 2, 30), 'its job is done by another');
+
+# ---- content that changes while the model thinks is not stored with the old vector ----
+$node->safe_psql('postgres', 'DELETE FROM memai.job; DELETE FROM memai.embedding');
+submit_jobs($node, 1, model => $slow);
+ok(wait_until($node, q{SELECT count(*) FROM pg_stat_activity a, memai.worker_status s WHERE a.pid = s.pid AND s.state = 'running' AND a.xact_start IS NULL}, 1, 10),
+	'a call waits');
+$node->safe_psql('postgres', q{UPDATE memai.memory SET content = 'something else' WHERE user_id = 'user 1'});
+ok(wait_until($node, $unfinished, 0, 20), 'the job ends');
+is($node->safe_psql('postgres', "SELECT count(*) FROM memai.embedding"), 0, 'no vector of a content that is gone');
+
+# ---- a rate limit rests the model, and only that ----
+my $limited = embed_model(4, 'status', 429);
+$node->safe_psql('postgres', "SELECT memai.grant_model('$limited', 'memai_user'); DELETE FROM memai.job");
+submit_jobs($node, 2, model => $limited, max_attempts => 2);
+ok(wait_until($node, 'SELECT count(*) > 0 FROM memai.job_status WHERE cooldown_until > now()', 't', 10), 'a model that answers 429 rests');
+submit_jobs($node, 1);
+ok(wait_until($node, q{SELECT status FROM memai.job WHERE model = 'local/hash-384'}, 'done', 10), 'jobs of other models go on');
+unlike(slurp_file($node->logfile), qr/PANIC|TRAP/, 'no assertion failed');
+
+done_testing();
