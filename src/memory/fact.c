@@ -41,12 +41,15 @@ static MemaiStatement select_live_id = {
 	.argtypes = {INT8OID, UUIDOID},
 };
 
+/* with its first line of history; a restored dump brings its own, so no trigger does this */
 static MemaiStatement insert_memory = {
-	.sql = "INSERT INTO memai.memory (tenant, user_id, namespace, scope, id, content, category, slot, "
+	.sql = "WITH stored AS (INSERT INTO memai.memory (tenant, user_id, namespace, scope, id, content, category, slot, "
 	"metadata, valid_at, invalid_at, terms, about_from, about_until, memory_type, provenance, importance, confidence, "
 	"expires_at, subject_id, predicate, object_id, closed_at) "
 	"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, coalesce($9, '{}'), $10, $11, $12, $13, $14, $15, $16, $17, $18, "
-	"$19, $20, $21, $22, CASE WHEN $11 IS NOT NULL THEN now() END) ON CONFLICT DO NOTHING",
+	"$19, $20, $21, $22, CASE WHEN $11 IS NOT NULL THEN now() END) ON CONFLICT DO NOTHING RETURNING content) "
+	"INSERT INTO memai.memory_history (tenant, user_id, namespace, scope, memory_id, event, new_content) "
+	"SELECT $1, $2, $3, $4, $5, 'ADD', content FROM stored",
 	.nargs = 22,
 	.argtypes = {TEXTOID, TEXTOID, TEXTOID, INT8OID, UUIDOID, TEXTOID, TEXTOID, TEXTOID,
 		JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID, BYTEAOID, DATEOID, DATEOID, TEXTOID, TEXTOID, FLOAT4OID, FLOAT4OID,

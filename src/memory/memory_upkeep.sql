@@ -511,7 +511,7 @@ BEGIN ATOMIC
 		FROM s, jsonb_array_elements(import_user.lines) l (line), jsonb_populate_record(NULL::memai.memory, l.line - '{tenant,user_id,namespace,scope}'::text[]) r
 		WHERE l.line ->> 'table' = 'memory'
 		ON CONFLICT DO NOTHING
-		RETURNING 1),
+		RETURNING memory.*),
 	memory_source_rows AS (
 		INSERT INTO memai.memory_source (tenant, user_id, namespace, scope, memory_id, episode_id)
 		SELECT s.tenant, s.user_id, s.namespace, s.scope, r.memory_id, r.episode_id
@@ -540,6 +540,9 @@ BEGIN ATOMIC
 		WHERE l.line ->> 'table' = 'block'
 		ON CONFLICT DO NOTHING
 		RETURNING 1)
+	, logged AS (
+		INSERT INTO memai.memory_history (tenant, user_id, namespace, scope, memory_id, event, new_content, reason)
+		SELECT m.tenant, m.user_id, m.namespace, m.scope, m.id, 'ADD', m.content, 'import' FROM memory_rows m)
 	SELECT 'episode', count(*) FROM episode_rows
 	UNION ALL SELECT 'entity', count(*) FROM entity_rows
 	UNION ALL SELECT 'memory', count(*) FROM memory_rows
