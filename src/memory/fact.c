@@ -406,4 +406,5 @@ memai_fact_replace(MemaiFact *fact, const MemaiLiveFact *old, bool correct, cons
 	}
 	memai_new_id(&fact->id);
 	replace_fact(fact, old, correct, reason);
+	insert_origins(fact);
 }

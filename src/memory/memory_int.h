@@ -84,6 +84,15 @@ extern MemaiLiveFact *memai_fact_find(const MemaiScope *scope, const pg_uuid_t *
  */
 extern void memai_fact_replace(MemaiFact *fact, const MemaiLiveFact *old, bool correct, const text *reason);
 
+/* ---- infer.c ---- */
+
+/*
+ * Asks a chat model (NULL: the default) once what of stored episodes to
+ * remember, and applies what holds.  The caller is connected to SPI.  Calls out;
+ * raises class MA errors.
+ */
+extern void memai_infer(const MemaiScope *scope, const char *model_name, int nepisodes, const MemaiEpisode *episodes);
+
 /* ---- gather.c: what a recall reads ---- */
 
 /* what is known of a row while it is ranked */

@@ -23,6 +23,7 @@ VACUUM ANALYZE memai.memory;
 VACUUM ANALYZE memai.embedding;
 VACUUM ANALYZE memai.block;
 SELECT count(*) AS memories, count(DISTINCT user_id) AS users, pg_size_pretty(sum(pg_column_size(content) + pg_column_size(terms))) AS text_and_terms FROM memai.memory;
-CREATE TABLE question AS SELECT row_number() OVER () AS id, user_id, substring(content FROM '^(?:\S+ ){5}') AS question
-FROM memai.memory TABLESAMPLE SYSTEM (2) ORDER BY hashtext(content) LIMIT 5000;
+CREATE TABLE question AS SELECT row_number() OVER () AS id, * FROM (
+	SELECT user_id, substring(content FROM '^(?:\S+ ){5}') AS question
+	FROM memai.memory TABLESAMPLE SYSTEM (2) ORDER BY hashtext(content) LIMIT 5000) s;
 ALTER TABLE question ADD PRIMARY KEY (id);

@@ -12,7 +12,9 @@ export PGOPTIONS="-c memai.tenant=bench -c synchronous_commit=off"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --set memories="$memories" --set users="$users" --file load.sql
+# LOADED=1 measures again in a database that was loaded before
+[ -n "${LOADED:-}" ] ||
+	psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --set memories="$memories" --set users="$users" --file load.sql
 
 # percentiles of the third column (microseconds) of pgbench's logs
 percentiles() {
