@@ -130,7 +130,11 @@ memai_memory_changed(PG_FUNCTION_ARGS)
 		return PointerGetDatum(NULL);
 	table = RelationGetRelationName(trigger->tg_relation);
 	GetUserIdAndSecContext(&user, &context);
-	/* in a cascade user is the owner already: then the role of the session is meant */
+
+	/*
+	 * in a cascade user is the owner already: then the role of the session is
+	 * meant
+	 */
 	namestrcpy(&actor_name, GetUserNameFromId((context & SECURITY_NOFORCE_RLS) ? GetOuterUserId() : user, false));
 	SetUserIdAndSecContext(trigger->tg_relation->rd_rel->relowner,
 						   context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);

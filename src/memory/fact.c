@@ -53,7 +53,7 @@ static MemaiStatement insert_memory = {
 	.nargs = 22,
 	.argtypes = {TEXTOID, TEXTOID, TEXTOID, INT8OID, UUIDOID, TEXTOID, TEXTOID, TEXTOID,
 		JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID, BYTEAOID, DATEOID, DATEOID, TEXTOID, TEXTOID, FLOAT4OID, FLOAT4OID,
-		TIMESTAMPTZOID, UUIDOID, TEXTOID, UUIDOID},
+	TIMESTAMPTZOID, UUIDOID, TEXTOID, UUIDOID},
 };
 
 static MemaiStatement close_memory = {
@@ -111,7 +111,7 @@ static MemaiStatement set_slot = {
 static MemaiLiveFact *
 find_fact(MemaiStatement *statement, Datum *values)
 {
-	MemaiLiveFact   *live = NULL;
+	MemaiLiveFact *live = NULL;
 
 	if (memai_statement_run(statement, values, NULL, false, 0) > 0)
 	{
@@ -300,7 +300,7 @@ adopt_slot(const MemaiFact *fact, const MemaiLiveFact *known)
 static void
 replace_fact(MemaiFact *fact, const MemaiLiveFact *old, bool correct, const text *reason)
 {
-	MemaiLiveFact   *known = find_live(&select_live_content, fact->scope, PointerGetDatum(fact->content));
+	MemaiLiveFact *known = find_live(&select_live_content, fact->scope, PointerGetDatum(fact->content));
 
 	if (known != NULL)
 		fact->id = known->id;
@@ -317,7 +317,7 @@ replace_fact(MemaiFact *fact, const MemaiLiveFact *old, bool correct, const text
 static bool
 same_statement(const MemaiFact *fact, const MemaiLiveFact *live)
 {
-	MemaiLiveFact   *known = find_live(&select_live_content, fact->scope, PointerGetDatum(fact->content));
+	MemaiLiveFact *known = find_live(&select_live_content, fact->scope, PointerGetDatum(fact->content));
 
 	return known != NULL && memcmp(&known->id, &live->id, UUID_LEN) == 0;
 }
@@ -332,7 +332,7 @@ insert_past_fact(MemaiFact *fact)
 {
 	Datum		values[3] = {Int64GetDatum(fact->scope->scope), PointerGetDatum(fact->slot),
 	TimestampTzGetDatum(fact->valid_at)};
-	MemaiLiveFact   *before = find_fact(&select_value_at, values);
+	MemaiLiveFact *before = find_fact(&select_value_at, values);
 	bool		null;
 
 	memai_statement_run(&select_next_change, values, NULL, false, 0);

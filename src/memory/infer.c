@@ -98,22 +98,22 @@ PG_FUNCTION_INFO_V1(memai_apply_operations);
 
 /* ---- messages ---- */
 
-/* The end of a context that starts at text, or NULL: "<name 0123456789abcdef>" to "</name 0123456789abcdef>". */
+/* The end of a context that starts at start, or NULL: "<name 0123456789abcdef>" to "</name 0123456789abcdef>". */
 static char *
-context_end(char *text)
+context_end(char *start)
 {
-	char	   *name = text + 1;
+	char	   *name = start + 1;
 	size_t		len = strspn(name, "abcdefghijklmnopqrstuvwxyz");
 	char	   *marker = name + len + 1;
 	char	   *closing;
 	char	   *end;
 
-	if (*text != '<' || len == 0 || name[len] != ' ' ||
+	if (*start != '<' || len == 0 || name[len] != ' ' ||
 		strspn(marker, "0123456789abcdef") != MARKER_LENGTH || marker[MARKER_LENGTH] != '>')
 		return NULL;
 	closing = psprintf("</%.*s>", (int) (len + 1 + MARKER_LENGTH), name);
 	end = strstr(marker, closing);
-	end = end ? end + strlen(closing) : text + strlen(text);
+	end = end ? end + strlen(closing) : start + strlen(start);
 	pfree(closing);
 	return end;
 }
@@ -139,9 +139,9 @@ cut_contexts(char *content)
 
 /* A copy in lower case with single blanks, for comparing quotes. */
 static char *
-fold(const char *text)
+fold(const char *original)
 {
-	char	   *lower = str_tolower(text, strlen(text), DEFAULT_COLLATION_OID);
+	char	   *lower = str_tolower(original, strlen(original), DEFAULT_COLLATION_OID);
 	char	   *to = lower;
 	bool		blank = true;
 
@@ -361,9 +361,9 @@ apply_operations(const Inference *inference, MemaiJson *operations)
 /* ---- asking ---- */
 
 static void
-append_data(StringInfo out, const char *text)
+append_data(StringInfo out, const char *data)
 {
-	memai_json_write_string(out, text, strlen(text));
+	memai_json_write_string(out, data, strlen(data));
 	appendStringInfoChar(out, '\n');
 }
 
@@ -407,12 +407,12 @@ static List *
 nearest_memories(const Inference *inference)
 {
 	MemaiRecallQuery query = {.scope = inference->scope,.k = MAX_CANDIDATES,.layer = "memory"};
-	StringInfoData text;
+	StringInfoData said;
 
-	initStringInfo(&text);
-	for (int i = 0; i < inference->nsources && text.len < MEMAI_CONTENT_MAX_LENGTH / 2; i++)
-		appendStringInfo(&text, "%s\n", inference->sources[i].content);
-	query.query = cstring_to_text(text.data);
+	initStringInfo(&said);
+	for (int i = 0; i < inference->nsources && said.len < MEMAI_CONTENT_MAX_LENGTH / 2; i++)
+		appendStringInfo(&said, "%s\n", inference->sources[i].content);
+	query.query = cstring_to_text(said.data);
 	return memai_recall_run(&query, CurrentMemoryContext, NULL);
 }
 

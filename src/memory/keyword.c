@@ -320,7 +320,7 @@ take_words(Scratch *scratch, int item, int *nused)
 
 		if (!slot->used)
 		{
-			*slot = (FeedbackTerm) {.used = true,.hash = hash};
+			*slot = (FeedbackTerm) {.used = true, .hash = hash};
 			(*nused)++;
 		}
 		slot->weight += scratch->items[item].keyword * memai_terms_count(terms, i) / terms->length;

@@ -103,7 +103,8 @@ typedef struct RecallCandidate
 	bool		is_memory;
 	bool		has_thread;
 	bool		eligible;
-	bool		is_live;		/* false: a memory that stands for its successor */
+	bool		is_live;		/* false: a memory that stands for its
+								 * successor */
 	bool		needs_review;
 	bool		has_similarity;
 	bool		has_successor;
@@ -189,18 +190,24 @@ typedef enum RankPart
 typedef struct RankItem
 {
 	int32		conversation;
-	bool		eligible;		/* may be returned; the others only give context */
+	bool		eligible;		/* may be returned; the others only give
+								 * context */
 	bool		has_similarity;
-	bool		matches;		/* out: shares a word with the question, in any width */
+	bool		matches;		/* out: shares a word with the question, in
+								 * any width */
 	MemaiTermsView terms;
-	uint64		speaker_terms;	/* bit t: the speaker's name has term t of the question */
+	uint64		speaker_terms;	/* bit t: the speaker's name has term t of the
+								 * question */
 	double		asking;			/* share of the text that is questions, 0..1 */
 	double		similarity;		/* cosine similarity with the question */
-	bool		in_days;		/* happened in, or speaks of, the days of the question */
+	bool		in_days;		/* happened in, or speaks of, the days of the
+								 * question */
 	bool		names_time;		/* its text has a time expression */
-	double		factor;			/* times which the fused score counts; 1: as it is */
+	double		factor;			/* times which the fused score counts; 1: as
+								 * it is */
 	int64		occurred_at;	/* of equals the later one comes first */
-	double		parts[RANK_NPARTS]; /* out: what keyword is the sum of, before questions are marked down */
+	double		parts[RANK_NPARTS]; /* out: what keyword is the sum of, before
+									 * questions are marked down */
 	double		keyword;		/* out */
 	double		score;			/* out: 0..factor */
 } RankItem;
@@ -211,7 +218,8 @@ typedef struct RankQuestion
 	int			nterms;
 	const uint32 *terms;		/* distinct hashes */
 	bool		asks_when;
-	double		similarity_weight;	/* trust in similarity relative to keywords */
+	double		similarity_weight;	/* trust in similarity relative to
+									 * keywords */
 } RankQuestion;
 
 /*

@@ -49,7 +49,7 @@ compare_ranked(const void *left, const void *right)
 static void
 add_ranked(Ranked *ranked, int *n, const RankItem *items, int item, double value)
 {
-	ranked[(*n)++] = (Ranked) {.value = value,.occurred_at = items[item].occurred_at,.item = item};
+	ranked[(*n)++] = (Ranked) {.value = value, .occurred_at = items[item].occurred_at, .item = item};
 }
 
 /* Orders the collected items and adds weight / (constant + rank) to their scores. */
