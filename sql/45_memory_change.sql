@@ -20,6 +20,24 @@ SELECT count(*) FROM memai.get_memory(:'job');
 SELECT event, old_content, new_content FROM memai.history(:'job');
 ROLLBACK;
 
+-- a business row goes, with the episode and what was taken from it, whoever deletes it
+BEGIN;
+CREATE TABLE regress_customer (id integer PRIMARY KEY);
+INSERT INTO regress_customer VALUES (1);
+ALTER TABLE memai.episode ADD customer_id integer REFERENCES regress_customer ON DELETE CASCADE;
+UPDATE memai.episode SET customer_id = 1 WHERE id = :'episode';
+CREATE ROLE regress_memai_clerk;
+GRANT SELECT, DELETE ON regress_customer TO regress_memai_clerk;
+RESET memai.tenant;
+SET LOCAL ROLE regress_memai_clerk;
+DELETE FROM regress_customer;
+RESET ROLE;
+SET memai.tenant = 'regress';
+SELECT (SELECT count(*) FROM memai.episode) AS episodes, (SELECT count(*) FROM memai.memory) AS memories, (SELECT count(*) FROM memai.embedding) AS embeddings,
+	(SELECT count(*) FROM memai.memory_history WHERE concat(old_content, new_content) <> '') AS texts;
+SELECT event, actor FROM memai.history(:'job');
+ROLLBACK;
+
 -- ---- what rests on a memory ----
 SELECT memai.remember('Takes the bus to work in Lund', depends_on => ARRAY[:'home', :'job']::uuid[]) AS bus \gset
 SELECT memai.remember('Has a bus pass', depends_on => ARRAY[:'bus']::uuid[]) AS pass \gset

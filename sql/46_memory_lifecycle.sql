@@ -77,9 +77,9 @@ SELECT count(*) FROM memai.memory WHERE namespace = 'twice' AND expired_at IS NU
 -- ---- vectors of another moment ----
 DELETE FROM memai.embedding WHERE namespace = 'twice';
 SELECT count(*) FROM memai.recall('tea', namespace => 'twice') WHERE similarity IS NOT NULL;
-SELECT memai.reembed(user_id => 'ann', namespace => 'twice', max_rows => 3), memai.reembed() AS rest, memai.reembed() AS none;
+SELECT memai.fill_embeddings(user_id => 'ann', namespace => 'twice', max_rows => 3), memai.fill_embeddings() AS rest, memai.fill_embeddings() AS none;
 SELECT count(*) FROM memai.recall('tea', namespace => 'twice') WHERE similarity IS NOT NULL;
-SELECT memai.reembed(max_rows => 0);
+SELECT memai.fill_embeddings(max_rows => 0);
 
 -- ---- forgetting what matches ----
 SELECT content, forgotten FROM memai.forget_matching('coffee', namespace => 'twice', k => 1);

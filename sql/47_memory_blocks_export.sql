@@ -38,7 +38,7 @@ SELECT count(*) AS differences FROM (
 	UNION ALL
 	(SELECT line - '{provenance}'::text[] FROM memai.export_user('bea') line EXCEPT SELECT line - '{provenance}'::text[] FROM memai.export_user('ann') line)) d;
 SELECT DISTINCT provenance FROM memai.memory WHERE user_id = 'bea';
-SELECT memai.reembed(user_id => 'bea');
+SELECT memai.fill_embeddings(user_id => 'bea');
 SELECT count(*) AS differences FROM memai.recall('Where does she live? tram', 'ann') a FULL JOIN memai.recall('Where does she live? tram', 'bea') b USING (id)
 WHERE a.content IS DISTINCT FROM b.content OR a.score IS DISTINCT FROM b.score;
 -- what a line says of owner and keys is not believed

@@ -103,5 +103,9 @@ GRANT EXECUTE ON FUNCTION memai.create_thread(text, text, text, text, text, json
 GRANT SELECT, INSERT, UPDATE, DELETE ON memai.thread TO memai_user;
 GRANT SELECT, INSERT, DELETE ON memai.message TO memai_user;
 
+-- the planner's statistics keep no sample of what users wrote
+ALTER TABLE memai.thread ALTER COLUMN title SET STATISTICS 0, ALTER COLUMN system_prompt SET STATISTICS 0,
+	ALTER COLUMN metadata SET STATISTICS 0;
+
 SELECT pg_catalog.pg_extension_config_dump('memai.thread', '');
 SELECT pg_catalog.pg_extension_config_dump('memai.message', '');

@@ -4,8 +4,8 @@
  *	  trigger of memory, memory_link and memory_source.
  *
  * Set-based: one call a statement, with its transition tables.
- *	 - every change of a memory gets a row of history; a removed memory's text
- *	   leaves the history
+ *	 - every change of a memory gets a row of history (storing one: fact.c); a
+ *	   removed memory's text leaves the history
  *	 - what rests on a memory that ended, directly or not, needs review
  *	 - a memory that lost its last source goes
  *
@@ -38,14 +38,6 @@
 	"UPDATE memai.memory m SET needs_review = true, reason = 'something it rests on has ended' " \
 	"FROM (SELECT DISTINCT scope, id FROM dependent) d " \
 	"WHERE m.scope = d.scope AND m.id = d.id AND NOT m.needs_review AND " LIVE
-
-/* rows that a restore brings back have their history in the same dump */
-static MemaiStatement log_inserted = {
-	.sql = HISTORY "event, new_content, reason) "
-	"SELECT tenant, user_id, namespace, scope, id, $1, 'ADD', content, reason FROM new_rows WHERE created_at = now()",
-	.nargs = 1,
-	.argtypes = {NAMEOID},
-};
 
 static MemaiStatement log_updated = {
 	.sql = HISTORY "event, old_content, related_id, before, reason) "
@@ -106,9 +98,7 @@ PG_FUNCTION_INFO_V1(memai_memory_changed);
 static void
 follow_memory(TriggerEvent event, Datum *actor)
 {
-	if (TRIGGER_FIRED_BY_INSERT(event))
-		memai_statement_run(&log_inserted, actor, NULL, false, 0);
-	else if (TRIGGER_FIRED_BY_UPDATE(event))
+	if (TRIGGER_FIRED_BY_UPDATE(event))
 	{
 		memai_statement_run(&log_updated, actor, NULL, false, 0);
 		memai_statement_run(&review_updated, NULL, NULL, false, 0);
@@ -136,11 +126,16 @@ memai_memory_changed(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("memai._memory_changed must be called as a trigger")));
 	/* fired for a statement without rows too, such as this trigger's own */
-	if (tuplestore_tuple_count(trigger->tg_oldtable ? trigger->tg_oldtable : trigger->tg_newtable) == 0)
+	if (tuplestore_tuple_count(trigger->tg_oldtable) == 0)
 		return PointerGetDatum(NULL);
 	table = RelationGetRelationName(trigger->tg_relation);
 	GetUserIdAndSecContext(&user, &context);
-	namestrcpy(&actor_name, GetUserNameFromId(user, false));
+
+	/*
+	 * in a cascade user is the owner already: then the role of the session is
+	 * meant
+	 */
+	namestrcpy(&actor_name, GetUserNameFromId((context & SECURITY_NOFORCE_RLS) ? GetOuterUserId() : user, false));
 	SetUserIdAndSecContext(trigger->tg_relation->rd_rel->relowner,
 						   context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
 	SPI_connect();

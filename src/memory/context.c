@@ -25,6 +25,35 @@ typedef struct ContextWriter
 	char		marker[17];		/* 64 random bits in hexadecimal */
 } ContextWriter;
 
+/* what a context can be made of, in the order that the caller gives */
+typedef enum Section
+{
+	SECTION_BLOCKS,
+	SECTION_PROFILE,
+	SECTION_FACTS,
+	SECTION_EPISODES,
+	SECTION_MEMORIES,			/* facts and episodes together, best first */
+	SECTION_RECENT
+} Section;
+
+static const char *const section_names[] = {"blocks", "profile", "facts", "episodes", "memories", "recent"};
+
+#define MAX_SECTIONS lengthof(section_names)
+
+static MemaiStatement select_profile = {
+	.sql = "SELECT coalesce(slot, category), content, since, needs_review FROM memai.profile($1, $2)",
+	.nargs = 2,
+	.argtypes = {TEXTOID, TEXTOID},
+};
+
+/* the newest, in the order of time */
+static MemaiStatement select_recent = {
+	.sql = "SELECT coalesce(name, role), content, occurred_at, false FROM (SELECT id, name, role, content, occurred_at "
+	"FROM memai.episode WHERE scope = $1 ORDER BY occurred_at DESC, id DESC LIMIT 20) e ORDER BY occurred_at, id",
+	.nargs = 1,
+	.argtypes = {INT8OID},
+};
+
 static MemaiStatement select_blocks = {
 	.sql = "SELECT label, value FROM memai.block WHERE scope = $1 ORDER BY label",
 	.nargs = 1,
@@ -146,9 +175,52 @@ append_date(StringInfo line, TimestampTz timestamp)
 	appendStringInfo(line, "%04d-%02d-%02d ", tm.tm_year, tm.tm_mon, tm.tm_mday);
 }
 
+/* Appends a remark that what stands before it may no longer hold. */
 static void
-write_recalled(ContextWriter *writer, List *recalled, MemaiContext *context)
+append_doubt(StringInfo line, bool needs_review)
 {
+	if (needs_review)
+		appendStringInfoString(line, " (may be outdated)");
+}
+
+/* The rows of select_profile or select_recent: who or what, content, time, doubt. */
+static void
+write_rows(ContextWriter *writer, const char *section, MemaiStatement *statement, Datum *values)
+{
+	uint64		nrows = memai_statement_run(statement, values, NULL, true, 0);
+	bool		opened = false;
+
+	for (uint64 row = 0; row < nrows; row++)
+	{
+		HeapTuple	tuple = SPI_tuptable->vals[row];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+		StringInfoData line;
+		bool		null;
+
+		CHECK_FOR_INTERRUPTS();
+		initStringInfo(&line);
+		appendStringInfoString(&line, "- ");
+		append_date(&line, DatumGetTimestampTz(SPI_getbinval(tuple, desc, 3, &null)));
+		append_text(&line, DatumGetTextPP(SPI_getbinval(tuple, desc, 1, &null)));
+		appendStringInfoString(&line, ": ");
+		append_text(&line, DatumGetTextPP(SPI_getbinval(tuple, desc, 2, &null)));
+		append_doubt(&line, DatumGetBool(SPI_getbinval(tuple, desc, 4, &null)));
+		write_line(writer, section, &opened, &line);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	close_section(writer, section, opened);
+}
+
+static bool
+belongs_to(Section section, const MemaiRecalled *item)
+{
+	return section == SECTION_MEMORIES || item->is_memory == (section == SECTION_FACTS);
+}
+
+static void
+write_recalled(ContextWriter *writer, Section section, List *recalled, MemaiContext *context)
+{
+	const char *name = section_names[section];
 	bool		opened = false;
 	ListCell   *cell;
 
@@ -158,6 +230,8 @@ write_recalled(ContextWriter *writer, List *recalled, MemaiContext *context)
 		StringInfoData line;
 
 		CHECK_FOR_INTERRUPTS();
+		if (!belongs_to(section, item))
+			continue;
 		initStringInfo(&line);
 		appendStringInfoString(&line, "- ");
 		append_date(&line, item->occurred_at);
@@ -167,28 +241,93 @@ write_recalled(ContextWriter *writer, List *recalled, MemaiContext *context)
 			appendStringInfoString(&line, ": ");
 		}
 		append_text(&line, item->content);
-		if (write_line(writer, "memories", &opened, &line))
+		append_doubt(&line, item->status != NULL && strcmp(item->status, "needs_review") == 0);
+		if (write_line(writer, name, &opened, &line))
 			context->items = lappend(context->items, item);
 	}
-	close_section(writer, "memories", opened);
+	close_section(writer, name, opened);
+}
+
+static void
+write_section(ContextWriter *writer, Section section, const MemaiScope *scope, List *recalled, MemaiContext *context)
+{
+	Datum		values[2] = {Int64GetDatum(scope->scope), (Datum) 0};
+
+	switch (section)
+	{
+		case SECTION_BLOCKS:
+			write_blocks(writer, scope, context);
+			break;
+		case SECTION_PROFILE:
+			values[0] = PointerGetDatum(scope->user_id);
+			values[1] = PointerGetDatum(scope->namespace);
+			write_rows(writer, section_names[section], &select_profile, values);
+			break;
+		case SECTION_RECENT:
+			write_rows(writer, section_names[section], &select_recent, values);
+			break;
+		default:
+			write_recalled(writer, section, recalled, context);
+			break;
+	}
+}
+
+static void
+write_context(StringInfo out, const MemaiScope *scope, List *recalled, int max_tokens,
+			  int nsections, const Section *sections, MemaiContext *context)
+{
+	ContextWriter writer = {.out = out,.tokens_left = max_tokens};
+
+	memset(context, 0, sizeof(MemaiContext));
+	make_marker(&writer);
+	for (int i = 0; i < nsections; i++)
+		write_section(&writer, sections[i], scope, recalled, context);
+	context->tokens = max_tokens - (int) writer.tokens_left;
 }
 
 void
 memai_context_append(StringInfo out, const MemaiScope *scope, List *recalled,
 					 int max_tokens, MemaiContext *context)
 {
-	ContextWriter writer = {.out = out, .tokens_left = max_tokens};
+	static const Section sections[] = {SECTION_BLOCKS, SECTION_MEMORIES};
 
-	memset(context, 0, sizeof(MemaiContext));
-	make_marker(&writer);
-	write_blocks(&writer, scope, context);
-	write_recalled(&writer, recalled, context);
-	context->tokens = max_tokens - (int) writer.tokens_left;
+	write_context(out, scope, recalled, max_tokens, lengthof(sections), sections, context);
+}
+
+/* Reads an array of section names; returns their number. */
+static int
+read_sections(ArrayType *names, Section *sections)
+{
+	Datum	   *elements;
+	bool	   *nulls;
+	int			n;
+
+	deconstruct_array(names, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &n);
+	if (n > (int) MAX_SECTIONS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("too many sections"),
+				 errdetail("There are %d, the limit is %d.", n, (int) MAX_SECTIONS)));
+	for (int i = 0; i < n; i++)
+	{
+		char	   *name = nulls[i] ? "" : TextDatumGetCString(elements[i]);
+		int			section = 0;
+
+		while (section < (int) MAX_SECTIONS && strcmp(section_names[section], name) != 0)
+			section++;
+		if (section == (int) MAX_SECTIONS)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("invalid section of a context"),
+					 errhint("Sections are blocks, profile, facts, episodes, memories (facts and episodes, best first) and recent.")));
+		sections[i] = (Section) section;
+	}
+	return n;
 }
 
 /*
  * context(query text, user_id text, namespace text, max_tokens integer,
- * k integer) returns text: volatile, since it may call a model
+ * k integer, sections text[]) returns text: volatile, since it may call a model
  */
 Datum
 memai_context(PG_FUNCTION_ARGS)
@@ -197,6 +336,8 @@ memai_context(PG_FUNCTION_ARGS)
 	MemaiScope	scope;
 	MemaiRecallQuery query = {.scope = &scope};
 	int			max_tokens = PG_ARGISNULL(3) ? 1000 : PG_GETARG_INT32(3);
+	Section		sections[MAX_SECTIONS] = {SECTION_BLOCKS, SECTION_MEMORIES};
+	int			nsections = 2;
 	MemaiContext context;
 	StringInfoData out;
 
@@ -212,9 +353,12 @@ memai_context(PG_FUNCTION_ARGS)
 				 errmsg("max_tokens is out of range: %d", max_tokens),
 				 errdetail("The range is 1 to %d.", MAX_TOKENS_LIMIT)));
 
+	if (!PG_ARGISNULL(5))
+		nsections = read_sections(PG_GETARG_ARRAYTYPE_P(5), sections);
+
 	initStringInfo(&out);
 	SPI_connect();
-	memai_context_append(&out, &scope, memai_recall_run(&query, result_context, NULL), max_tokens, &context);
+	write_context(&out, &scope, memai_recall_run(&query, result_context, NULL), max_tokens, nsections, sections, &context);
 	SPI_finish();
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(out.data, out.len));
 }

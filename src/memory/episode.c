@@ -28,7 +28,7 @@ static MemaiStatement insert_episodes = {
 	.nargs = 16,
 	.argtypes = {TEXTOID, TEXTOID, TEXTOID, INT8OID, UUIDOID, TEXTOID,
 		UUIDARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, JSONBARRAYOID, TIMESTAMPTZARRAYOID,
-		FLOAT4ARRAYOID, BYTEAARRAYOID, DATEARRAYOID, DATEARRAYOID},
+	FLOAT4ARRAYOID, BYTEAARRAYOID, DATEARRAYOID, DATEARRAYOID},
 };
 
 PG_FUNCTION_INFO_V1(memai_remember_messages);
@@ -316,7 +316,7 @@ read_messages(Jsonb *messages, TimestampTz start, Jsonb *metadata, int *nepisode
 
 /*
  * remember_messages(messages jsonb, user_id text, namespace text, thread_id uuid,
- * occurred_at timestamptz, metadata jsonb) returns setof uuid
+ * occurred_at timestamptz, metadata jsonb, infer boolean, model text) returns setof uuid
  */
 Datum
 memai_remember_messages(PG_FUNCTION_ARGS)
@@ -348,6 +348,8 @@ memai_remember_messages(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	SPI_connect();
 	memai_episodes_store(&scope, thread_id, "message", nepisodes, episodes);
+	if (!PG_ARGISNULL(6) && PG_GETARG_BOOL(6))
+		memai_infer(&scope, PG_ARGISNULL(7) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(7)), nepisodes, episodes);
 	SPI_finish();
 	for (int i = 0; i < nepisodes; i++)
 	{

@@ -49,16 +49,19 @@ static MemaiStatement select_live_id = {
 	.argtypes = {INT8OID, UUIDOID},
 };
 
+/* with its first line of history; a restored dump brings its own, so no trigger does this */
 static MemaiStatement insert_memory = {
-	.sql = "INSERT INTO memai.memory (tenant, user_id, namespace, scope, id, content, category, slot, "
+	.sql = "WITH stored AS (INSERT INTO memai.memory (tenant, user_id, namespace, scope, id, content, category, slot, "
 	"metadata, valid_at, invalid_at, terms, about_from, about_until, memory_type, provenance, importance, confidence, "
 	"expires_at, subject_id, predicate, object_id, closed_at) "
 	"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, coalesce($9, '{}'), $10, $11, $12, $13, $14, $15, $16, $17, $18, "
-	"$19, $20, $21, $22, CASE WHEN $11 IS NOT NULL THEN now() END) ON CONFLICT DO NOTHING",
+	"$19, $20, $21, $22, CASE WHEN $11 IS NOT NULL THEN now() END) ON CONFLICT DO NOTHING RETURNING content) "
+	"INSERT INTO memai.memory_history (tenant, user_id, namespace, scope, memory_id, event, new_content) "
+	"SELECT $1, $2, $3, $4, $5, 'ADD', content FROM stored",
 	.nargs = 22,
 	.argtypes = {TEXTOID, TEXTOID, TEXTOID, INT8OID, UUIDOID, TEXTOID, TEXTOID, TEXTOID,
 		JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID, BYTEAOID, DATEOID, DATEOID, TEXTOID, TEXTOID, FLOAT4OID, FLOAT4OID,
-		TIMESTAMPTZOID, UUIDOID, TEXTOID, UUIDOID},
+	TIMESTAMPTZOID, UUIDOID, TEXTOID, UUIDOID},
 };
 
 static MemaiStatement close_memory = {
@@ -116,7 +119,7 @@ static MemaiStatement set_slot = {
 static MemaiLiveFact *
 find_fact(MemaiStatement *statement, Datum *values)
 {
-	MemaiLiveFact   *live = NULL;
+	MemaiLiveFact *live = NULL;
 
 	if (memai_statement_run(statement, values, NULL, false, 0) > 0)
 	{
@@ -317,7 +320,7 @@ adopt_slot(const MemaiFact *fact, const MemaiLiveFact *known)
 static void
 replace_fact(MemaiFact *fact, const MemaiLiveFact *old, bool correct, const text *reason)
 {
-	MemaiLiveFact   *known = find_live(&select_live_content, fact->scope, PointerGetDatum(fact->content));
+	MemaiLiveFact *known = find_live(&select_live_content, fact->scope, PointerGetDatum(fact->content));
 
 	if (known != NULL)
 		fact->id = known->id;
@@ -334,7 +337,7 @@ replace_fact(MemaiFact *fact, const MemaiLiveFact *old, bool correct, const text
 static bool
 same_statement(const MemaiFact *fact, const MemaiLiveFact *live)
 {
-	MemaiLiveFact   *known = find_live(&select_live_content, fact->scope, PointerGetDatum(fact->content));
+	MemaiLiveFact *known = find_live(&select_live_content, fact->scope, PointerGetDatum(fact->content));
 
 	return known != NULL && memcmp(&known->id, &live->id, UUID_LEN) == 0;
 }
@@ -462,4 +465,5 @@ memai_fact_replace(MemaiFact *fact, const MemaiLiveFact *old, bool correct, cons
 	}
 	memai_new_id(&fact->id);
 	replace_fact(fact, old, correct, reason);
+	insert_origins(fact);
 }

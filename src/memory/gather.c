@@ -434,7 +434,7 @@ memai_gather_scope(Recall *recall, const char *model)
 				 errmsg("%lld stored vectors have other dimensions than those of model \"%s\"",
 						(long long) recall->nmisfits, model),
 				 errdetail("Their items are found by words alone."),
-				 errhint("Delete these rows of memai.embedding and run memai.reembed.")));
+				 errhint("Delete these rows of memai.embedding and run memai.fill_embeddings.")));
 }
 
 /* ---- order ---- */

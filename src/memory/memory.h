@@ -72,17 +72,21 @@ typedef struct MemaiRecallQuery
 	double		min_score;
 	const char *model;			/* embedding model; NULL: the default */
 	bool		include_answers;	/* also what memai.chat answered */
-	const pg_uuid_t *exclude_thread;	/* leave out this conversation; NULL: none */
+	const pg_uuid_t *exclude_thread;	/* leave out this conversation; NULL:
+										 * none */
 
 	const MemaiVector *vector;	/* of the question; NULL: query is embedded */
 	const TimestampTz *as_of;	/* what was true then; NULL: now */
-	const TimestampTz *known_at;	/* what the database believed then; NULL: now */
+	const TimestampTz *known_at;	/* what the database believed then; NULL:
+									 * now */
 	const char *layer;			/* memory or episode only; NULL: both */
-	ArrayType  *categories;		/* memories of these only, no episodes; NULL: all */
+	ArrayType  *categories;		/* memories of these only, no episodes; NULL:
+								 * all */
 	MemaiRecency recency;
 	double		half_life;		/* seconds; used unless recency is none */
 	double		diversity;		/* 0..1, see memai_rank_diversify */
-	int			max_per_thread; /* of one conversation among the first; 0: no limit */
+	int			max_per_thread; /* of one conversation among the first; 0: no
+								 * limit */
 	int			max_tokens;		/* estimated, of all contents; 0: no limit */
 } MemaiRecallQuery;
 
@@ -91,9 +95,11 @@ typedef struct MemaiRecalled
 {
 	pg_uuid_t	id;
 	bool		is_memory;		/* else an episode */
-	double		score;			/* 1: first by keywords and by meaning, nothing else weighing in */
+	double		score;			/* 1: first by keywords and by meaning,
+								 * nothing else weighing in */
 	double		similarity;		/* cosine; NaN without a vector */
-	double		keyword;		/* BM25 of item, neighbourhood and conversation; 0: no word in common */
+	double		keyword;		/* BM25 of item, neighbourhood and
+								 * conversation; 0: no word in common */
 	text	   *content;
 	text	   *role;			/* NULL of a memory */
 	text	   *name;			/* NULL when unknown */
@@ -102,10 +108,12 @@ typedef struct MemaiRecalled
 	bool		has_thread;
 	pg_uuid_t	thread_id;
 
-	const char *status;			/* of a memory: live, needs_review or superseded; NULL of an episode */
+	const char *status;			/* of a memory: live, needs_review or
+								 * superseded; NULL of an episode */
 	text	   *category;		/* NULL of an episode */
 	bool		has_via;
-	pg_uuid_t	via;			/* found in the place of this superseded memory, or as what this one rests on */
+	pg_uuid_t	via;			/* found in the place of this superseded
+								 * memory, or as what this one rests on */
 	bool		has_successor;
 	pg_uuid_t	successor;		/* what took its place since */
 	double		recency;		/* factors of score */

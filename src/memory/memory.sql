@@ -393,9 +393,6 @@ COMMENT ON FUNCTION memai._memory_changed() IS
 	'private: writes the history of changed memories, marks what rests on those that ended, removes what lost its last source';
 REVOKE ALL ON FUNCTION memai._memory_changed() FROM PUBLIC;
 
-CREATE TRIGGER memory_inserted AFTER INSERT ON memai.memory
-	REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION memai._memory_changed();
-COMMENT ON TRIGGER memory_inserted ON memai.memory IS 'history';
 CREATE TRIGGER memory_updated AFTER UPDATE ON memai.memory
 	REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION memai._memory_changed();
 COMMENT ON TRIGGER memory_updated ON memai.memory IS 'history, and review of what rests on the row';
@@ -414,9 +411,10 @@ COMMENT ON TRIGGER memory_source_deleted ON memai.memory_source IS 'a memory goe
 ALTER TABLE memai.episode ALTER COLUMN content SET STATISTICS 0, ALTER COLUMN metadata SET STATISTICS 0,
 	ALTER COLUMN name SET STATISTICS 0, ALTER COLUMN terms SET STATISTICS 0;
 ALTER TABLE memai.memory ALTER COLUMN content SET STATISTICS 0, ALTER COLUMN metadata SET STATISTICS 0,
-	ALTER COLUMN reason SET STATISTICS 0, ALTER COLUMN terms SET STATISTICS 0, ALTER COLUMN content_hash SET STATISTICS 0;
+	ALTER COLUMN reason SET STATISTICS 0, ALTER COLUMN terms SET STATISTICS 0, ALTER COLUMN content_hash SET STATISTICS 0,
+	ALTER COLUMN slot SET STATISTICS 0, ALTER COLUMN predicate SET STATISTICS 0;
 ALTER TABLE memai.entity ALTER COLUMN name SET STATISTICS 0;
-ALTER TABLE memai.block ALTER COLUMN value SET STATISTICS 0, ALTER COLUMN description SET STATISTICS 0;
+ALTER TABLE memai.block ALTER COLUMN label SET STATISTICS 0, ALTER COLUMN value SET STATISTICS 0, ALTER COLUMN description SET STATISTICS 0;
 ALTER TABLE memai.memory_history ALTER COLUMN old_content SET STATISTICS 0, ALTER COLUMN new_content SET STATISTICS 0,
 	ALTER COLUMN before SET STATISTICS 0, ALTER COLUMN reason SET STATISTICS 0;
 ALTER TABLE memai.embedding ALTER COLUMN embedding SET STATISTICS 0;

@@ -22,11 +22,20 @@ COMMENT ON FUNCTION memai.remember_triplet(text, text, text, text, text, text, j
 	'store a statement about two entities, which are made when they are new; content says it in words';
 
 CREATE FUNCTION memai.remember_messages(messages jsonb, user_id text DEFAULT NULL, namespace text DEFAULT NULL,
-		thread_id uuid DEFAULT NULL, occurred_at timestamptz DEFAULT NULL, metadata jsonb DEFAULT NULL) RETURNS SETOF uuid
+		thread_id uuid DEFAULT NULL, occurred_at timestamptz DEFAULT NULL, metadata jsonb DEFAULT NULL,
+		infer boolean DEFAULT false, model text DEFAULT NULL) RETURNS SETOF uuid
 	AS 'MODULE_PATHNAME', 'memai_remember_messages' LANGUAGE C VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION memai.remember_messages(jsonb, text, text, uuid, timestamptz, jsonb) IS
-	'store the messages of a conversation as episodes, in order, and return their ids; each message has content and may have role, name, occurred_at, metadata';
+COMMENT ON FUNCTION memai.remember_messages(jsonb, text, text, uuid, timestamptz, jsonb, boolean, text) IS
+	'store the messages of a conversation as episodes, in order, and return their ids; each message has content and may have role, name, occurred_at, metadata; infer => true asks a chat model once what of them to remember';
+
+CREATE FUNCTION memai.apply_operations(operations jsonb, episodes uuid[], memories uuid[] DEFAULT '{}',
+		user_id text DEFAULT NULL, namespace text DEFAULT NULL)
+	RETURNS TABLE (op text, memory_id uuid, content text, refused text)
+	AS 'MODULE_PATHNAME', 'memai_apply_operations' LANGUAGE C VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION memai.apply_operations(jsonb, uuid[], uuid[], text, text) IS
+	'check what a model says is to be remembered of episodes (ADD, UPDATE, SUPERSEDE, NOOP with op, ref, content, quote, category, slot, valid_at; ref counts memories from 1) and apply what holds; refused says why the rest was not';
 
 CREATE FUNCTION memai.supersede(id uuid, content text, user_id text DEFAULT NULL, namespace text DEFAULT NULL,
 		reason text DEFAULT NULL, valid_at timestamptz DEFAULT NULL) RETURNS uuid
@@ -90,7 +99,8 @@ COMMENT ON FUNCTION memai.drop_block(text, text, text) IS 'remove a block; false
 -- ---- rights ----
 
 REVOKE ALL ON FUNCTION memai.remember(text, text, text, jsonb, text, text, timestamptz, text, double precision, double precision, text, timestamptz, uuid[], uuid[]) FROM PUBLIC;
-REVOKE ALL ON FUNCTION memai.remember_messages(jsonb, text, text, uuid, timestamptz, jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION memai.remember_messages(jsonb, text, text, uuid, timestamptz, jsonb, boolean, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION memai.apply_operations(jsonb, uuid[], uuid[], text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.supersede(uuid, text, text, text, text, timestamptz) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.remember_triplet(text, text, text, text, text, text, jsonb, text, text, timestamptz, text, double precision, double precision, text, timestamptz, uuid[], uuid[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.revise(uuid, text, text, text, text) FROM PUBLIC;
@@ -101,7 +111,8 @@ REVOKE ALL ON FUNCTION memai.blocks(text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.drop_block(text, text, text) FROM PUBLIC;
 
 GRANT EXECUTE ON FUNCTION memai.remember(text, text, text, jsonb, text, text, timestamptz, text, double precision, double precision, text, timestamptz, uuid[], uuid[]),
-	memai.remember_messages(jsonb, text, text, uuid, timestamptz, jsonb),
+	memai.remember_messages(jsonb, text, text, uuid, timestamptz, jsonb, boolean, text),
+	memai.apply_operations(jsonb, uuid[], uuid[], text, text),
 	memai.supersede(uuid, text, text, text, text, timestamptz),
 	memai.remember_triplet(text, text, text, text, text, text, jsonb, text, text, timestamptz, text, double precision, double precision, text, timestamptz, uuid[], uuid[]),
 	memai.revise(uuid, text, text, text, text),

@@ -96,6 +96,15 @@ extern MemaiLiveFact *memai_fact_find(const MemaiScope *scope, const pg_uuid_t *
  */
 extern void memai_fact_replace(MemaiFact *fact, const MemaiLiveFact *old, bool correct, const text *reason);
 
+/* ---- infer.c ---- */
+
+/*
+ * Asks a chat model (NULL: the default) once what of stored episodes to
+ * remember, and applies what holds.  The caller is connected to SPI.  Calls out;
+ * raises class MA errors.
+ */
+extern void memai_infer(const MemaiScope *scope, const char *model_name, int nepisodes, const MemaiEpisode *episodes);
+
 /* ---- gather.c: what a recall reads ---- */
 
 /* what is known of a row while it is ranked */
@@ -106,7 +115,8 @@ typedef struct RecallCandidate
 	bool		is_memory;
 	bool		has_thread;
 	bool		eligible;
-	bool		is_live;		/* false: a memory that stands for its successor */
+	bool		is_live;		/* false: a memory that stands for its
+								 * successor */
 	bool		needs_review;
 	bool		has_similarity;
 	bool		has_successor;
@@ -202,11 +212,14 @@ typedef struct RankItem
 	double		asking;			/* share of the text that is questions, 0..1 */
 	double		weight;			/* of its keyword score, usually 1 */
 	double		similarity;		/* cosine similarity with the question */
-	bool		in_days;		/* happened in, or speaks of, the days of the question */
+	bool		in_days;		/* happened in, or speaks of, the days of the
+								 * question */
 	bool		names_time;		/* its text has a time expression */
-	double		factor;			/* times which the fused score counts; 1: as it is */
+	double		factor;			/* times which the fused score counts; 1: as
+								 * it is */
 	int64		occurred_at;	/* of equals the later one comes first */
-	double		parts[RANK_NPARTS]; /* out: what keyword is the sum of, before questions are marked down */
+	double		parts[RANK_NPARTS]; /* out: what keyword is the sum of, before
+									 * questions are marked down */
 	double		keyword;		/* out */
 	double		score;			/* out: 0..factor */
 } RankItem;

@@ -47,20 +47,20 @@ COMMENT ON FUNCTION memai.explain_recall(text, text, text, integer, jsonb, doubl
 	'what memai.recall of these arguments read, and what each result''s score is made of';
 
 CREATE FUNCTION memai.context(query text, user_id text DEFAULT NULL, namespace text DEFAULT NULL,
-		max_tokens integer DEFAULT 1000, k integer DEFAULT 20) RETURNS text
+		max_tokens integer DEFAULT 1000, k integer DEFAULT 20, sections text[] DEFAULT '{blocks, memories}') RETURNS text
 	AS 'MODULE_PATHNAME', 'memai_context' LANGUAGE C VOLATILE PARALLEL RESTRICTED COST 10000
 	SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION memai.context(text, text, text, integer, integer) IS
-	'blocks and recalled memories as one text for a model''s prompt, marked as data, within a budget of estimated tokens';
+COMMENT ON FUNCTION memai.context(text, text, text, integer, integer, text[]) IS
+	'blocks, profile, recalled memories and recent messages, by the sections asked for, as one text for a model''s prompt, marked as data, within a budget of estimated tokens';
 
 REVOKE ALL ON FUNCTION memai._metadata_matches(jsonb, jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.recall(text, text, text, integer, jsonb, double precision, text, boolean, uuid, timestamptz, timestamptz, text, text[], text, interval, double precision, integer, integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.recall_vector(@extschema@.vector, text, text, integer, jsonb, double precision, text, boolean, uuid, timestamptz, timestamptz, text, text[], text, interval, double precision, integer, integer, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.explain_recall(text, text, text, integer, jsonb, double precision, text, boolean, uuid, timestamptz, timestamptz, text, text[], text, interval, double precision, integer, integer) FROM PUBLIC;
-REVOKE ALL ON FUNCTION memai.context(text, text, text, integer, integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION memai.context(text, text, text, integer, integer, text[]) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION memai._metadata_matches(jsonb, jsonb),
 	memai.recall(text, text, text, integer, jsonb, double precision, text, boolean, uuid, timestamptz, timestamptz, text, text[], text, interval, double precision, integer, integer),
 	memai.recall_vector(@extschema@.vector, text, text, integer, jsonb, double precision, text, boolean, uuid, timestamptz, timestamptz, text, text[], text, interval, double precision, integer, integer, text),
 	memai.explain_recall(text, text, text, integer, jsonb, double precision, text, boolean, uuid, timestamptz, timestamptz, text, text[], text, interval, double precision, integer, integer),
-	memai.context(text, text, text, integer, integer)
+	memai.context(text, text, text, integer, integer, text[])
 	TO memai_user;

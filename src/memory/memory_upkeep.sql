@@ -440,11 +440,11 @@ CREATE FUNCTION memai.compact()
 COMMENT ON FUNCTION memai.compact() IS
 	'rewrite the tables that hold users'' data, so that no byte of what was removed before this transaction stays in their files; locks each of them; returns how many';
 
-CREATE FUNCTION memai.reembed(model text DEFAULT NULL, user_id text DEFAULT NULL, namespace text DEFAULT NULL, max_rows integer DEFAULT 1000)
+CREATE FUNCTION memai.fill_embeddings(model text DEFAULT NULL, user_id text DEFAULT NULL, namespace text DEFAULT NULL, max_rows integer DEFAULT 1000)
 	RETURNS bigint
 	AS 'MODULE_PATHNAME', 'memai_reembed' LANGUAGE C VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION memai.reembed(text, text, text, integer) IS
+COMMENT ON FUNCTION memai.fill_embeddings(text, text, text, integer) IS
 	'make the vectors of a model that a user''s items lack, up to max_rows of them; returns how many were made, 0 when all are there';
 
 CREATE FUNCTION memai.export_user(user_id text DEFAULT NULL, namespace text DEFAULT NULL)
@@ -511,7 +511,7 @@ BEGIN ATOMIC
 		FROM s, jsonb_array_elements(import_user.lines) l (line), jsonb_populate_record(NULL::memai.memory, l.line - '{tenant,user_id,namespace,scope}'::text[]) r
 		WHERE l.line ->> 'table' = 'memory'
 		ON CONFLICT DO NOTHING
-		RETURNING 1),
+		RETURNING memory.*),
 	memory_source_rows AS (
 		INSERT INTO memai.memory_source (tenant, user_id, namespace, scope, memory_id, episode_id)
 		SELECT s.tenant, s.user_id, s.namespace, s.scope, r.memory_id, r.episode_id
@@ -540,6 +540,9 @@ BEGIN ATOMIC
 		WHERE l.line ->> 'table' = 'block'
 		ON CONFLICT DO NOTHING
 		RETURNING 1)
+	, logged AS (
+		INSERT INTO memai.memory_history (tenant, user_id, namespace, scope, memory_id, event, new_content, reason)
+		SELECT m.tenant, m.user_id, m.namespace, m.scope, m.id, 'ADD', m.content, 'import' FROM memory_rows m)
 	SELECT 'episode', count(*) FROM episode_rows
 	UNION ALL SELECT 'entity', count(*) FROM entity_rows
 	UNION ALL SELECT 'memory', count(*) FROM memory_rows
@@ -549,7 +552,7 @@ BEGIN ATOMIC
 	UNION ALL SELECT 'block', count(*) FROM block_rows;
 END;
 COMMENT ON FUNCTION memai.import_user(jsonb, text, text) IS
-	'store what memai.export_user gave, as a JSON array, under a user of this tenant; what is there already stays; call memai.reembed for the vectors; whose word a memory is becomes import';
+	'store what memai.export_user gave, as a JSON array, under a user of this tenant; what is there already stays; call memai.fill_embeddings for the vectors; whose word a memory is becomes import';
 
 -- ---- rights ----
 
@@ -580,7 +583,7 @@ REVOKE ALL ON FUNCTION memai.forget_matching(text, text, text, boolean, integer,
 REVOKE ALL ON FUNCTION memai.undo(uuid, timestamptz, text, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.forget_user(text, boolean, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.compact() FROM PUBLIC;
-REVOKE ALL ON FUNCTION memai.reembed(text, text, text, integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION memai.fill_embeddings(text, text, text, integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.export_user(text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.import_user(jsonb, text, text) FROM PUBLIC;
 
@@ -610,7 +613,7 @@ GRANT EXECUTE ON FUNCTION memai.history(uuid, text, text),
 	memai.forget_matching(text, text, text, boolean, integer, jsonb, double precision, text, text, text),
 	memai.undo(uuid, timestamptz, text, text, text),
 	memai.forget_user(text, boolean, text, text),
-	memai.reembed(text, text, text, integer),
+	memai.fill_embeddings(text, text, text, integer),
 	memai.export_user(text, text),
 	memai.import_user(jsonb, text, text)
 	TO memai_user;

@@ -142,7 +142,7 @@ rank_candidates(Recall *recall, double similarity_weight, RankItem **result, int
 			.names_time = candidate->names_time,
 			.occurred_at = candidate->occurred_at,
 			.factor = recency_factor(recall, candidate->occurred_at) * importance_factor(candidate) *
-				confidence_factor(candidate) * feedback_factor(candidate),
+			confidence_factor(candidate) * feedback_factor(candidate),
 		};
 		if (i > 0)
 			items[i].conversation = items[i - 1].conversation +
@@ -171,7 +171,7 @@ choose(Choices *choices, int candidate, int via, double score)
 	if (choices->taken[candidate] || choices->n == choices->k)
 		return;
 	choices->taken[candidate] = true;
-	choices->choices[choices->n++] = (Choice) {.candidate = candidate,.via = via,.score = score};
+	choices->choices[choices->n++] = (Choice) {.candidate = candidate, .via = via, .score = score};
 }
 
 /* how many of a conversation are chosen */
@@ -384,7 +384,7 @@ read_question(Recall *recall, const MemaiModelInfo *model)
 static void
 count_candidates(const Recall *recall, double similarity_weight, MemaiRecallCounts *counts)
 {
-	*counts = (MemaiRecallCounts) {.terms = recall->nterms,.similarity_weight = similarity_weight};
+	*counts = (MemaiRecallCounts) {.terms = recall->nterms, .similarity_weight = similarity_weight};
 	for (int i = 0; i < recall->ncandidates; i++)
 	{
 		const RecallCandidate *candidate = &recall->candidates[i];

@@ -38,7 +38,8 @@ enum
 	ARG_DIVERSITY,
 	ARG_MAX_PER_THREAD,
 	ARG_MAX_TOKENS,
-	ARG_TEXT					/* of recall_vector only: the question in words */
+	ARG_TEXT					/* of recall_vector only: the question in
+								 * words */
 };
 
 /* what the arguments are kept in */
@@ -87,7 +88,7 @@ static double
 half_life_argument(const Interval *value)
 {
 	double		seconds = value->time / (double) USECS_PER_SEC +
-		value->day * (double) SECS_PER_DAY + value->month * (DAYS_PER_MONTH * (double) SECS_PER_DAY);
+	value->day * (double) SECS_PER_DAY + value->month * (DAYS_PER_MONTH * (double) SECS_PER_DAY);
 
 	if (!(seconds >= 1))
 		ereport(ERROR,

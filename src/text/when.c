@@ -20,7 +20,8 @@
 typedef enum WordClass
 {
 	W_OTHER,
-	W_NUMBER,					/* 1..9999 in digits, value the number; ordinals too */
+	W_NUMBER,					/* 1..9999 in digits, value the number;
+								 * ordinals too */
 	W_COUNT,					/* one..ten in letters */
 	W_MONTH,					/* value 1..12 */
 	W_MAYBE_MONTH,				/* a word that is also the name of a month */
@@ -340,7 +341,8 @@ memai_text_days(const char *utf8, size_t len, int32 reference, MemaiDaySpan *spa
 	MemaiTokeniser tokeniser;
 	MemaiToken	token;
 	Word		words[WORDS] = {{W_OTHER, 0}};
-	int			pending = 0;	/* words after words[0] that are not looked at yet */
+	int			pending = 0;	/* words after words[0] that are not looked at
+								 * yet */
 
 	memai_tokeniser_start(&tokeniser, utf8, len);
 	for (;;)

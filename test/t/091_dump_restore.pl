@@ -31,6 +31,10 @@ $node->safe_psql('source', q{
 		{"role": "assistant", "content": "Noted."}]', user_id => 'user 1');
 	SELECT memai.supersede(memai.remember('I live in Oslo', user_id => 'user 1', slot => 'city'), 'I live in Bergen', user_id => 'user 1');
 	SELECT memai.forget(memai.remember('to be forgotten', user_id => 'user 1'), user_id => 'user 1');
+	SELECT memai.remember_triplet('Ann', 'likes', 'boats', user_id => 'user 1', sources => ARRAY[(SELECT id FROM memai.episode LIMIT 1)],
+		depends_on => ARRAY[(SELECT id FROM memai.memory WHERE content = 'I live in Oslo')]);
+	SELECT memai.feedback(id, true, 'user 1') FROM memai.memory WHERE content = 'Ann likes boats';
+	SELECT memai.forget_user('user 9', confirm => true);
 	SELECT memai.set_block('persona', 'You are brief.', user_id => 'user 1');
 	SELECT memai.remember_triplet('Ann', 'works_at', 'Volvo', user_id => 'user 1',
 		sources => ARRAY(SELECT id FROM memai.episode LIMIT 1), depends_on => ARRAY(SELECT id FROM memai.memory WHERE content = 'I live in Bergen'));

@@ -70,6 +70,16 @@ SELECT '5 (unanswerable)', count(*) FILTER (WHERE k = 5), round(avg(recall) FILT
 FROM hit WHERE category = 5
 ORDER BY 1;
 
+-- an item of a context keeps to one line
+CREATE TEMP TABLE shown AS
+SELECT q.id, q.category, memai.context(q.question, q.user_id, max_tokens => 800, k => 50) AS context FROM question q;
+\echo 'Gold turns whose words are in memai.context(max_tokens => 800), and questions with at least one:'
+SELECT coalesce(s.category::text, 'all (1-4)') AS category, round(avg(share), 3) AS turns, round(avg((share > 0)::integer), 3) AS questions
+FROM shown s JOIN question q USING (id), LATERAL (
+	SELECT avg((strpos(s.context, regexp_replace(e.content, '[[:cntrl:]]', ' ', 'g')) > 0)::integer) AS share
+	FROM memai.episode e WHERE e.user_id = q.user_id AND e.metadata ->> 'turn' = ANY (q.gold)) c
+WHERE s.category <= 4 GROUP BY GROUPING SETS ((s.category), ()) ORDER BY 1;
+
 \echo 'Latency of memai.recall in milliseconds:'
 SELECT count(*) AS calls, round(percentile_cont(0.5) WITHIN GROUP (ORDER BY milliseconds)::numeric, 2) AS p50,
 	round(percentile_cont(0.95) WITHIN GROUP (ORDER BY milliseconds)::numeric, 2) AS p95,
