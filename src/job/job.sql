@@ -98,6 +98,14 @@ REVOKE ALL ON FUNCTION memai._job_submitted() FROM PUBLIC;
 CREATE TRIGGER submitted AFTER INSERT ON memai.job FOR EACH STATEMENT EXECUTE FUNCTION memai._job_submitted();
 COMMENT ON TRIGGER submitted ON memai.job IS 'wakes workers at commit';
 
+CREATE FUNCTION memai._job_replicated() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'memai_job_replicated' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION memai._job_replicated() IS 'private: holds back the jobs that logical replication brings';
+REVOKE ALL ON FUNCTION memai._job_replicated() FROM PUBLIC;
+CREATE TRIGGER replicated BEFORE INSERT OR UPDATE ON memai.job FOR EACH ROW EXECUTE FUNCTION memai._job_replicated();
+ALTER TABLE memai.job ENABLE REPLICA TRIGGER replicated;
+COMMENT ON TRIGGER replicated ON memai.job IS 'on a subscriber: the publisher does this job';
+
 CREATE FUNCTION memai.submit_job(kind text, payload jsonb DEFAULT '{}', user_id text DEFAULT NULL, namespace text DEFAULT NULL,
 		model text DEFAULT NULL, priority integer DEFAULT 1, run_after timestamptz DEFAULT NULL,
 		max_attempts integer DEFAULT 5, dedupe_key text DEFAULT NULL) RETURNS uuid
@@ -133,15 +141,15 @@ CREATE FUNCTION memai.retry_jobs(kind text DEFAULT NULL, user_id text DEFAULT NU
 BEGIN ATOMIC
 	WITH again AS (
 		UPDATE memai.job j SET status = 'waiting', attempts = 0, run_after = now(), finished_at = NULL,
-			error = NULL, sqlstate = NULL, cancel_requested = false
-		WHERE j.status = 'failed' AND j.tenant = memai.current_tenant()
+			lease = NULL, error = NULL, sqlstate = NULL, cancel_requested = false
+		WHERE (j.status = 'failed' OR (j.finished_at IS NULL AND j.run_after = 'infinity')) AND j.tenant = memai.current_tenant()
 			AND (retry_jobs.kind IS NULL OR j.kind = retry_jobs.kind)
 			AND (retry_jobs.user_id IS NULL OR j.user_id = retry_jobs.user_id)
 			AND (retry_jobs.namespace IS NULL OR j.namespace = retry_jobs.namespace)
 		RETURNING 1)
 	SELECT count(*) FROM again;
 END;
-COMMENT ON FUNCTION memai.retry_jobs(text, text, text) IS 'let the failed jobs of the tenant (of a kind, user, namespace) wait again with all their attempts, and return how many';
+COMMENT ON FUNCTION memai.retry_jobs(text, text, text) IS 'let the failed jobs of the tenant (of a kind, user, namespace), and those held back on a subscriber, wait again with all their attempts, and return how many';
 
 -- ---- working: any client can be a worker ----
 

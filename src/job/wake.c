@@ -14,6 +14,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_authid.h"
@@ -26,7 +27,9 @@
 #include "tcop/utility.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 #define WORKERS_MAX 64
 
@@ -38,6 +41,7 @@ static MemaiStatement read_latches = {
 	"SELECT pid FROM memai._worker", 0, {0}, NULL
 };
 
+PG_FUNCTION_INFO_V1(memai_job_replicated);
 PG_FUNCTION_INFO_V1(memai_job_submitted);
 
 /* connected to SPI: whom to wake when this transaction commits */
@@ -89,6 +93,30 @@ memai_job_submitted(PG_FUNCTION_ARGS)
 		SPI_finish();
 	}
 	return PointerGetDatum(NULL);
+}
+
+/*
+ * trigger: before insert or update on memai.job, for each row, on a subscriber
+ * only.  The publisher does the job; here nobody may claim it.
+ */
+Datum
+memai_job_replicated(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	HeapTuple	row;
+	TupleDesc	desc;
+	int			column;
+	Datum		never = TimestampTzGetDatum(DT_NOEND);
+	bool		isnull = false;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("_job_replicated is a trigger function")));
+	row = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newtuple : trigger->tg_trigtuple;
+	desc = RelationGetDescr(trigger->tg_relation);
+	column = SPI_fnumber(desc, "run_after");
+	return PointerGetDatum(heap_modify_tuple_by_cols(row, desc, 1, &column, &never, &isnull));
 }
 
 static bool

@@ -19,7 +19,7 @@
 #include "utils/json.h"
 #include "utils/memutils.h"
 
-#define BATCH_ITEMS 256
+#define BATCH_ITEMS 1000
 #define BATCH_BYTES (4 * 1024 * 1024)
 
 /* items without a vector; in the order of their ids, from the one after $3 */
@@ -42,13 +42,19 @@ static MemaiStatement count_missing = {
 	2, {INT8OID, TEXTOID}, NULL
 };
 
-/* KEY SHARE keeps the item until the vector is in; its content must be the one that was sent */
+/*
+ * An item's content must still be the one that was sent, and stays so until
+ * the vector is in.  The locking subqueries are also what makes the planner
+ * look items up by key, one by one.
+ */
 static MemaiStatement store_vectors = {
 	.sql = "INSERT INTO memai.embedding (tenant, user_id, namespace, scope, model, episode_id, memory_id, embedding) "
 	"SELECT $1, $2, $3, $4, $5, e.id, NULL, i.embedding FROM unnest($6, $7, $8) AS i (id, content_md5, embedding) "
-	"JOIN memai.episode e ON e.scope = $4 AND e.id = i.id AND md5(e.content) = i.content_md5 "
+	"CROSS JOIN LATERAL (SELECT e.id FROM memai.episode e WHERE e.scope = $4 AND e.id = i.id "
+	"AND md5(e.content) = i.content_md5 FOR SHARE) AS e "
 	"UNION ALL SELECT $1, $2, $3, $4, $5, NULL, m.id, i.embedding FROM unnest($6, $7, $8) AS i (id, content_md5, embedding) "
-	"JOIN memai.memory m ON m.scope = $4 AND m.id = i.id AND md5(m.content) = i.content_md5 "
+	"CROSS JOIN LATERAL (SELECT m.id FROM memai.memory m WHERE m.scope = $4 AND m.id = i.id "
+	"AND md5(m.content) = i.content_md5 FOR SHARE) AS m "
 	"ON CONFLICT DO NOTHING",
 	.nargs = 8,
 	.argtypes = {TEXTOID, TEXTOID, TEXTOID, INT8OID, TEXTOID, UUIDARRAYOID, TEXTARRAYOID},

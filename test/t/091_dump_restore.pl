@@ -46,6 +46,11 @@ $node->safe_psql('source', q{
 	SELECT memai.create_model('remote', 'chat', 'openai', 'some-model', url => 'https://llm.example/v1', credential => 'key');
 	SELECT memai.grant_model('remote', 'memai_user');
 	SELECT memai.set_default_model('chat', 'remote');
+	SELECT memai.submit_job('custom', '{"n": 1}', user_id => 'user 1');
+	SELECT memai.complete_job(scope, id, lease, '{"answer": "\\t ü"}') FROM memai.claim('{custom}');
+	SELECT memai.submit_job('custom', '{"n": 2}', user_id => 'user 1', dedupe_key => 'once', model => 'remote');
+	SELECT memai.submit_job('tool', '{"n": 3}', user_id => 'user 1');
+	SELECT memai.fail_job(scope, id, lease, 'no', '42704') FROM memai.claim('{tool}');
 	SET memai.tenant = 'another tenant';
 	SELECT memai.remember('a statement of somebody else', user_id => 'user 1')});
 
