@@ -591,7 +591,7 @@ memai_index_build(Relation heap, Relation relation, IndexInfo *info)
 		build_without_keys(&build);
 	if (build.sort)
 		tuplesort_end(build.sort);
-	memai_meta_update(relation, build.rows, NULL);
+	memai_meta_update(relation, build.rows);
 	if (RelationNeedsWAL(relation))
 		log_newpage_range(relation, MAIN_FORKNUM, 0, RelationGetNumberOfBlocks(relation), true);
 	ExecDropSingleTupleTableSlot(build.in);

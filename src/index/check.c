@@ -338,8 +338,8 @@ memai_index_info(PG_FUNCTION_ARGS)
 	CheckState	check;
 	MemaiMeta  *meta;
 	TupleDesc	desc;
-	Datum		values[15];
-	bool		nulls[15] = {false};
+	Datum		values[14];
+	bool		nulls[14] = {false};
 	int64		size;
 	int			i = 0;
 
@@ -363,9 +363,8 @@ memai_index_info(PG_FUNCTION_ARGS)
 	values[i++] = Float8GetDatum(check.live ? (double) size / (double) check.live : 0);
 	nulls[i] = meta->centre == InvalidBlockNumber;
 	values[i++] = Int64GetDatum((int64) meta->centre_rows);
-	values[i++] = BoolGetDatum(meta->calibrated[1] > 0);
 	nulls[i] = check.lists <= 1;
-	values[i] = Int32GetDatum(memai_probe_count(relation, meta, (int) check.lists));
+	values[i] = Int32GetDatum(memai_probe_count(relation, (int) check.lists));
 	index_close(relation, AccessShareLock);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

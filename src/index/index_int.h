@@ -167,8 +167,8 @@ extern uint64 memai_list_ids(Relation relation, int count);
 extern void memai_write_empty(Relation relation, ForkNumber fork, int dim);
 /* Stores the centre and makes it known; caller holds the move lock or is building. */
 extern void memai_centre_store(MemaiIndex *index, const float *centre, double rows);
-/* Changes the metapage's statistics, as a logged action of its own. */
-extern void memai_meta_update(Relation relation, double rows, const float *calibrated);
+/* Changes the number of rows in the metapage, as a logged action of its own. */
+extern void memai_meta_update(Relation relation, double rows);
 
 /* The move lock: who holds it alone moves entries between lists. */
 extern void memai_move_lock(Relation relation);
@@ -290,8 +290,8 @@ extern IndexScanDesc memai_index_beginscan(Relation relation, int nkeys, int nor
 extern void memai_index_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int norderbys);
 extern bool memai_index_gettuple(IndexScanDesc scan, ScanDirection direction);
 extern void memai_index_endscan(IndexScanDesc scan);
-/* Lists to probe of count, by settings, storage parameter and calibration. */
-extern int	memai_probe_count(Relation relation, const MemaiMeta *meta, int count);
+/* Lists to read of count, by settings and storage parameter. */
+extern int	memai_probe_count(Relation relation, int count);
 
 /* ---- vacuum.c ---- */
 extern IndexBulkDeleteResult *memai_index_bulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,

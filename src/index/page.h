@@ -72,7 +72,6 @@ typedef struct MemaiMeta
 	uint64		next_list_id;
 	double		rows;			/* live rows at the last build or vacuum */
 	double		centre_rows;	/* rows when the centre was learnt */
-	float		calibrated[3];	/* share of the lists for recall 0.90, 0.95, 0.99; 0 unknown */
 } MemaiMeta;
 
 #define MemaiPageMeta(page) ((MemaiMeta *) PageGetContents(page))

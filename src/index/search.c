@@ -602,7 +602,7 @@ memai_search_start(MemaiSearch *search, uint64 hash, const float *q, float epsil
 	{
 		read_route(search, root);
 		read_lists(search, probes > 0 ? probes :
-				   memai_probe_count(search->index->relation, &search->index->meta, search->nlists));
+				   memai_probe_count(search->index->relation, search->nlists));
 	}
 	else
 		read_list(search, memai_buffer_read(search->index->relation, root), InvalidBlockNumber);

@@ -275,15 +275,13 @@ memai_list_ids(Relation relation, int count)
 }
 
 void
-memai_meta_update(Relation relation, double rows, const float *calibrated)
+memai_meta_update(Relation relation, double rows)
 {
 	Buffer		buffer = memai_page_read(relation, MEMAI_META_BLKNO, BUFFER_LOCK_EXCLUSIVE, MEMAI_PAGE_META);
 	GenericXLogState *state = GenericXLogStart(relation);
 	MemaiMeta  *meta = MemaiPageMeta(GenericXLogRegisterBuffer(state, buffer, 0));
 
 	meta->rows = rows;
-	if (calibrated)
-		memcpy(meta->calibrated, calibrated, sizeof(meta->calibrated));
 	GenericXLogFinish(state);
 	UnlockReleaseBuffer(buffer);
 }
