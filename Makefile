@@ -67,11 +67,13 @@ endif
 
 # These come without PostgreSQL too: they install what is missing, build,
 # and run in a throw-away cluster of their own (test/README.md).
-.PHONY: test coverage valgrind demo bench-locomo bench-memory
+.PHONY: test coverage valgrind demo bench-dedup bench-locomo bench-memory
 test coverage valgrind:
 	@bash test/harness/$@.sh
 demo:
 	@bash test/harness/run.sh test/demo/run.sh
+bench-dedup:
+	@bash test/harness/run.sh test/bench/dedup/run.sh
 bench-locomo:
 	@bash test/harness/run.sh test/bench/locomo/run.sh
 bench-memory:

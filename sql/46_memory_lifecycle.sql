@@ -70,6 +70,9 @@ SELECT op, kept_content, dropped_content FROM memai.consolidate(namespace => 'tw
 SELECT count(*) FROM memai.memory WHERE namespace = 'twice' AND expired_at IS NULL;
 SELECT count(*) FROM memai.consolidate(namespace => 'twice', min_similarity => 2);
 SELECT content FROM memai.recall('very much tea', namespace => 'twice', k => 1);
+-- what the same words deny, or say of another number, is not the same
+SELECT count(memai.remember(c, namespace => 'claims')) FROM unnest(ARRAY['She likes tea', 'She does not like tea', 'She doesn''t like tea', 'Paid invoice 4711', 'Paid invoice 4712', 'Mag keinen Tee', 'Mag Tee', 'Dricker inte te', 'Dricker te']) c;
+SELECT first_content, second_content FROM memai.find_duplicates(namespace => 'claims', min_similarity => 0.8, min_overlap => 0.5) ORDER BY 1, 2;
 -- undo brings the other back, and leaves the one that was kept
 SELECT memai.undo(history_id, namespace => 'twice') FROM memai.memory m, memai.history(m.id, namespace => 'twice') h WHERE m.namespace = 'twice' AND h.event = 'UPDATE';
 SELECT count(*) FROM memai.memory WHERE namespace = 'twice' AND expired_at IS NULL;

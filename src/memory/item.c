@@ -24,6 +24,7 @@ static MemaiStatement insert_embeddings = {
 };
 
 PG_FUNCTION_INFO_V1(memai_terms_overlap);
+PG_FUNCTION_INFO_V1(memai_same_claim);
 
 void
 memai_check_content(const char *name, const text *content)
@@ -224,4 +225,25 @@ memai_terms_overlap(PG_FUNCTION_ARGS)
 	if (left.nterms + right.nterms == 0)
 		PG_RETURN_FLOAT8(0);
 	PG_RETURN_FLOAT8(common / (double) (left.nterms + right.nterms - common));
+}
+
+static MemaiClaim
+claim_of(const text *content)
+{
+	size_t		len;
+	const char *utf8 = memai_text_to_utf8(VARDATA_ANY(content), VARSIZE_ANY_EXHDR(content), &len);
+	MemaiClaim	claim;
+
+	memai_text_claim(utf8, len, &claim);
+	return claim;
+}
+
+/* _same_claim(a text, b text) returns boolean: immutable, strict */
+Datum
+memai_same_claim(PG_FUNCTION_ARGS)
+{
+	MemaiClaim	a = claim_of(PG_GETARG_TEXT_PP(0));
+	MemaiClaim	b = claim_of(PG_GETARG_TEXT_PP(1));
+
+	PG_RETURN_BOOL(a.denies == b.denies && a.numbers == b.numbers);
 }

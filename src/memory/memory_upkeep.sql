@@ -16,6 +16,10 @@ CREATE FUNCTION memai._terms_overlap(a bytea, b bytea) RETURNS double precision
 	AS 'MODULE_PATHNAME', 'memai_terms_overlap' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION memai._terms_overlap(bytea, bytea) IS 'private: Jaccard overlap of the words of two texts, 0 to 1';
 
+CREATE FUNCTION memai._same_claim(a text, b text) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'memai_same_claim' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION memai._same_claim(text, text) IS 'private: whether two texts have the same numbers and both deny something or neither does';
+
 CREATE FUNCTION memai.history(id uuid, user_id text DEFAULT NULL, namespace text DEFAULT NULL)
 	RETURNS TABLE (history_id uuid, event text, old_content text, new_content text, related_id uuid, reason text,
 		actor name, xid xid8, created_at timestamptz)
@@ -372,11 +376,12 @@ BEGIN ATOMIC
 	WHERE a.scope = memai._scope(find_duplicates.user_id, find_duplicates.namespace) AND a.invalid_at IS NULL AND a.expired_at IS NULL
 		AND b.invalid_at IS NULL AND b.expired_at IS NULL AND a.slot IS NOT DISTINCT FROM b.slot
 		AND (p.similarity >= find_duplicates.min_similarity OR p.overlap >= find_duplicates.min_overlap)
+		AND memai._same_claim(a.content, b.content)
 	ORDER BY greatest(p.similarity, p.overlap) DESC, a.id, b.id
 	LIMIT find_duplicates.max_pairs;
 END;
 COMMENT ON FUNCTION memai.find_duplicates(text, text, double precision, double precision, integer) IS
-	'pairs of live memories that say nearly the same: by cosine of their vectors or by Jaccard overlap of their words; compares all pairs of the scope';
+	'pairs of live memories that say nearly the same: by cosine of their vectors or by Jaccard overlap of their words, with the same numbers and both or neither a denial; compares all pairs of the scope';
 
 CREATE FUNCTION memai.consolidate(user_id text DEFAULT NULL, namespace text DEFAULT NULL, dry_run boolean DEFAULT true, min_similarity double precision DEFAULT 0.95,
 		min_overlap double precision DEFAULT 0.9)

@@ -120,6 +120,17 @@ extern bool memai_text_days(const char *utf8, size_t len, int32 reference, Memai
 /* whether a question asks for a time ("When did ...?") */
 extern bool memai_text_asks_when(const char *utf8, size_t len);
 
+/* ---- claim.c: pure ---- */
+
+/* two statements whose claims differ do not say the same, whatever their words */
+typedef struct MemaiClaim
+{
+	bool		denies;			/* "not", "never", ... */
+	uint64		numbers;		/* a hash of the words with digits, in any order; 0: none */
+} MemaiClaim;
+
+extern void memai_text_claim(const char *utf8, size_t len, MemaiClaim *claim);
+
 /* ---- bm25.c: pure ---- */
 
 /*
