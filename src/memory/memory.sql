@@ -144,6 +144,8 @@ COMMENT ON INDEX memai.memory_live_content_idx IS 'a scope holds a live statemen
 CREATE UNIQUE INDEX memory_live_slot_idx ON memai.memory (scope, slot)
 	WHERE slot IS NOT NULL AND invalid_at IS NULL AND expired_at IS NULL;
 COMMENT ON INDEX memai.memory_live_slot_idx IS 'a slot has one live value';
+CREATE INDEX memory_slot_idx ON memai.memory (scope, slot, valid_at) WHERE slot IS NOT NULL;
+COMMENT ON INDEX memai.memory_slot_idx IS 'the values of a slot in the order of time';
 CREATE INDEX memory_superseded_by_idx ON memai.memory (scope, superseded_by) WHERE superseded_by IS NOT NULL;
 COMMENT ON INDEX memai.memory_superseded_by_idx IS 'the statements that a memory took the place of';
 CREATE INDEX memory_subject_idx ON memai.memory (scope, subject_id, predicate) WHERE subject_id IS NOT NULL;
@@ -386,9 +388,11 @@ COMMENT ON POLICY isolation ON memai.erasure IS 'own tenant only, and own user i
 
 -- ---- what follows from a change, in the same statement ----
 
+-- its plans are kept for the session and must fit small and large tables: by index, from the changed rows
 CREATE FUNCTION memai._memory_changed() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'memai_memory_changed' LANGUAGE C VOLATILE PARALLEL UNSAFE
-	SET search_path = pg_catalog, pg_temp;
+	SET search_path = pg_catalog, pg_temp
+	SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off;
 COMMENT ON FUNCTION memai._memory_changed() IS
 	'private: writes the history of changed memories, marks what rests on those that ended, removes what lost its last source';
 REVOKE ALL ON FUNCTION memai._memory_changed() FROM PUBLIC;
