@@ -180,6 +180,9 @@ check_list(CheckState *check, BlockNumber first, int level)
 	int			flags = MemaiPageOpaque(BufferGetPage(buffer))->flags;
 
 	UnlockReleaseBuffer(buffer);
+	/* on a standby a move may be under way */
+	if ((flags & MEMAI_FLAG_MOVED) && RecoveryInProgress())
+		return;
 	if (flags & MEMAI_FLAG_MOVED)
 		memai_report_corrupted(check->index->relation, first, "A replaced list is still linked after repair.");
 	check->low = header.hash_low;

@@ -231,15 +231,29 @@ relink_root(MemaiIndex *index, const ListFacts *facts)
 	memai_directory_set(index->relation, facts->header.hash_low, facts->header.moved[0]);
 }
 
-/* queues a list that nothing leads to any more; one record of three pages */
+/* the end of the queue; only the holder of the move lock changes it */
+static BlockNumber
+dead_tail(Relation relation)
+{
+	Buffer		meta = memai_page_read(relation, MEMAI_META_BLKNO, BUFFER_LOCK_SHARE, MEMAI_PAGE_META);
+	BlockNumber tail = MemaiPageMeta(BufferGetPage(meta))->dead_tail;
+
+	UnlockReleaseBuffer(meta);
+	return tail;
+}
+
+/*
+ * Queues a list that nothing leads to any more; one record of three pages.
+ * The metapage comes last: a scan may want it while it holds a page.
+ */
 static void
 enqueue_dead(Relation relation, BlockNumber list)
 {
+	BlockNumber tail_block = dead_tail(relation);
 	Buffer		first = memai_page_read(relation, list, BUFFER_LOCK_EXCLUSIVE, MEMAI_PAGE_SCAN);
-	Buffer		meta = memai_page_read(relation, MEMAI_META_BLKNO, BUFFER_LOCK_EXCLUSIVE, MEMAI_PAGE_META);
-	BlockNumber tail_block = MemaiPageMeta(BufferGetPage(meta))->dead_tail;
 	Buffer		tail = tail_block == InvalidBlockNumber ? InvalidBuffer :
 	memai_page_read(relation, tail_block, BUFFER_LOCK_EXCLUSIVE, MEMAI_PAGE_SCAN);
+	Buffer		meta = memai_page_read(relation, MEMAI_META_BLKNO, BUFFER_LOCK_EXCLUSIVE, MEMAI_PAGE_META);
 	GenericXLogState *state = GenericXLogStart(relation);
 	MemaiMeta  *m = MemaiPageMeta(GenericXLogRegisterBuffer(state, meta, 0));
 
@@ -251,9 +265,9 @@ enqueue_dead(Relation relation, BlockNumber list)
 		m->dead_head = list;
 	m->dead_tail = list;
 	GenericXLogFinish(state);
+	UnlockReleaseBuffer(meta);
 	if (BufferIsValid(tail))
 		UnlockReleaseBuffer(tail);
-	UnlockReleaseBuffer(meta);
 	UnlockReleaseBuffer(first);
 }
 
