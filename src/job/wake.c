@@ -155,7 +155,7 @@ utility_hook(PlannedStmt *planned, const char *query, bool read_only_tree,
 {
 	const Node *statement = planned->utilityStmt;
 	bool		prepared = IsA(statement, TransactionStmt) &&
-		((const TransactionStmt *) statement)->kind == TRANS_STMT_COMMIT_PREPARED;
+	((const TransactionStmt *) statement)->kind == TRANS_STMT_COMMIT_PREPARED;
 
 	(next_utility_hook ? next_utility_hook : standard_ProcessUtility)
 		(planned, query, read_only_tree, context, params, environment, dest, completion);

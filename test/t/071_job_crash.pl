@@ -35,7 +35,8 @@ sub all_is_stored_once
 	my ($what) = @_;
 	# a job that was interrupted waits a while; there is no need to
 	my $done = 0;
-	for (1 .. 200)
+	my $deadline = time + 20 + $users * 0.1;
+	while (time < $deadline)
 	{
 		$node->safe_psql('postgres', q{UPDATE memai.job SET run_after = now() WHERE status = 'waiting' AND run_after > now()});
 		last if ($done = $node->safe_psql('postgres', $unfinished) eq '0');
@@ -90,7 +91,7 @@ ok(wait_until($node, 'SELECT 1', '1', 30), 'the server is back after kill -9 of 
 all_is_stored_once('kill -9 of a worker');
 
 # ---- while calls wait, BW13 ----
-my $slow = embed_model(4, 'delay', 3000);
+my $slow = embed_model(4, 'delay', 2000 + $samples * 15);
 $node->safe_psql('postgres', "SELECT memai.grant_model('$slow', 'memai_user')");
 submit_jobs($node, 2, model => $slow);
 ok(wait_until($node, q{SELECT count(*) FROM memai.worker_status WHERE state = 'running'}, 2, 10), 'both workers have a job');
