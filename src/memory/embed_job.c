@@ -128,8 +128,12 @@ store_batch(const MemaiJob *job, const char *model, const Batch *batch)
 	Datum		values[8];
 	Datum	   *elements = palloc(sizeof(Datum) * batch->nitems);
 
-	if (store_vectors.plan == NULL)
+	/* the plan may stem from before the extension was dropped and created again */
+	if (store_vectors.argtypes[7] != memai_vector_array_type_oid())
+	{
+		memai_statement_forget(&store_vectors);
 		store_vectors.argtypes[7] = memai_vector_array_type_oid();
+	}
 	for (int i = 0; i < batch->nitems; i++)
 		elements[i] = PointerGetDatum(batch->vectors[i]);
 	memai_scope_values(&job->scope, values);
