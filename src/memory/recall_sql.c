@@ -62,7 +62,8 @@ memai_check_k(int k)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("k is out of range: %d", k),
-				 errdetail("The range is 1 to %d.", MEMAI_RECALL_MAX_K)));
+				 errdetail("The range is 1 to %d.", MEMAI_RECALL_MAX_K),
+				 errhint("Pass the number of results wanted; 10 is the default.")));
 }
 
 /* ---- arguments ---- */

@@ -200,7 +200,8 @@ check_usable(const MemaiModel *model, const char *kind, bool usable)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("model \"%s\" is of kind %s, not %s",
-						model->info.name, model->info.kind, kind)));
+						model->info.name, model->info.kind, kind),
+				 errhint("The view memai.models lists the models you may call, with their kinds.")));
 }
 
 MemaiModelInfo *
