@@ -81,12 +81,12 @@ for my $phase (sort keys %model)
 	}
 	push @all, @latencies;
 	is(join("\n", @wrong), '', "HT19 cancel during $phase is 57014");
-	cmp_ok(percentile(1, @latencies), '<', 1000, "HT19 cancel during $phase within a second");
+	cmp_ok(percentile(1, @latencies), '<', 250, "HT19 cancel during $phase within 250 ms");
 	note(sprintf('%s: median %.1f ms, worst %.1f ms', $phase, percentile(0.5, @latencies), percentile(1, @latencies)));
 }
 diag(sprintf('cancel: %d in %d phases, p50 %.1f ms, p99 %.1f ms, worst %.1f ms', scalar @all,
 		scalar keys %model, percentile(0.5, @all), percentile(0.99, @all), percentile(1, @all)));
-cmp_ok(percentile(0.5, @all), '<', 200, 'HT19 half of the cancels within 200 ms');
+cmp_ok(percentile(0.5, @all), '<', 50, 'HT19 half of the cancels within 50 ms');
 
 for my $phase (sort keys %model)
 {
@@ -94,7 +94,7 @@ for my $phase (sort keys %model)
 	my $answer = $session->query("SET statement_timeout = 300; SELECT memai.generate('hi', '$model{$phase}')");
 	my $late = 1000 * (time - $start) - 300;
 	like($answer, qr/57014: canceling statement due to statement timeout/, "HT19 statement_timeout during $phase");
-	cmp_ok($late, '<', 1000, "HT2 HT19 statement_timeout during $phase is kept");
+	cmp_ok($late, '<', 250, "HT2 HT19 statement_timeout during $phase is kept");
 	$session->query('RESET statement_timeout');
 }
 
@@ -120,7 +120,7 @@ $session->send("SELECT memai.generate('hi', '$model{'first byte'}')");
 sleep 0.1;
 $canceller->query("SELECT pg_terminate_backend($session->{backend})");
 like($session->answer(5) // '', qr/57P01/, 'HT19 terminate ends a call');
-cmp_ok(time - $start, '<', 5, 'BW1 within seconds');
+cmp_ok(time - $start, '<', 1, 'BW1 within a second');
 
 my $orphan = MemAI::Session->new($node);
 $orphan->send("SELECT memai.generate('hi', '$model{'first byte'}')");
@@ -128,7 +128,7 @@ sleep 0.2;
 kill 'KILL', (split /\n/, PostgreSQL::Test::Utils::slurp_file($node->data_dir . '/postmaster.pid'))[0];
 my $gone = time;
 sleep 0.02 while is_running($orphan->{backend}) && time - $gone < 5;
-cmp_ok(time - $gone, '<', 5, 'BW11 a backend in a call is gone soon after the postmaster');
+cmp_ok(time - $gone, '<', 1, 'BW11 a backend in a call is gone a second after the postmaster');
 $node->{_pid} = undef;
 
 $stub->stop;

@@ -96,7 +96,7 @@ my $dynamic = $node{dynamic};
 my $pid = $dynamic->safe_psql('postgres', 'SELECT min(pid) FROM memai.worker_status');
 my $start = time;
 $dynamic->safe_psql('postgres', "SELECT pg_terminate_backend($pid, 5000)");
-cmp_ok(time - $start, '<', 5, 'an idle worker ends soon');
+cmp_ok(time - $start, '<', 1, 'an idle worker ends within a second');
 ok(wait_until($dynamic, $workers, 2, 10), 'the launcher starts another');
 $dynamic->safe_psql('postgres', 'DELETE FROM memai.job');
 $dynamic->safe_psql('postgres', $submit{'a plain commit'});
@@ -160,7 +160,7 @@ my $postmaster = (split /\n/, slurp_file($preloaded->data_dir . '/postmaster.pid
 kill 'KILL', $postmaster;
 $start = time;
 sleep 0.02 while is_running($worker) && time - $start < 10;
-cmp_ok(time - $start, '<', 5, 'a worker is gone soon after the postmaster');
+cmp_ok(time - $start, '<', 1, 'a worker is gone within a second of the postmaster');
 $preloaded->{_pid} = undef;
 
 done_testing();
