@@ -9,6 +9,7 @@
 
 static const MemaiProvider *const providers[] = {
 	&memai_provider_local,
+	&memai_provider_static,
 	&memai_provider_openai,
 	&memai_provider_anthropic,
 	&memai_provider_gemini,
