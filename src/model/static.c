@@ -40,7 +40,7 @@ typedef struct Workspace
 	int			max_tokens;
 	int32	   *ids;			/* max_tokens */
 	float	   *row;			/* a row of the matrix as floats */
-	double	   *sum;
+	float	   *sum;
 	char	   *work;
 	size_t		work_size;
 } Workspace;
@@ -121,7 +121,7 @@ matrix_row(Workspace *space, int32 token)
 	return space->row;
 }
 
-/* the mean of the tokens' vectors */
+/* the mean of the tokens' vectors; sums are floats because the reference's are */
 static void
 pool(Workspace *space, int64 ntokens, float *out)
 {
@@ -130,11 +130,11 @@ pool(Workspace *space, int64 ntokens, float *out)
 	double		norm = 0;
 	double		divisor = (double) Max(ntokens, 1);
 
-	memset(space->sum, 0, sizeof(double) * n);
+	memset(space->sum, 0, sizeof(float) * n);
 	for (int64 t = 0; t < ntokens; t++)
 	{
 		const float *row = matrix_row(space, space->ids[t]);
-		double		weight = model->weights ? model->weights[space->ids[t]] : 1.0;
+		float		weight = model->weights ? model->weights[space->ids[t]] : 1.0f;
 
 		for (int i = 0; i < n; i++)
 			space->sum[i] += weight * row[i];
@@ -142,7 +142,7 @@ pool(Workspace *space, int64 ntokens, float *out)
 	if (model->normalize)
 	{
 		for (int i = 0; i < n; i++)
-			norm += space->sum[i] * space->sum[i];
+			norm += (double) space->sum[i] * space->sum[i];
 		divisor *= Max(sqrt(norm) / divisor, 1e-12);
 	}
 	for (int i = 0; i < n; i++)
@@ -184,7 +184,7 @@ static_embed(const MemaiModel *model, MemaiInputType type, int ninputs,
 	space.max_tokens = memai_option_int(model->options, "max_tokens", DEFAULT_MAX_TOKENS);
 	space.ids = palloc(sizeof(int32) * space.max_tokens);
 	space.row = palloc(sizeof(float) * space.model->dimensions);
-	space.sum = palloc(sizeof(double) * space.model->dimensions);
+	space.sum = palloc(sizeof(float) * space.model->dimensions);
 	for (int i = 0; i < ninputs; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
