@@ -339,7 +339,7 @@ follows(Check *check, MemaiJson *schema, MemaiJson *value)
 	if (check->exhausted || check->steps++ > MAX_STEPS || check->nesting >= MAX_NESTING)
 	{
 		check->exhausted = true;
-		return fail(check, "cannot be checked: the schema refers to itself without end");
+		return false;
 	}
 	/* true and false are schemas that everything, or nothing, follows */
 	if (memai_json_bool(schema, &allowed))
@@ -354,9 +354,12 @@ char *
 memai_json_schema_problem(MemaiJson *schema, MemaiJson *value)
 {
 	Check		check = {.root = schema};
+	bool		kept;
 
 	initStringInfo(&check.path);
-	if (follows(&check, schema, value) && !check.exhausted)
-		return NULL;
-	return check.problem ? check.problem : pstrdup("the answer cannot be checked: the schema refers to itself without end");
+	kept = follows(&check, schema, value);
+	/* whatever alternatives made of that: it is no verdict */
+	if (check.exhausted)
+		return pstrdup("the answer cannot be checked: the schema refers to itself without end");
+	return kept ? NULL : check.problem;
 }

@@ -164,6 +164,43 @@ write_tool_choice(StringInfo out, const char *choice)
 	}
 }
 
+static bool is_strict(MemaiJson *schema);
+
+/* the members of an object's properties, each in turn */
+static bool
+count_strict(const char *key, MemaiJson *value, void *state)
+{
+	int		   *count = state;
+
+	*count += is_strict(value) ? 1 : -PG_INT16_MAX;
+	return *count > 0;
+}
+
+/*
+ * Can an answer be held to this schema?  Every object must name all its members,
+ * require them and allow no others; anything else is refused with "strict".
+ */
+static bool
+is_strict(MemaiJson *schema)
+{
+	MemaiJson  *properties = memai_json_get(schema, "properties");
+	MemaiJson  *items = memai_json_get(schema, "items");
+	const char *type = memai_json_text(memai_json_get(schema, "type"));
+	bool		others = true;
+	int			count = 0;
+
+	if (items != NULL && !is_strict(items))
+		return false;
+	if (memai_json_get(schema, "anyOf") != NULL || memai_json_get(schema, "oneOf") != NULL ||
+		memai_json_get(schema, "allOf") != NULL || memai_json_get(schema, "$ref") != NULL)
+		return false;
+	if (properties == NULL && (type == NULL || strcmp(type, "object") != 0))
+		return true;
+	(void) memai_json_bool(memai_json_get(schema, "additionalProperties"), &others);
+	memai_json_each(properties, count_strict, &count);
+	return !others && count > 0 && memai_json_length(memai_json_get(schema, "required")) == count;
+}
+
 /* Azure's deployments carry a version in the query of every URL */
 static const char *
 version_query(const MemaiModel *model)
@@ -193,7 +230,8 @@ memai_openai_write_chat(const MemaiModel *model, const MemaiChatRequest *request
 		appendStringInfoString(body, ",\"response_format\":{\"type\":\"json_schema\","
 							   "\"json_schema\":{\"name\":\"answer\"");
 		memai_wire_member_json(body, "schema", request->json_schema);
-		appendStringInfoString(body, ",\"strict\":true}}");
+		appendStringInfo(body, ",\"strict\":%s}}",
+						 is_strict(memai_wire_parse(request->json_schema)) ? "true" : "false");
 	}
 	if (request->stop != NULL)
 		memai_wire_member_json(body, "stop", request->stop);

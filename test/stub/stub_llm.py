@@ -25,6 +25,10 @@ which may be chained; what is left is the provider's own path:
   /shuffle | /no_index | /base64 | /drop | /duplicate | /extra | /negative/...
                              what happens to the list of embeddings
   /cut/<n>/replay/<file>/<line>/...  as recorded, cut off at one of n places in turn
+  /answers/<b64url>/...      the n-th request of a path is answered with the n-th string of the list
+                             in JSON, the last one again and again; {"finish_reason", "content"} too
+  /drip/<n>/<ms>/...         a streamed answer of n words, one every <ms>; "sent" of the request
+                             is when the last one was on its way
   /replay/<file>/<line>/...  answers as recorded in DATA/wire/<file>.jsonl
 
 GET /_requests returns what was received since the last POST /_reset.
@@ -78,10 +82,11 @@ class Handler(BaseHTTPRequestHandler):
         self.raw = self.rfile.read(length)
         with lock:
             if not self.path.startswith('/_'):
-                requests.append({'method': self.command, 'path': self.path,
-                                 'headers': {k.lower(): v for k, v in self.headers.items()},
-                                 'body': self.raw.decode('utf-8', 'replace'), 'time': time.time(),
-                                 'peer': self.client_address[1]})
+                self.entry = {'method': self.command, 'path': self.path,
+                              'headers': {k.lower(): v for k, v in self.headers.items()},
+                              'body': self.raw.decode('utf-8', 'replace'), 'time': time.time(),
+                              'peer': self.client_address[1]}
+                requests.append(self.entry)
 
     def do_GET(self):
         self.handle_any()
@@ -268,6 +273,29 @@ class Handler(BaseHTTPRequestHandler):
         body = answer.body.rstrip()
         self.raw_send(b'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n' + body[:len(body) * turn // total])
         return True
+
+    def mode_answers(self, answer, parts):
+        contents = json.loads(unb64(parts.pop(0)))
+        with lock:
+            failures[self.path] = failures.get(self.path, -1) + 1
+            content = contents[min(failures[self.path], len(contents) - 1)]
+        if not isinstance(content, dict):
+            content = {'content': content}
+        answer.body = json.dumps({'choices': [{
+            'finish_reason': content.get('finish_reason', 'stop'),
+            'message': {'role': 'assistant', 'content': content['content']}}]}).encode()
+
+    def mode_drip(self, answer, parts):
+        words, pause = int(parts.pop(0)), int(parts.pop(0)) / 1000
+
+        def chunks():
+            yield b'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n'
+            for number in range(words):
+                self.entry['sent'] = time.time()
+                event = {'choices': [{'delta': {'content': f'word{number} '}}]}
+                yield b'data: ' + json.dumps(event).encode() + b'\n\n'
+            yield b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+        return self.slowly(chunks(), pause)
 
     def mode_replay(self, answer, parts):
         name, line = parts.pop(0), int(parts.pop(0))
