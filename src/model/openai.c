@@ -63,18 +63,24 @@ check_choice(const MemaiModel *model, const char *key, const char *const *choice
 			 errmsg("option \"%s\" must be %s or %s", key, choices[0], choices[1])));
 }
 
-static void
-openai_validate(MemaiModel *model)
+void
+memai_openai_check(MemaiModel *model)
 {
 	static const char *const encodings[] = {"float", "base64", NULL};
 	static const char *const fields[] = {"max_tokens", "max_completion_tokens", NULL};
 
-	memai_wire_check_url(model, "https://api.openai.com/v1");
 	memai_options_check(model->options, "a model of this provider", openai_options);
 	check_choice(model, "encoding_format", encodings);
 	check_choice(model, "max_tokens_field", fields);
 	if (strcmp(model->info.kind, "embed") == 0 && model->info.dimensions == 0)
 		model->info.dimensions = known_dimensions(model->model);
+}
+
+static void
+openai_validate(MemaiModel *model)
+{
+	memai_wire_check_url(model, "https://api.openai.com/v1");
+	memai_openai_check(model);
 }
 
 /* ---- chat, out ---- */
@@ -354,8 +360,8 @@ read_usage(MemaiJson *usage, MemaiWireStream *stream)
 	stream->completion_tokens = memai_wire_token_count(memai_json_get(usage, "completion_tokens"));
 }
 
-static void
-openai_read_event(const MemaiModel *model, MemaiJson *root, const char *data, MemaiWireStream *stream)
+void
+memai_openai_read_event(const MemaiModel *model, MemaiJson *root, const char *data, MemaiWireStream *stream)
 {
 	MemaiJson  *choice = memai_json_item(memai_json_get(root, "choices"), 0);
 	MemaiJson  *delta = memai_json_get(choice, "delta");
@@ -518,7 +524,7 @@ static const MemaiWire openai_wire = {
 	.key_scheme = "Bearer",
 	.write_chat = memai_openai_write_chat,
 	.read_chat = memai_openai_read_chat,
-	.read_event = openai_read_event,
+	.read_event = memai_openai_read_event,
 	.write_embed = memai_openai_write_embed,
 	.read_embed = memai_openai_read_embed,
 	.max_batch = 2048

@@ -57,6 +57,7 @@ extern const MemaiProvider *memai_provider_find(const char *name);
 /* one table per provider file */
 extern const MemaiProvider memai_provider_local;
 extern const MemaiProvider memai_provider_anthropic;
+extern const MemaiProvider memai_provider_azure;
 extern const MemaiProvider memai_provider_cohere;
 extern const MemaiProvider memai_provider_gemini;
 extern const MemaiProvider memai_provider_jina;

@@ -102,7 +102,7 @@ raise_bad_file(const char *name, const char *filename, const char *problem)
 	ereport(ERROR,
 			(errcode(ERRCODE_DATA_EXCEPTION),
 			 errmsg("\"%s\" of static model \"%s\" cannot be used: %s", filename, name, problem),
-			 errhint("docs/static-models.md tells what models memai reads.")));
+			 errhint("What models memai reads is told in docs/static-models.md.")));
 }
 
 static void *

@@ -29,6 +29,7 @@ which may be chained; what is left is the provider's own path:
                              in JSON, the last one again and again; {"finish_reason", "content"} too
   /drip/<n>/<ms>/...         a streamed answer of n words, one every <ms>; "sent" of the request
                              is when the last one was on its way
+  /prefix/<from>/replay/<file>/<line>/...  the n-th request gets the first <from> + n bytes
   /replay/<file>/<line>/...  answers as recorded in DATA/wire/<file>.jsonl
 
 GET /_requests returns what was received since the last POST /_reset.
@@ -262,17 +263,23 @@ class Handler(BaseHTTPRequestHandler):
     def mode_negative(self, answer, parts):
         answer.modes.add('negative')
 
-    def mode_cut(self, answer, parts):
-        """The n-th request of a path gets the n-th prefix, out of as many as asked for."""
-        total = int(parts.pop(0))
+    def recorded_prefix(self, answer, parts, length_of):
+        """The n-th request of a path gets length_of(n, length) bytes of what was recorded."""
         with lock:
-            failures[self.path] = failures.get(self.path, -1) + 1
-            turn = failures[self.path] % total
+            failures[self.path] = turn = failures.get(self.path, -1) + 1
         parts.pop(0)
         self.mode_replay(answer, parts)
         body = answer.body.rstrip()
-        self.raw_send(b'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n' + body[:len(body) * turn // total])
-        return True
+        head = b'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n'
+        return self.raw_send(head + body[:length_of(turn, len(body))])
+
+    def mode_cut(self, answer, parts):
+        total = int(parts.pop(0))
+        return self.recorded_prefix(answer, parts, lambda turn, length: length * (turn % total) // total)
+
+    def mode_prefix(self, answer, parts):
+        start = int(parts.pop(0))
+        return self.recorded_prefix(answer, parts, lambda turn, length: start + turn)
 
     def mode_answers(self, answer, parts):
         contents = json.loads(unb64(parts.pop(0)))
