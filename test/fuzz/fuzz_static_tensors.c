@@ -4,7 +4,6 @@
  *	  is accepted lies in the file and fits its shape.
  */
 /* sources: src/model/static_tensors.c src/model/static_json.c src/json/scan.c src/json/utf8.c */
-/* seconds: 10 */
 #include "postgres.h"
 
 #include "model/static.h"

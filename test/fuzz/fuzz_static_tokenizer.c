@@ -5,7 +5,6 @@
  *	  the text.
  */
 /* sources: src/model/static_tokenizer.c src/model/static_json.c src/json/scan.c src/json/utf8.c src/text/subword.c src/text/rewrite.c src/text/properties.c src/text/unicode.c */
-/* seconds: 20 */
 #include "postgres.h"
 
 #include "model/static.h"
