@@ -4,7 +4,10 @@
 # ---- make unit: C programs for the pure files, under the sanitizers ----
 # A program test_<name>.c or fuzz_<name>.c names what it is linked with in a line
 #   /* sources: src/core/hash.c src/text/chunk.c */
+# and may name libraries:
+#   /* libraries: -lcurl */
 sources_of = $(shell sed -n 's|^/\* sources: \(.*\) \*/$$|\1|p' $(1))
+libraries_of = $(shell sed -n 's|^/\* libraries: \(.*\) \*/$$|\1|p' $(1))
 PURE_FLAGS = -g -O1 -fno-omit-frame-pointer -fno-strict-aliasing -fwrapv -D_GNU_SOURCE \
 	-Wall -Wextra -Werror -Wno-unused-parameter -Isrc -isystem $(includedir_server) -MMD -MP
 PURE_LIBS  = -L$(pkglibdir) -lpgcommon -lpgport -lm
@@ -24,19 +27,19 @@ endef
 $(foreach p,$(notdir $(UNIT_PROGRAMS)),$(eval $(call unit_rule,$(p))))
 -include $(addsuffix .d,$(UNIT_PROGRAMS))
 
-# ---- make fuzz: libFuzzer programs, FUZZ_TIME seconds each ----
-FUZZ_TIME ?= 60
+# ---- make fuzz: libFuzzer programs, each as long as its line "seconds" says, or 5 s;
+# MEMAI_FUZZ_SECONDS overrides all of them ----
 FUZZ_PROGRAMS = $(patsubst test/fuzz/%.c,build/fuzz/%,$(sort $(wildcard test/fuzz/fuzz_*.c)))
 
 .PHONY: fuzz
 fuzz:
-	@FUZZ_TIME=$(FUZZ_TIME) CLANG="$(CLANG)" MAKE="$(MAKE)" bash test/fuzz/run.sh $(FUZZ_PROGRAMS)
+	@CLANG="$(CLANG)" MAKE="$(MAKE)" bash test/fuzz/run.sh $(FUZZ_PROGRAMS)
 
 define fuzz_rule
 build/fuzz/$(1): test/fuzz/$(1).c $(call sources_of,test/fuzz/$(1).c)
 	@mkdir -p $$(@D)
 	$(CLANG) $(PURE_FLAGS) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-		-MF $$@.d -MT $$@ -o $$@ $$(filter %.c,$$^) $(PURE_LIBS)
+		-MF $$@.d -MT $$@ -o $$@ $$(filter %.c,$$^) $(PURE_LIBS) $(call libraries_of,test/fuzz/$(1).c)
 endef
 $(foreach p,$(notdir $(FUZZ_PROGRAMS)),$(eval $(call fuzz_rule,$(p))))
 -include $(addsuffix .d,$(FUZZ_PROGRAMS))

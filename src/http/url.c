@@ -5,6 +5,7 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
 #include <curl/curl.h>
 
 #include "http/http.h"
@@ -91,6 +92,20 @@ check_path(const char *text, const char *path)
 				refuse_url(text, "percent-encodes a dot, a slash or a zero byte");
 }
 
+/*
+ * Hexadecimal digits of an encoded byte in lower case, as libcurl writes them
+ * when a path is set and not when it is read: otherwise a prefix would not cover
+ * what lies below it.
+ */
+static void
+lower_encoded(char *path)
+{
+	for (char *p = strchr(path, '%'); p != NULL; p = strchr(p + 1, '%'))
+		for (int i = 1; i <= 2 && p[i] != '\0'; i++)
+			if (isxdigit((unsigned char) p[i]))
+				p[i] = pg_ascii_tolower((unsigned char) p[i]);
+}
+
 static CURLU *
 new_handle(void)
 {
@@ -125,10 +140,11 @@ read_parts(MemaiHttpUrl *url, const char *text)
 {
 	char	   *host = url_part(url->handle, CURLUPART_HOST, 0);
 	char	   *port = url_part(url->handle, CURLUPART_PORT, CURLU_DEFAULT_PORT);
+	char	   *path = url_part(url->handle, CURLUPART_PATH, 0);
 	size_t		len;
 
 	url->scheme = url_part(url->handle, CURLUPART_SCHEME, 0);
-	url->path = url_part(url->handle, CURLUPART_PATH, 0);
+	url->path = path;
 	url->text = url_part(url->handle, CURLUPART_URL, 0);
 	if (url->scheme == NULL || host == NULL || host[0] == '\0' || port == NULL ||
 		url->path == NULL || url->text == NULL)
@@ -136,7 +152,8 @@ read_parts(MemaiHttpUrl *url, const char *text)
 	if (strcmp(url->scheme, "http") != 0 && strcmp(url->scheme, "https") != 0)
 		refuse_url(text, "is neither http nor https");
 	check_host(text, host);
-	check_path(text, url->path);
+	check_path(text, path);
+	lower_encoded(path);
 
 	len = strlen(host);
 	if (host[0] == '[')

@@ -6,6 +6,7 @@
 #include "postgres.h"
 
 #include "model/openai.h"
+#include "model/retrieval.h"
 #include "model/vectors.h"
 
 static const MemaiOption cohere_options[] = {
@@ -151,24 +152,8 @@ cohere_read_embed(const MemaiModel *model, const char *body, size_t len,
 	memai_vectors_read_plain(model, body, len, path, NULL, ninputs, vectors);
 }
 
-static void
-cohere_write_rerank(const MemaiModel *model, MemaiSpan query, int ndocuments,
-					const MemaiSpan *documents, MemaiWireRequest *out)
-{
-	out->path = "/rerank";
-	memai_wire_start_body(model, &out->body);
-	appendStringInfoString(&out->body, ",\"query\":");
-	memai_json_write_string(&out->body, query.data, query.len);
-	memai_wire_member_texts(&out->body, "documents", ndocuments, documents);
-	memai_wire_append_extra(&out->body, model);
-	appendStringInfoChar(&out->body, '}');
-}
-
-static MemaiJson *
-cohere_find_ranking(MemaiJson *root)
-{
-	return memai_json_get(root, "results");
-}
+/* the path of a ranking is the usual one, and its body needs nothing more */
+static const MemaiRetrieval cohere_retrieval = {0};
 
 static const MemaiWire cohere_wire = {
 	.key_header = "Authorization",
@@ -179,8 +164,9 @@ static const MemaiWire cohere_wire = {
 	.write_embed = cohere_write_embed,
 	.read_embed = cohere_read_embed,
 	.max_batch = 96,
-	.write_rerank = cohere_write_rerank,
-	.find_ranking = cohere_find_ranking
+	.write_rerank = memai_retrieval_write_rerank,
+	.ranking_key = "results",
+	.retrieval = &cohere_retrieval
 };
 
 const MemaiProvider memai_provider_cohere = {

@@ -45,9 +45,15 @@ write_tool_calls(StringInfo out, const char *tool_calls)
 	{
 		MemaiJson  *call = memai_json_item(calls, i);
 
-		appendStringInfo(out, "%s{\"functionCall\":{\"name\":%s,\"args\":%s}}", i > 0 ? "," : "",
+		MemaiJson  *signature = memai_json_get(call, "signature");
+
+		appendStringInfo(out, "%s{\"functionCall\":{\"name\":%s,\"args\":%s}", i > 0 ? "," : "",
 						 memai_json_serialize(memai_json_get(call, "name")),
 						 memai_json_serialize(memai_json_get(call, "arguments")));
+		/* a model that thinks refuses a call that comes back without it */
+		if (signature != NULL)
+			appendStringInfo(out, ",\"thoughtSignature\":%s", memai_json_serialize(signature));
+		appendStringInfoChar(out, '}');
 	}
 }
 
@@ -265,8 +271,11 @@ gemini_read_chat(const MemaiModel *model, MemaiJson *root, MemaiChatResult *resu
 		char	   *piece = memai_json_text(memai_json_get(part, "text"));
 
 		if (call != NULL)
+		{
 			memai_tool_calls_add(&calls, id ? id : memai_json_get(call, "name"),
 								 memai_json_get(call, "name"), memai_json_get(call, "args"));
+			memai_tool_calls_sign(&calls, memai_json_get(part, "thoughtSignature"));
+		}
 		else if (piece != NULL && !is_thought(part))
 			appendStringInfoString(&text, piece);
 	}
@@ -282,8 +291,9 @@ gemini_read_chat(const MemaiModel *model, MemaiJson *root, MemaiChatResult *resu
 
 /* a call comes whole, in one part */
 static void
-read_tool_part(MemaiJson *call, MemaiWireStream *stream)
+read_tool_part(MemaiJson *part, MemaiWireStream *stream)
 {
+	MemaiJson  *call = memai_json_get(part, "functionCall");
 	MemaiStreamedTool *tool = memai_wire_stream_tool(stream, stream->ntools);
 	MemaiJson  *id = memai_json_get(call, "id");
 	MemaiJson  *arguments = memai_json_get(call, "args");
@@ -294,6 +304,7 @@ read_tool_part(MemaiJson *call, MemaiWireStream *stream)
 	memai_wire_stream_part(&tool->name, memai_json_get(call, "name"));
 	if (arguments != NULL)
 		appendStringInfoString(&tool->arguments, memai_json_serialize(arguments));
+	memai_wire_stream_part(&tool->signature, memai_json_get(part, "thoughtSignature"));
 }
 
 /* there is no last event; the one that brings a reason to finish is it */
@@ -309,10 +320,9 @@ gemini_read_event(const MemaiModel *model, MemaiJson *root, const char *data, Me
 	for (int i = 0; i < memai_json_length(parts); i++)
 	{
 		MemaiJson  *part = memai_json_item(parts, i);
-		MemaiJson  *call = memai_json_get(part, "functionCall");
 
-		if (call != NULL)
-			read_tool_part(call, stream);
+		if (memai_json_get(part, "functionCall") != NULL)
+			read_tool_part(part, stream);
 		else if (!is_thought(part))
 			memai_wire_stream_text(stream, memai_json_get(part, "text"));
 	}

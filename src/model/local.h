@@ -34,4 +34,13 @@ extern void memai_local_embed_finish(MemaiLocalEmbedder *embedder, float *out);
 /* as MemaiProvider.complete, for the model extract */
 extern void memai_local_extract(const MemaiChatRequest *request, MemaiChatResult *result);
 
+/* ---- local_summary.c ---- */
+
+/*
+ * The sentences that hold most of what a text speaks of, word for word and in
+ * its order, of at most max_words words (one sentence at least, cut if need be).
+ * Palloc'd.
+ */
+extern char *memai_local_summarize(MemaiSpan input, int max_words);
+
 #endif							/* MEMAI_MODEL_LOCAL_H */

@@ -6,6 +6,7 @@
 #include "postgres.h"
 
 #include "model/registry.h"
+#include "model/static.h"
 #include "model/wire.h"
 
 /* the row that memai_model_lookup made; info is its first member */
@@ -85,4 +86,5 @@ memai_model_init(void)
 	memai_registry_init();
 	memai_credential_init();
 	memai_wire_init();
+	memai_static_init();
 }

@@ -63,18 +63,24 @@ check_choice(const MemaiModel *model, const char *key, const char *const *choice
 			 errmsg("option \"%s\" must be %s or %s", key, choices[0], choices[1])));
 }
 
-static void
-openai_validate(MemaiModel *model)
+void
+memai_openai_check(MemaiModel *model)
 {
 	static const char *const encodings[] = {"float", "base64", NULL};
 	static const char *const fields[] = {"max_tokens", "max_completion_tokens", NULL};
 
-	memai_wire_check_url(model, "https://api.openai.com/v1");
 	memai_options_check(model->options, "a model of this provider", openai_options);
 	check_choice(model, "encoding_format", encodings);
 	check_choice(model, "max_tokens_field", fields);
 	if (strcmp(model->info.kind, "embed") == 0 && model->info.dimensions == 0)
 		model->info.dimensions = known_dimensions(model->model);
+}
+
+static void
+openai_validate(MemaiModel *model)
+{
+	memai_wire_check_url(model, "https://api.openai.com/v1");
+	memai_openai_check(model);
 }
 
 /* ---- chat, out ---- */
@@ -164,6 +170,43 @@ write_tool_choice(StringInfo out, const char *choice)
 	}
 }
 
+static bool is_strict(MemaiJson *schema);
+
+/* the members of an object's properties, each in turn */
+static bool
+count_strict(const char *key, MemaiJson *value, void *state)
+{
+	int		   *count = state;
+
+	*count += is_strict(value) ? 1 : -PG_INT16_MAX;
+	return *count > 0;
+}
+
+/*
+ * Can an answer be held to this schema?  Every object must name all its members,
+ * require them and allow no others; anything else is refused with "strict".
+ */
+static bool
+is_strict(MemaiJson *schema)
+{
+	MemaiJson  *properties = memai_json_get(schema, "properties");
+	MemaiJson  *items = memai_json_get(schema, "items");
+	const char *type = memai_json_text(memai_json_get(schema, "type"));
+	bool		others = true;
+	int			count = 0;
+
+	if (items != NULL && !is_strict(items))
+		return false;
+	if (memai_json_get(schema, "anyOf") != NULL || memai_json_get(schema, "oneOf") != NULL ||
+		memai_json_get(schema, "allOf") != NULL || memai_json_get(schema, "$ref") != NULL)
+		return false;
+	if (properties == NULL && (type == NULL || strcmp(type, "object") != 0))
+		return true;
+	(void) memai_json_bool(memai_json_get(schema, "additionalProperties"), &others);
+	memai_json_each(properties, count_strict, &count);
+	return !others && count > 0 && memai_json_length(memai_json_get(schema, "required")) == count;
+}
+
 /* Azure's deployments carry a version in the query of every URL */
 static const char *
 version_query(const MemaiModel *model)
@@ -193,7 +236,8 @@ memai_openai_write_chat(const MemaiModel *model, const MemaiChatRequest *request
 		appendStringInfoString(body, ",\"response_format\":{\"type\":\"json_schema\","
 							   "\"json_schema\":{\"name\":\"answer\"");
 		memai_wire_member_json(body, "schema", request->json_schema);
-		appendStringInfoString(body, ",\"strict\":true}}");
+		appendStringInfo(body, ",\"strict\":%s}}",
+						 is_strict(memai_wire_parse(request->json_schema)) ? "true" : "false");
 	}
 	if (request->stop != NULL)
 		memai_wire_member_json(body, "stop", request->stop);
@@ -316,8 +360,8 @@ read_usage(MemaiJson *usage, MemaiWireStream *stream)
 	stream->completion_tokens = memai_wire_token_count(memai_json_get(usage, "completion_tokens"));
 }
 
-static void
-openai_read_event(const MemaiModel *model, MemaiJson *root, const char *data, MemaiWireStream *stream)
+void
+memai_openai_read_event(const MemaiModel *model, MemaiJson *root, const char *data, MemaiWireStream *stream)
 {
 	MemaiJson  *choice = memai_json_item(memai_json_get(root, "choices"), 0);
 	MemaiJson  *delta = memai_json_get(choice, "delta");
@@ -480,7 +524,7 @@ static const MemaiWire openai_wire = {
 	.key_scheme = "Bearer",
 	.write_chat = memai_openai_write_chat,
 	.read_chat = memai_openai_read_chat,
-	.read_event = openai_read_event,
+	.read_event = memai_openai_read_event,
 	.write_embed = memai_openai_write_embed,
 	.read_embed = memai_openai_read_embed,
 	.max_batch = 2048

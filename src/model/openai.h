@@ -8,10 +8,15 @@
 
 #include "model/wire.h"
 
+/* Checks the options and fills the dimensions that are known. */
+extern void memai_openai_check(MemaiModel *model);
+
 extern void memai_openai_write_chat(const MemaiModel *model, const MemaiChatRequest *request,
 									bool stream, MemaiWireRequest *out);
 extern void memai_openai_read_chat(const MemaiModel *model, MemaiJson *root,
 								   MemaiChatResult *result);
+extern void memai_openai_read_event(const MemaiModel *model, MemaiJson *root, const char *data,
+									MemaiWireStream *stream);
 
 /* ,"messages":[...]; some copies want a call's arguments as an object */
 extern void memai_openai_write_messages(StringInfo out, const MemaiChatRequest *request,

@@ -9,7 +9,9 @@
 
 static const MemaiProvider *const providers[] = {
 	&memai_provider_local,
+	&memai_provider_static,
 	&memai_provider_openai,
+	&memai_provider_azure,
 	&memai_provider_anthropic,
 	&memai_provider_gemini,
 	&memai_provider_ollama,

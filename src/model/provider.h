@@ -41,6 +41,12 @@ typedef struct MemaiProvider
 	void		(*complete) (const MemaiModel *model, const MemaiChatRequest *request,
 							 MemaiChatResult *result);
 
+	/*
+	 * The tokens that the model makes of a text; NULL when only the model's
+	 * own server could count them.
+	 */
+	int64		(*count_tokens) (const MemaiModel *model, const MemaiSpan *input);
+
 	/* for providers over HTTP, instead of the two above: wire.h */
 	const struct MemaiWire *wire;
 } MemaiProvider;
@@ -51,11 +57,13 @@ extern const MemaiProvider *memai_provider_find(const char *name);
 /* one table per provider file */
 extern const MemaiProvider memai_provider_local;
 extern const MemaiProvider memai_provider_anthropic;
+extern const MemaiProvider memai_provider_azure;
 extern const MemaiProvider memai_provider_cohere;
 extern const MemaiProvider memai_provider_gemini;
 extern const MemaiProvider memai_provider_jina;
 extern const MemaiProvider memai_provider_ollama;
 extern const MemaiProvider memai_provider_openai;
+extern const MemaiProvider memai_provider_static;
 extern const MemaiProvider memai_provider_voyage;
 
 #endif							/* MEMAI_MODEL_PROVIDER_H */

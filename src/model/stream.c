@@ -103,6 +103,7 @@ memai_wire_stream_tool(MemaiWireStream *stream, int64 index)
 		initStringInfo(&stream->tools[index].id);
 		initStringInfo(&stream->tools[index].name);
 		initStringInfo(&stream->tools[index].arguments);
+		initStringInfo(&stream->tools[index].signature);
 		stream->ntools++;
 		MemoryContextSwitchTo(old);
 	}
@@ -211,8 +212,11 @@ assembled_tool_calls(const MemaiWireStream *state)
 
 	memai_tool_calls_start(&list);
 	for (int i = 0; i < state->ntools; i++)
+	{
 		memai_tool_calls_add_text(&list, &state->tools[i].id, &state->tools[i].name,
 								  &state->tools[i].arguments);
+		memai_tool_calls_sign_text(&list, &state->tools[i].signature);
+	}
 	return memai_tool_calls_finish(&list);
 }
 

@@ -347,7 +347,7 @@ receive_ranking(void *state, int index, const char *body, size_t len)
 	RerankReceiver *receiver = state;
 	const char *problem;
 	MemaiJson  *root = memai_json_parse(body, len, &problem);
-	MemaiJson  *ranking = receiver->wire->find_ranking(root);
+	MemaiJson  *ranking = memai_json_get(root, receiver->wire->ranking_key);
 	bool	   *seen = palloc0(sizeof(bool) * receiver->ndocuments);
 
 	if (root == NULL)

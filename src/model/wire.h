@@ -28,6 +28,7 @@ typedef struct MemaiStreamedTool
 	StringInfoData id;
 	StringInfoData name;
 	StringInfoData arguments;
+	StringInfoData signature;	/* empty for formats that sign nothing */
 } MemaiStreamedTool;
 
 /* what has been read of a streamed answer */
@@ -78,8 +79,9 @@ typedef struct MemaiWire
 	void		(*write_rerank) (const MemaiModel *model, MemaiSpan query, int ndocuments,
 								 const MemaiSpan *documents, MemaiWireRequest *out);
 
-	/* the list of {"index", "relevance_score"} in an answer */
-	MemaiJson  *(*find_ranking) (MemaiJson *root);
+	const char *ranking_key;	/* of the list of {"index", "relevance_score"} */
+
+	const struct MemaiRetrieval *retrieval;	/* for retrieval.h */
 } MemaiWire;
 
 /* ---- wire.c ---- */
@@ -180,6 +182,12 @@ extern void memai_tool_calls_add(MemaiToolCallList *list, MemaiJson *id, MemaiJs
 /* the same for parts as a stream brings them */
 extern void memai_tool_calls_add_text(MemaiToolCallList *list, StringInfo id, StringInfo name,
 									  StringInfo arguments);
+/*
+ * Gives the call added last the signature that its model wants back with it:
+ * json, when it is a string, or UTF-8 text, when it is not empty.
+ */
+extern void memai_tool_calls_sign(MemaiToolCallList *list, MemaiJson *json);
+extern void memai_tool_calls_sign_text(MemaiToolCallList *list, StringInfo text);
 /* NULL when there was none */
 extern char *memai_tool_calls_finish(MemaiToolCallList *list);
 

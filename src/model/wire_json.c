@@ -183,6 +183,28 @@ memai_tool_calls_add_text(MemaiToolCallList *list, StringInfo id, StringInfo nam
 	appendStringInfoChar(&list->out, '}');
 }
 
+void
+memai_tool_calls_sign_text(MemaiToolCallList *list, StringInfo text)
+{
+	if (text->len == 0)
+		return;
+	/* inside the object that was closed last */
+	list->out.data[--list->out.len] = '\0';
+	appendStringInfoString(&list->out, ",\"signature\":");
+	memai_json_write_utf8_string(&list->out, text->data, text->len);
+	appendStringInfoChar(&list->out, '}');
+}
+
+void
+memai_tool_calls_sign(MemaiToolCallList *list, MemaiJson *json)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	memai_wire_stream_part(&text, json);
+	memai_tool_calls_sign_text(list, &text);
+}
+
 char *
 memai_tool_calls_finish(MemaiToolCallList *list)
 {

@@ -156,6 +156,134 @@ extern double memai_bm25_term(const MemaiBm25 *bm25, double idf, double frequenc
  */
 extern int64 memai_estimate_tokens(const char *utf8, size_t len);
 
+/* ---- rewrite.c, subword.c: pure: the tokens of a published model ---- */
+
+/* what happens to a text, in this order, before it is taken apart */
+typedef enum MemaiRewriteKind
+{
+	MEMAI_REWRITE_BERT,			/* flags: MEMAI_BERT_... */
+	MEMAI_REWRITE_LOWER,
+	MEMAI_REWRITE_DECOMPOSE,	/* canonically (Unicode Annex 15, NFD) */
+	MEMAI_REWRITE_STRIP_MARKS,
+	MEMAI_REWRITE_REPLACE,		/* every pattern by content */
+	MEMAI_REWRITE_SPACES,		/* every run of white space by content */
+	MEMAI_REWRITE_BLANKS,		/* every run of two or more blanks by content */
+	MEMAI_REWRITE_STRIP,		/* white space; flags: MEMAI_STRIP_... */
+	MEMAI_REWRITE_PREPEND		/* content, unless the text is empty */
+} MemaiRewriteKind;
+
+#define MEMAI_BERT_CLEAN	1
+#define MEMAI_BERT_CHINESE	2
+#define MEMAI_BERT_STRIP	4
+#define MEMAI_BERT_LOWER	8
+#define MEMAI_STRIP_LEFT	1
+#define MEMAI_STRIP_RIGHT	2
+
+/* a piece of the strings of a MemaiSubword */
+typedef struct MemaiSubwordText
+{
+	uint32		offset;
+	uint32		len;
+} MemaiSubwordText;
+
+typedef struct MemaiRewrite
+{
+	int32		kind;
+	int32		flags;
+	MemaiSubwordText pattern;
+	MemaiSubwordText content;
+} MemaiRewrite;
+
+/* how a rewritten text is taken apart into words */
+typedef enum MemaiSplitKind
+{
+	MEMAI_SPLIT_NONE,
+	MEMAI_SPLIT_BERT,			/* at white space, punctuation marks alone */
+	MEMAI_SPLIT_SPACE,			/* at white space */
+	MEMAI_SPLIT_METASPACE		/* blanks become a character of their own */
+} MemaiSplitKind;
+
+#define MEMAI_METASPACE_PREPEND_FIRST	1
+#define MEMAI_METASPACE_PREPEND_ALWAYS	2
+#define MEMAI_METASPACE_SPLIT			4
+
+/* a token that is looked for in the text as it came, before all else */
+typedef struct MemaiAddedToken
+{
+	MemaiSubwordText text;
+	int32		token;
+	int32		flags;
+} MemaiAddedToken;
+
+#define MEMAI_ADDED_SINGLE_WORD	1
+#define MEMAI_ADDED_STRIP_LEFT	2
+#define MEMAI_ADDED_STRIP_RIGHT	4
+
+/* an edge of the tree of tokens: from a node by a byte */
+typedef struct MemaiSubwordEdge
+{
+	uint32		key;			/* node << 8 | byte; 0: free slot */
+	uint32		child;
+} MemaiSubwordEdge;
+
+#define MEMAI_SUBWORD_MAX_NODES (1 << 24)
+#define MEMAI_SUBWORD_NO_NODE 0xFFFFFFFFU
+
+/*
+ * A tokenizer, ready for use: numbers and offsets only, in memory that may be
+ * shared and read-only.  Whoever makes one guarantees that edges lead to nodes
+ * and texts lie in strings.
+ */
+typedef struct MemaiSubword
+{
+	bool		unigram;		/* otherwise WordPiece */
+	int32		unknown;		/* token of what has none */
+	int32		max_word_chars; /* WordPiece: longer words are unknown */
+	uint32		continuing;		/* WordPiece: node after the prefix of pieces
+								 * inside a word, or MEMAI_SUBWORD_NO_NODE */
+	double		unknown_score;	/* Unigram */
+	int32		split;
+	int32		split_flags;
+	MemaiSubwordText metaspace; /* a blank follows it in strings */
+	int32		nrewrites;
+	int32		nadded;
+	uint32		edge_mask;		/* slots of edges, a power of two, less one */
+	const MemaiRewrite *rewrites;
+	const MemaiAddedToken *added;
+	const MemaiSubwordEdge *edges;
+	const int32 *node_tokens;	/* -1: no token ends at this node */
+	const double *scores;		/* Unigram: by token */
+	const char *strings;
+} MemaiSubword;
+
+/* The slot of an edge from node by byte, or the free slot where it belongs. */
+extern uint32 memai_subword_slot(const MemaiSubwordEdge *edges, uint32 mask, uint32 node,
+								 unsigned char byte);
+
+/* where tokens go */
+typedef struct MemaiSubwordTokens
+{
+	int32	   *ids;			/* NULL: they are only counted */
+	int64		max;			/* stop after so many */
+	int64		n;
+	bool		drop_unknown;
+} MemaiSubwordTokens;
+
+/* Bytes of working memory that memai_subword_tokens needs for len bytes. */
+extern size_t memai_subword_work_size(size_t len);
+
+/*
+ * Appends the tokens of UTF-8 text; broken sequences count as U+FFFD.  first
+ * tells whether this is the beginning of the text.  False, leaving tokens half
+ * done, when the rewritten text is longer than 8 times len + 64.
+ */
+extern bool memai_subword_tokens(const MemaiSubword *subword, const char *utf8, size_t len,
+								 bool first, void *work, MemaiSubwordTokens *tokens);
+
+/* One rewriting step; the new length, or -1 when it is more than max. */
+extern int64 memai_rewrite(const MemaiRewrite *rewrite, const char *strings,
+						   const char *in, size_t len, char *out, size_t max);
+
 extern void memai_text_init(void);
 
 #endif							/* MEMAI_TEXT_H */

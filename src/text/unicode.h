@@ -62,4 +62,31 @@ extern bool memai_char_is_accent(uint32 code);
  */
 extern int	memai_char_base(uint32 code, char *bytes);
 
+/* ---- properties.c: what the tokenizers of published models ask ---- */
+
+typedef enum MemaiProperty
+{
+	PROPERTY_NONE,
+	PROPERTY_SPACE,
+	PROPERTY_CONTROL,			/* control, format, private use, surrogate */
+	PROPERTY_PUNCTUATION,
+	PROPERTY_MARK,				/* nonspacing */
+	PROPERTY_OTHER_MARK			/* spacing or enclosing */
+} MemaiProperty;
+
+/* the longest canonical decomposition */
+#define MEMAI_DECOMPOSED_MAX 4
+
+/* Tab, line feed, return and the like are PROPERTY_SPACE, not control. */
+extern MemaiProperty memai_char_property(uint32 code);
+
+/* The canonical decomposition of one character; returns its length, 1 or more. */
+extern int	memai_char_decompose(uint32 code, uint32 decomposed_codes[MEMAI_DECOMPOSED_MAX]);
+
+/* The canonical combining class; 0 for what is no mark. */
+extern int	memai_char_combining(uint32 code);
+
+/* The lower case of one character, without its context. */
+extern uint32 memai_char_lower(uint32 code);
+
 #endif							/* MEMAI_TEXT_UNICODE_H */

@@ -4,6 +4,7 @@
  *	  way twice; number arrays and base64 stay inside their room.
  */
 /* sources: src/json/scan.c src/json/floats.c src/json/utf8.c */
+/* seconds: 30 */
 #include "postgres.h"
 
 #include <math.h>

@@ -3,6 +3,7 @@
  *	  Any header is survived; the wait is never negative but for -1.
  */
 /* sources: src/model/retry.c */
+/* seconds: 30 */
 #include "postgres.h"
 
 #include "model/wire.h"

@@ -5,6 +5,7 @@
  *	  Covers TY4.
  */
 /* sources: src/vector/sparsevec_parse.c src/vector/vector_parse.c */
+/* seconds: 30 */
 #include "postgres.h"
 
 #include <math.h>

@@ -3,6 +3,7 @@
  *	  Any stream is survived, and gives the same events whole and byte by byte.
  */
 /* sources: src/http/sse.c */
+/* seconds: 30 */
 #include "postgres.h"
 
 #include "http/http.h"

@@ -5,6 +5,7 @@
  *	  only sparse vectors that keep their rules.  Covers TY1 to TY3.
  */
 /* sources: src/vector/wire.c src/vector/sparsevec_parse.c src/vector/vector_parse.c */
+/* seconds: 30 */
 #include "postgres.h"
 
 #include "vector/parse.h"

@@ -5,6 +5,7 @@
  *	  that strtof reads at the same place.  Covers TY4.
  */
 /* sources: src/vector/vector_parse.c */
+/* seconds: 30 */
 #include "postgres.h"
 
 #include <math.h>

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# run.sh PROGRAM...: builds the fuzzers and runs each for FUZZ_TIME seconds.  The
-# corpus grows in build/fuzz and is kept between runs; a finding stays there too.
+# run.sh PROGRAM...: builds the fuzzers and runs each for as many seconds as its
+# source says ("seconds: 30"; 5 when it says nothing; MEMAI_FUZZ_SECONDS for all).
+# It starts from test/fuzz/seeds/<name>; the corpus grows in build/fuzz and is kept
+# between runs; a finding stays there too.
 set -u
 failed=0
 
@@ -13,18 +15,30 @@ if [ $# -gt 0 ]; then
 	fi
 fi
 
+seconds_of() {
+	local said
+	said=$(sed -n 's|^/\* seconds: \([0-9]*\) \*/$|\1|p' "test/fuzz/$(basename "$1").c")
+	echo "${MEMAI_FUZZ_SECONDS:-${said:-5}}"
+}
+
 fuzz() {
-	local program=$1 name corpus
+	local program=$1 name corpus seconds
 	name=$(basename "$program")
 	corpus=$program.corpus
+	seconds=$(seconds_of "$program")
 	if [ ! -x "$program" ]; then
 		echo "not ok - $name was not built"
 		return 1
 	fi
 	mkdir -p "$corpus"
-	if "$program" -max_total_time="$FUZZ_TIME" -timeout=10 -rss_limit_mb=2048 -max_len=4096 \
-		-print_final_stats=1 -artifact_prefix="$program." "$corpus" >"$program.log" 2>&1; then
-		echo "ok - $name: $(sed -n 's/^stat::number_of_executed_units: *//p' "$program.log") inputs"
+	if [ -d "test/fuzz/seeds/$name" ]; then
+		set -- "test/fuzz/seeds/$name"
+	else
+		set --
+	fi
+	if "$program" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=4096 \
+		-print_final_stats=1 -artifact_prefix="$program." "$corpus" "$@" >"$program.log" 2>&1; then
+		echo "ok - $name, $seconds s: $(sed -n 's/^stat::number_of_executed_units: *//p' "$program.log") inputs"
 	else
 		tail -n 60 "$program.log"
 		echo "not ok - $name"
@@ -35,12 +49,13 @@ fuzz() {
 # as many at a time as there are processors
 cores=$(nproc)
 "$MAKE" -s -k -j"$cores" --no-print-directory "$@" || failed=1
-for program in "$@"; do
+# the longest first, so that none runs alone at the end
+while read -r _ program; do
 	while [ "$(jobs -rp | wc -l)" -ge "$cores" ]; do
 		wait -n || failed=1
 	done
 	fuzz "$program" &
-done
+done < <(for program in "$@"; do echo "$(seconds_of "$program") $program"; done | sort -rn)
 for job in $(jobs -p); do
 	wait "$job" || failed=1
 done

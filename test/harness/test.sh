@@ -93,7 +93,7 @@ if build; then
 	# gcc has built it without a warning already
 	run_suite compile "${target[@]}" check-clang
 	run_suite unit "${target[@]}" -j"$(nproc)" unit
-	run_suite fuzz "${target[@]}" fuzz FUZZ_TIME="${FUZZ_TIME:-5}"
+	run_suite fuzz "${target[@]}" fuzz
 	case " $SUITES " in *" regress "* | *" isolation "*) start_cluster ;; esac
 	expect_something
 	run_suite regress "${target[@]}" installcheck ISOLATION= TAP_TESTS=

@@ -25,6 +25,11 @@ which may be chained; what is left is the provider's own path:
   /shuffle | /no_index | /base64 | /drop | /duplicate | /extra | /negative/...
                              what happens to the list of embeddings
   /cut/<n>/replay/<file>/<line>/...  as recorded, cut off at one of n places in turn
+  /answers/<b64url>/...      the n-th request of a path is answered with the n-th string of the list
+                             in JSON, the last one again and again; {"finish_reason", "content"} too
+  /drip/<n>/<ms>/...         a streamed answer of n words, one every <ms>; "sent" of the request
+                             is when the last one was on its way
+  /prefix/<from>/replay/<file>/<line>/...  the n-th request gets the first <from> + n bytes
   /replay/<file>/<line>/...  answers as recorded in DATA/wire/<file>.jsonl
 
 GET /_requests returns what was received since the last POST /_reset.
@@ -78,10 +83,11 @@ class Handler(BaseHTTPRequestHandler):
         self.raw = self.rfile.read(length)
         with lock:
             if not self.path.startswith('/_'):
-                requests.append({'method': self.command, 'path': self.path,
-                                 'headers': {k.lower(): v for k, v in self.headers.items()},
-                                 'body': self.raw.decode('utf-8', 'replace'), 'time': time.time(),
-                                 'peer': self.client_address[1]})
+                self.entry = {'method': self.command, 'path': self.path,
+                              'headers': {k.lower(): v for k, v in self.headers.items()},
+                              'body': self.raw.decode('utf-8', 'replace'), 'time': time.time(),
+                              'peer': self.client_address[1]}
+                requests.append(self.entry)
 
     def do_GET(self):
         self.handle_any()
@@ -257,17 +263,46 @@ class Handler(BaseHTTPRequestHandler):
     def mode_negative(self, answer, parts):
         answer.modes.add('negative')
 
-    def mode_cut(self, answer, parts):
-        """The n-th request of a path gets the n-th prefix, out of as many as asked for."""
-        total = int(parts.pop(0))
+    def recorded_prefix(self, answer, parts, length_of):
+        """The n-th request of a path gets length_of(n, length) bytes of what was recorded."""
         with lock:
-            failures[self.path] = failures.get(self.path, -1) + 1
-            turn = failures[self.path] % total
+            failures[self.path] = turn = failures.get(self.path, -1) + 1
         parts.pop(0)
         self.mode_replay(answer, parts)
         body = answer.body.rstrip()
-        self.raw_send(b'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n' + body[:len(body) * turn // total])
-        return True
+        head = b'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n'
+        return self.raw_send(head + body[:length_of(turn, len(body))])
+
+    def mode_cut(self, answer, parts):
+        total = int(parts.pop(0))
+        return self.recorded_prefix(answer, parts, lambda turn, length: length * (turn % total) // total)
+
+    def mode_prefix(self, answer, parts):
+        start = int(parts.pop(0))
+        return self.recorded_prefix(answer, parts, lambda turn, length: start + turn)
+
+    def mode_answers(self, answer, parts):
+        contents = json.loads(unb64(parts.pop(0)))
+        with lock:
+            failures[self.path] = failures.get(self.path, -1) + 1
+            content = contents[min(failures[self.path], len(contents) - 1)]
+        if not isinstance(content, dict):
+            content = {'content': content}
+        answer.body = json.dumps({'choices': [{
+            'finish_reason': content.get('finish_reason', 'stop'),
+            'message': {'role': 'assistant', 'content': content['content']}}]}).encode()
+
+    def mode_drip(self, answer, parts):
+        words, pause = int(parts.pop(0)), int(parts.pop(0)) / 1000
+
+        def chunks():
+            yield b'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n'
+            for number in range(words):
+                self.entry['sent'] = time.time()
+                event = {'choices': [{'delta': {'content': f'word{number} '}}]}
+                yield b'data: ' + json.dumps(event).encode() + b'\n\n'
+            yield b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+        return self.slowly(chunks(), pause)
 
     def mode_replay(self, answer, parts):
         name, line = parts.pop(0), int(parts.pop(0))

@@ -71,6 +71,8 @@ for my $case (@cases)
 		my $read = $answer =~ /^\{/ ? decode_json($answer) : { error => $answer };
 		my %expected = map { $_ => $case->{$_} } qw(content tool_calls finish_reason prompt_tokens completion_tokens);
 		my %got = map { $_ => $read->{$_} } keys %expected;
+		# checked below
+		delete $_->{signature} for @{ $got{tool_calls} // [] };
 		is(normal(\%got), normal(\%expected), $test) || diag($read->{error} // '');
 	}
 	elsif ($case->{kind} eq 'embed')
@@ -115,6 +117,70 @@ for my $case (grep { $_->{stream} && !$_->{error} } @cases)
 	is(join(' ', sort keys %seen), 'MA008', "HT21 $case->{file} $case->{line} cut at forty places");
 }
 
+# Every byte prefix of ten recorded streams of each format, or all there are.  A
+# stream that is complete stays so whatever follows, so a prefix that were read as an
+# answer would make all longer ones answers, too: the last 200 bytes, one by one,
+# speak for the rest.  MEMAI_EVERY_PREFIX=1 sends them all (minutes).
+$session->query(q{CREATE FUNCTION pg_temp.prefixes(model text, n integer, OUT state text, OUT calls bigint) RETURNS SETOF record LANGUAGE plpgsql AS $$
+DECLARE seen jsonb := '{}'; one text;
+BEGIN
+	FOR i IN 1 .. n LOOP
+		BEGIN
+			PERFORM memai.complete('[{"role":"user","content":"hi"}]', model, '{"stream": true}');
+			one := 'an answer';
+		EXCEPTION WHEN OTHERS THEN one := sqlstate;
+		END;
+		seen := seen || jsonb_build_object(one, coalesce((seen ->> one)::int, 0) + 1);
+	END LOOP;
+	RETURN QUERY SELECT key, value::bigint FROM jsonb_each_text(seen);
+END $$});
+my (%recorded, %prefixed);
+my $prefixes = 0;
+sub recorded_length
+{
+	my ($file, $line) = @_;
+	if (!$recorded{$file})
+	{
+		open(my $in, '<', "$data/wire/$file.jsonl") or die;
+		$recorded{$file} = [<$in>];
+	}
+	my $text = decode_json($recorded{$file}[$line])->{response} =~ s/\s+\z//r;
+	utf8::encode($text);
+	return length $text;
+}
+$_->{length} = recorded_length($_->{file}, $_->{line}) for grep { $_->{stream} && !$_->{error} } @cases;
+for my $case (sort { $a->{length} <=> $b->{length} } grep { $_->{length} } @cases)
+{
+	next if ($prefixed{ $case->{provider} } // 0) >= 10;
+	$prefixed{ $case->{provider} }++;
+	my $name = 'prefix' . ++$models;
+	# the answer ends with the event before it, whole
+	my $end = $case->{length} - ($case->{provider} eq 'cohere' ? length 'data: [DONE]' : 0);
+	my $from = $ENV{MEMAI_EVERY_PREFIX} || $end < 200 ? 0 : $end - 200;
+	my $n = $end - $from;
+	my $url = $stub->url('prefix', $from, 'replay', $case->{file}, $case->{line});
+	$session->query("SELECT memai.create_model('$name', 'chat', '$case->{provider}', 'm', url => '$url')");
+	is($session->query("SELECT * FROM pg_temp.prefixes('$name', $n)", 1200), "MA008|$n", "HT21 $case->{file} $case->{line}: each of $n prefixes is an error");
+	$prefixes += $n;
+}
+note("$prefixes prefixes of " . join(', ', map { "$prefixed{$_} streams of $_" } sort keys %prefixed));
+
+# ---- tool turns of models that think: the signature goes back with the call ----
+for my $case (grep { $_->{provider} eq 'gemini' && $_->{tool_calls} } @cases)
+{
+	my $response = decode_json($recorded{gemini} ? $recorded{gemini}[ $case->{line} ] : do { recorded_length('gemini', 0); $recorded{gemini}[ $case->{line} ] })->{response};
+	my @signatures = $response =~ /"thoughtSignature":\s*"([^"]+)"/g;
+	my $calls = decode_json(read_chat($case))->{tool_calls};
+	my @carried = map { $_->{signature} // () } @$calls;
+	next unless @carried;
+	my $answered = quoted($json->encode([ { role => 'user', content => 'q' }, { role => 'assistant', content => '', tool_calls => $calls },
+		map { { role => 'tool', tool_call_id => $_->{id}, name => $_->{name}, content => '{}' } } @$calls ]));
+	my ($body) = request_of('gemini', "SELECT memai.complete($answered, %s)", 'chat');
+	my @sent = map { $_->{thoughtSignature} // () } @{ $json->decode($body)->{contents}[1]{parts} };
+	is("@sent", "@carried", "gemini $case->{line}: " . scalar(@sent) . ' signature of a tool call is sent back');
+	is(scalar(grep { my $one = $_; grep { $_ eq $one } @signatures } @carried), scalar(@carried), 'as it came');
+}
+
 # ---- requests ----
 my $conversation = q{[{"role":"system","content":"S1"},{"role":"system","content":"S2"},{"role":"user","content":"Q"},
 	{"role":"assistant","content":"T","tool_calls":[{"id":"c1","name":"f","arguments":{"a":1}},{"id":"c2","name":"g","arguments":{}}]},
@@ -125,9 +191,9 @@ my $options = q{{"temperature":0.5,"max_tokens":9,"stop":["E"],"tools":[{"name":
 
 sub request_of
 {
-	my ($provider, $sql, $kind, $extra) = @_;
+	my ($provider, $sql, $kind, $extra, $below) = @_;
 	my $name = 'r' . ++$models;
-	my $url = $stub->url('status', 418);
+	my $url = $stub->url('status', 418, $below // ());
 	$session->query("SELECT memai.create_model('$name', '$kind', '$provider', 'm', url => '$url'" . ($extra // '') . ')');
 	$stub->reset;
 	$session->query(sprintf($sql, "'$name'"));
@@ -189,6 +255,22 @@ for my $provider (qw(cohere voyage jina))
 	my $extra = $provider eq 'jina' ? ',"return_documents":false' : '';
 	is("$path $body", "/rerank {\"documents\":[\"a\",\"b\"],\"model\":\"m\",\"query\":\"q\"$extra}", "$provider: request of a ranking");
 }
+
+# Azure: a deployment in the path, a version in the query, the key in a header of its own
+$session->query("SELECT memai.create_credential('azure-key', '" . $stub->url . "', 'azure-secret')");
+my $azure = request_of('azure', "SELECT memai.generate('hi', %s)", 'chat',
+	", credential => 'azure-key', options => '{\"api_version\": \"2024-02-01\"}'", 'openai/deployments/d');
+my ($azure_request) = $stub->requests;
+is($azure_request->{path}, '/status/418/openai/deployments/d/chat/completions?api-version=2024-02-01', 'azure: path of a chat');
+is($azure_request->{headers}{'api-key'}, 'azure-secret', 'azure: the key is in api-key');
+is($azure_request->{headers}{authorization}, undef, 'azure: and nowhere else');
+is($azure_request->{body}, '{"model":"m","messages":[{"role":"user","content":"hi"}]}', 'azure: body of a chat, as recorded ones are');
+request_of('azure', "SELECT memai.embed('hi', %s)", 'embed', ", credential => 'azure-key', dimensions => 2, options => '{\"api_version\": \"2023-07-01-preview\"}'", 'openai/deployments/d');
+($azure_request) = $stub->requests;
+is($azure_request->{path}, '/status/418/openai/deployments/d/embeddings?api-version=2023-07-01-preview', 'azure: path of embeddings');
+like($session->query("SELECT memai.create_model('az', 'chat', 'azure', 'm')"), qr/22023: .*needs a URL/, 'azure: no URL');
+like($session->query("SELECT memai.create_model('az', 'chat', 'azure', 'm', url => 'https://r.openai.azure.com/openai/deployments/d')"), qr/22023: .*version/, 'azure: a deployment without a version');
+is($session->query("SELECT memai.create_model('az', 'chat', 'azure', 'm', url => 'https://r.openai.azure.com/openai/v1')"), '', 'azure: the newer interface needs none');
 
 $session->close;
 $node->stop;

@@ -4,6 +4,11 @@
 -- the first k results; category 5 has no answer and is reported apart.
 \pset footer off
 CREATE EXTENSION memai;
+\if :{?model}
+	SET memai.model_directory = :'model_directory';
+	SELECT memai.create_model('static', 'embed', 'static', :'model', options => jsonb_build_object('recall_weight', :weight)) AS "in place of the local embedder:";
+	SELECT memai.set_default_model('embed', 'static') AS "a static model";
+\endif
 CREATE TEMP TABLE file (line text);
 \set copy '\\copy file FROM ' :'locomo' ' WITH (FORMAT csv, DELIMITER E''\\x01'', QUOTE E''\\x02'')'
 :copy
