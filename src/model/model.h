@@ -79,6 +79,14 @@ typedef struct MemaiChatRequest
 								 * name */
 	const char *json_schema;	/* the answer must be JSON of this schema */
 	const char *stop;			/* array of strings that end the answer */
+
+	/* 0: the provider's default; left out for providers that lack them */
+	double		top_p;
+	double		presence_penalty;
+	double		frequency_penalty;
+
+	/* the user's own words where the last message holds more; empty: all of it */
+	MemaiSpan	question;
 } MemaiChatRequest;
 
 typedef struct MemaiChatResult
