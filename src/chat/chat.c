@@ -75,7 +75,8 @@ build_prompt(Chat *chat)
 		recalled = memai_recall_run(&query, CurrentMemoryContext, NULL);
 	turns = memai_thread_turns(&chat->thread, chat->thread.is_single ?
 							   Min(memai_chat_recent_messages(), chat->max_messages) : chat->max_messages);
-	chat->prompt = memai_prompt_build(chat, NULL, turns, recalled);
+	memai_intent_apply(chat);
+	chat->prompt = memai_prompt_build(chat, memai_preferences_text(&chat->scope), turns, recalled);
 	PopActiveSnapshot();
 }
 
@@ -91,9 +92,11 @@ static void
 prepare(void *arg)
 {
 	Chat	   *chat = arg;
+	ChatOutcome said = {.prompt_tokens = -1, .completion_tokens = -1};
 
 	build_prompt(chat);
-	memai_thread_append(&chat->thread, "user", chat->message, NULL);
+	said.intent = chat->intent;
+	memai_thread_append(&chat->thread, "user", chat->message, &said);
 }
 
 static void

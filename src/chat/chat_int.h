@@ -97,6 +97,7 @@ typedef struct Chat
 	bool		raise_errors;
 
 	/* state */
+	text	   *intent_prompt;	/* instructions of the intent; NULL: none */
 	ChatThread	thread;
 	MemaiModelInfo *model;
 	struct ChatPrompt *prompt;
@@ -121,6 +122,27 @@ extern int	memai_chat_recent_messages(void);
  * nothing.  The caller is connected to SPI.
  */
 extern void memai_chat_prepare(Chat *chat);
+
+/* ---- source.c ---- */
+
+/*
+ * Appends the texts of an intent's sources.  parameters is an object; one that
+ * fails becomes a WARNING and a line that says so.  The caller is connected to SPI.
+ */
+extern void memai_sources_append(StringInfo out, const char *intent, Jsonb *parameters);
+
+/* ---- intent.c ---- */
+
+/*
+ * Finds the intent of a chat unless the caller named one ("none": no intent),
+ * and with it the instructions; appends its sources to chat->context.  Raises
+ * 42704 for an intent that does not exist.  May call an embedding model.  The
+ * caller is connected to SPI.
+ */
+extern void memai_intent_apply(Chat *chat);
+
+/* The user's preferences, one a line; NULL: none.  The caller is connected to SPI. */
+extern text *memai_preferences_text(const MemaiScope *scope);
 
 /* ---- prompt.c ---- */
 

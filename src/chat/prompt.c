@@ -281,8 +281,10 @@ make_grounding(List *recalled)
 static char *
 make_instructions(const Chat *chat)
 {
-	text	   *own = chat->system_prompt ? chat->system_prompt : chat->thread.system_prompt;
+	text	   *own = chat->system_prompt;
 
+	if (own == NULL)
+		own = chat->intent_prompt ? chat->intent_prompt : chat->thread.system_prompt;
 	return psprintf("%s" DATA_NOTICE, own ? text_to_cstring(own) : DEFAULT_INSTRUCTIONS);
 }
 
