@@ -13,6 +13,7 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "chat/chat_int.h"
+#include "chat/tool.h"
 #include "funcapi.h"
 #include "json/json.h"
 #include "miscadmin.h"
@@ -76,6 +77,7 @@ build_prompt(Chat *chat)
 	turns = memai_thread_turns(&chat->thread, chat->thread.is_single ?
 							   Min(memai_chat_recent_messages(), chat->max_messages) : chat->max_messages);
 	memai_intent_apply(chat);
+	chat->toolset = memai_tools_load(chat->tools, chat->intent);
 	chat->prompt = memai_prompt_build(chat, memai_preferences_text(&chat->scope), turns, recalled);
 	PopActiveSnapshot();
 }
@@ -104,7 +106,7 @@ ask(void *arg)
 {
 	Chat	   *chat = arg;
 
-	memai_model_complete(chat->model, &chat->prompt->request, &chat->answer);
+	memai_tool_loop(chat);
 	chat->answered = true;
 }
 

@@ -34,7 +34,7 @@ COMMENT ON COLUMN memai.thread.summary IS 'what the messages up to summary_until
 COMMENT ON COLUMN memai.thread.summary_until IS 'the last message that summary covers';
 COMMENT ON COLUMN memai.thread.archived_at IS 'when it was put away; NULL while it is in use';
 CREATE INDEX thread_user_idx ON memai.thread (tenant, user_id, id);
-COMMENT ON INDEX memai.thread_user_idx IS 'a user''s threads in all namespaces, and a thread whose namespace is not known';
+COMMENT ON INDEX memai.thread_user_idx IS 'serves all scopes of a user: the threads of every namespace, and a thread whose namespace is not known';
 CREATE INDEX thread_parent_id_idx ON memai.thread (scope, parent_id) WHERE parent_id IS NOT NULL;
 COMMENT ON INDEX memai.thread_parent_id_idx IS 'the branches of a thread';
 

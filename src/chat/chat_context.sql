@@ -68,17 +68,15 @@ COMMENT ON COLUMN memai.preference.preferences IS 'by name, at most 10000 bytes 
 
 ALTER TABLE memai.intent ENABLE ROW LEVEL SECURITY;
 ALTER TABLE memai.intent FORCE ROW LEVEL SECURITY;
-CREATE POLICY isolation ON memai.intent USING (tenant = (SELECT memai.current_tenant()));
-COMMENT ON POLICY isolation ON memai.intent IS 'own tenant only';
-CREATE POLICY administration ON memai.intent TO memai_admin USING (true);
-COMMENT ON POLICY administration ON memai.intent IS 'administrators configure every tenant';
+CREATE POLICY isolation ON memai.intent USING (tenant = (SELECT memai.current_tenant())
+	OR (SELECT pg_catalog.pg_has_role(CURRENT_USER, 'memai_admin', 'USAGE')));
+COMMENT ON POLICY isolation ON memai.intent IS 'own tenant only; administrators configure every tenant';
 
 ALTER TABLE memai.source ENABLE ROW LEVEL SECURITY;
 ALTER TABLE memai.source FORCE ROW LEVEL SECURITY;
-CREATE POLICY isolation ON memai.source USING (tenant = (SELECT memai.current_tenant()));
-COMMENT ON POLICY isolation ON memai.source IS 'own tenant only';
-CREATE POLICY administration ON memai.source TO memai_admin USING (true);
-COMMENT ON POLICY administration ON memai.source IS 'administrators configure every tenant';
+CREATE POLICY isolation ON memai.source USING (tenant = (SELECT memai.current_tenant())
+	OR (SELECT pg_catalog.pg_has_role(CURRENT_USER, 'memai_admin', 'USAGE')));
+COMMENT ON POLICY isolation ON memai.source IS 'own tenant only; administrators configure every tenant';
 
 ALTER TABLE memai.preference ENABLE ROW LEVEL SECURITY;
 ALTER TABLE memai.preference FORCE ROW LEVEL SECURITY;

@@ -100,6 +100,7 @@ typedef struct Chat
 	text	   *intent_prompt;	/* instructions of the intent; NULL: none */
 	ChatThread	thread;
 	MemaiModelInfo *model;
+	List	   *toolset;		/* of ChatTool */
 	struct ChatPrompt *prompt;
 	MemaiChatResult answer;
 	bool		answered;
@@ -114,6 +115,9 @@ extern void memai_chat_arguments(FunctionCallInfo fcinfo, Chat *chat);
 
 /* how many earlier messages a chat that names no thread is shown */
 extern int	memai_chat_recent_messages(void);
+
+/* how often a chat may go back to the model with results of tools */
+extern int	memai_chat_max_tool_rounds(void);
 
 /* ---- chat.c ---- */
 

@@ -239,27 +239,9 @@ take_rows(int max_rows)
 	return rows;
 }
 
-static ChatRows *
-run_bounded(const ChatQuery *query)
-{
-	Parameters	parameters = {0};
-	SPIPlanPtr	plan;
-	int			result;
-	ChatRows   *rows;
-
-	read_parameters(&parameters, query->parameters);
-	plan = prepare(query->sql, &parameters);
-	result = SPI_execute_plan_with_paramlist(plan, make_param_list(&parameters), true, query->max_rows + 1L);
-	if (result != SPI_OK_SELECT)
-		refuse("is no SELECT");
-	rows = take_rows(query->max_rows);
-	SPI_freeplan(plan);
-	return rows;
-}
-
 /* Says in place of a cancel that it was the time limit's. */
 static void
-explain_time_limit(const ChatQuery *query, MemoryContext context)
+explain_time_limit(const char *what, int timeout, MemoryContext context)
 {
 	ErrorData  *error;
 
@@ -270,37 +252,65 @@ explain_time_limit(const ChatQuery *query, MemoryContext context)
 		ReThrowError(error);
 	ereport(ERROR,
 			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-			 errmsg("the query took too long"),
-			 errdetail("Its limit is %d milliseconds.", query->timeout),
+			 errmsg("%s took too long", what),
+			 errdetail("The limit is %d milliseconds.", timeout),
 			 errhint("Make it faster, or give it more time.")));
 }
 
-ChatRows *
-memai_query_run(const ChatQuery *query)
+void
+memai_run_limited(const char *what, const char *search_path, int timeout, void (*body) (void *), void *arg)
 {
 	MemoryContext context = CurrentMemoryContext;
-	ChatRows   *volatile rows = NULL;
 	int			nest_level = NewGUCNestLevel();
 
-	set_local("search_path", query->search_path);
-	set_local("transaction_read_only", "on");
-	start_time_limit(query->timeout);
+	set_local("search_path", search_path);
+	start_time_limit(timeout);
 	PG_TRY();
 	{
-		rows = run_bounded(query);
+		body(arg);
 		disable_timeout(time_limit, false);
 	}
 	PG_CATCH();
 	{
 		disable_timeout(time_limit, false);
-		explain_time_limit(query, context);
+		explain_time_limit(what, timeout, context);
 	}
 	PG_END_TRY();
 	/* it may have rung after the last check */
 	if (time_is_up)
 		QueryCancelPending = false;
 	AtEOXact_GUC(true, nest_level);
-	return rows;
+}
+
+typedef struct QueryRun
+{
+	const ChatQuery *query;
+	ChatRows   *rows;
+} QueryRun;
+
+static void
+run_query(void *arg)
+{
+	QueryRun   *run = arg;
+	Parameters	parameters = {0};
+	SPIPlanPtr	plan;
+
+	set_local("transaction_read_only", "on");
+	read_parameters(&parameters, run->query->parameters);
+	plan = prepare(run->query->sql, &parameters);
+	if (SPI_execute_plan_with_paramlist(plan, make_param_list(&parameters), true, run->query->max_rows + 1L) != SPI_OK_SELECT)
+		refuse("is no SELECT");
+	run->rows = take_rows(run->query->max_rows);
+	SPI_freeplan(plan);
+}
+
+ChatRows *
+memai_query_run(const ChatQuery *query)
+{
+	QueryRun	run = {.query = query};
+
+	memai_run_limited("the query", query->search_path, query->timeout, run_query, &run);
+	return run.rows;
 }
 
 void

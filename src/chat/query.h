@@ -38,4 +38,10 @@ extern ChatRows *memai_query_run(const ChatQuery *query);
 /* Raises what preparing the query raises; runs nothing. */
 extern void memai_query_check(const ChatQuery *query);
 
+/*
+ * Runs body(arg) with a search path and within a time limit in milliseconds;
+ * raises 54000, naming what, when that is over.
+ */
+extern void memai_run_limited(const char *what, const char *search_path, int timeout, void (*body) (void *), void *arg);
+
 #endif							/* MEMAI_CHAT_QUERY_H */

@@ -68,6 +68,15 @@ extern char *memai_json_serialize(MemaiJson *json);
 typedef bool (*MemaiJsonVisitor) (const char *key, MemaiJson *value, void *state);
 extern void memai_json_each(MemaiJson *json, MemaiJsonVisitor visit, void *state);
 
+/* ---- schema.c ---- */
+
+/*
+ * What keeps value from following a JSON schema, as a clause with the path of
+ * the value at fault; NULL when it follows.  Palloc'd.  What is checked of a
+ * schema: see the file.  Interruptible; the work is bounded.
+ */
+extern char *memai_json_schema_problem(MemaiJson *schema, MemaiJson *value);
+
 /* ---- write.c ---- */
 
 /*
