@@ -161,6 +161,7 @@ memai_chat_arguments(FunctionCallInfo fcinfo, Chat *chat)
 {
 	Jsonb	   *schema;
 
+	INSTR_TIME_SET_CURRENT(chat->start);
 	chat->message = PG_ARGISNULL(ARG_MESSAGE) ? NULL : PG_GETARG_TEXT_PP(ARG_MESSAGE);
 	check_message(chat->message);
 	chat->user_id = PG_ARGISNULL(ARG_USER_ID) ? NULL : PG_GETARG_TEXT_PP(ARG_USER_ID);

@@ -17,7 +17,6 @@
 #include "funcapi.h"
 #include "json/json.h"
 #include "miscadmin.h"
-#include "portability/instr_time.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -68,15 +67,19 @@ build_prompt(Chat *chat)
 		.k = chat->k,
 		.filter = chat->filter,
 	};
+	MemoryContext context = CurrentMemoryContext;
 	List	   *recalled = NIL;
 	List	   *turns;
 
 	see_own_changes();
 	if (chat->use_memory)
-		recalled = memai_recall_run(&query, CurrentMemoryContext, NULL);
+		recalled = memai_recall_run(&query, context, NULL);
+	/* recall and sources leave SPI's */
+	MemoryContextSwitchTo(context);
 	turns = memai_thread_turns(&chat->thread, chat->thread.is_single ?
 							   Min(memai_chat_recent_messages(), chat->max_messages) : chat->max_messages);
 	memai_intent_apply(chat);
+	MemoryContextSwitchTo(context);
 	chat->toolset = memai_tools_load(chat->tools, chat->intent);
 	chat->prompt = memai_prompt_build(chat, memai_preferences_text(&chat->scope), turns, recalled);
 	PopActiveSnapshot();
@@ -89,16 +92,29 @@ memai_chat_prepare(Chat *chat)
 	build_prompt(chat);
 }
 
-/* The prompt is built before the message is stored, or the message would find itself. */
-static void
-prepare(void *arg)
+void
+memai_chat_open(Chat *chat)
 {
-	Chat	   *chat = arg;
+	find_thread(chat);
+	if (chat->thread.is_single)
+		memai_thread_open(&chat->thread, NULL, NULL);
+}
+
+/* The prompt is built before the message is stored, or the message would find itself. */
+void
+memai_chat_hear(Chat *chat)
+{
 	ChatOutcome said = {.prompt_tokens = -1, .completion_tokens = -1};
 
 	build_prompt(chat);
 	said.intent = chat->intent;
 	memai_thread_append(&chat->thread, "user", chat->message, &said);
+}
+
+static void
+hear(void *arg)
+{
+	memai_chat_hear(arg);
 }
 
 static void
@@ -110,10 +126,9 @@ ask(void *arg)
 	chat->answered = true;
 }
 
-static void
-store_answer(void *arg)
+void
+memai_chat_store_answer(Chat *chat)
 {
-	Chat	   *chat = arg;
 	ChatOutcome outcome = {
 		.model = chat->model->name,
 		.finish_reason = chat->answer.finish_reason,
@@ -127,6 +142,12 @@ store_answer(void *arg)
 
 	if (chat->answer.content[0] != '\0')
 		memai_thread_append(&chat->thread, "assistant", cstring_to_text(chat->answer.content), &outcome);
+}
+
+static void
+store_answer(void *arg)
+{
+	memai_chat_store_answer(arg);
 }
 
 static bool
@@ -157,115 +178,22 @@ run_step(Chat *chat, void (*step) (void *))
 		chat->error = psprintf("%s: %s", unpack_sql_state(error->sqlerrcode), error->message);
 }
 
-/* ---- the row ---- */
-
-enum Column
-{
-	COL_CONTENT,
-	COL_THREAD_ID,
-	COL_MODEL,
-	COL_INTENT,
-	COL_PROMPT_TOKENS,
-	COL_COMPLETION_TOKENS,
-	COL_TOTAL_TOKENS,
-	COL_COST,
-	COL_CONTEXT_USED,
-	COL_CONTEXT_LENGTH,
-	COL_MEMORY_IDS,
-	COL_PERSONA_INCLUDED,
-	COL_TOOLS_INVOKED,
-	COL_FINISH_REASON,
-	COL_CACHED,
-	COL_PROCESSING_MS,
-	COL_ERROR,
-	NCOLUMNS
-};
-
-static void
-put_text(Datum *values, bool *nulls, int column, const char *value)
-{
-	nulls[column] = value == NULL;
-	if (value != NULL)
-		values[column] = CStringGetTextDatum(value);
-}
-
-static void
-put_answer(const Chat *chat, Datum *values, bool *nulls)
-{
-	const MemaiChatResult *answer = &chat->answer;
-	int			prompt = chat->answered ? answer->prompt_tokens : -1;
-	int			completion = chat->answered ? answer->completion_tokens : -1;
-
-	put_text(values, nulls, COL_CONTENT, chat->answered ? answer->content : NULL);
-	put_text(values, nulls, COL_FINISH_REASON, chat->answered ? answer->finish_reason : NULL);
-	nulls[COL_PROMPT_TOKENS] = prompt < 0;
-	values[COL_PROMPT_TOKENS] = Int32GetDatum(prompt);
-	nulls[COL_COMPLETION_TOKENS] = completion < 0;
-	values[COL_COMPLETION_TOKENS] = Int32GetDatum(completion);
-	nulls[COL_TOTAL_TOKENS] = prompt < 0 || completion < 0;
-	values[COL_TOTAL_TOKENS] = Int32GetDatum(prompt + completion);
-	nulls[COL_COST] = true;		/* the registry knows no prices */
-}
-
-static void
-put_context(const ChatPrompt *prompt, Datum *values, bool *nulls)
-{
-	int			tokens = prompt ? memai_prompt_context_tokens(prompt) : 0;
-
-	values[COL_CONTEXT_USED] = BoolGetDatum(tokens > 0);
-	values[COL_CONTEXT_LENGTH] = Int32GetDatum(tokens);
-	values[COL_MEMORY_IDS] = PointerGetDatum(construct_array(prompt ? prompt->memory_ids : NULL, prompt ? prompt->nmemory_ids : 0,
-															 UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
-	values[COL_PERSONA_INCLUDED] = BoolGetDatum(prompt != NULL && prompt->persona_included);
-}
-
-static Datum
-make_row(FunctionCallInfo fcinfo, Chat *chat, double milliseconds)
-{
-	TupleDesc	desc;
-	Datum		values[NCOLUMNS] = {0};
-	bool		nulls[NCOLUMNS] = {false};
-
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	put_answer(chat, values, nulls);
-	put_context(chat->prompt, values, nulls);
-	values[COL_THREAD_ID] = UUIDPGetDatum(&chat->thread.id);
-	values[COL_MODEL] = CStringGetTextDatum(chat->model->name);
-	put_text(values, nulls, COL_INTENT, chat->intent);
-	values[COL_TOOLS_INVOKED] = chat->tools_invoked ? JsonbPGetDatum(chat->tools_invoked) :
-		DirectFunctionCall1(jsonb_in, CStringGetDatum("[]"));
-	values[COL_CACHED] = BoolGetDatum(false);
-	values[COL_PROCESSING_MS] = Float8GetDatum(milliseconds);
-	put_text(values, nulls, COL_ERROR, chat->error);
-	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
-}
-
 /* chat(...) returns record: see chat_talk.sql for the arguments */
 Datum
 memai_chat(PG_FUNCTION_ARGS)
 {
 	Chat		chat = {0};
 	MemoryContext caller_context = CurrentMemoryContext;
-	instr_time	start;
-	instr_time	end;
 	Datum		row;
 
-	INSTR_TIME_SET_CURRENT(start);
 	memai_chat_arguments(fcinfo, &chat);
-
 	SPI_connect();
-	find_thread(&chat);
-	if (chat.thread.is_single)
-		memai_thread_open(&chat.thread, NULL, NULL);
-	run_step(&chat, prepare);
+	memai_chat_open(&chat);
+	run_step(&chat, hear);
 	run_step(&chat, ask);
 	run_step(&chat, store_answer);
-
-	INSTR_TIME_SET_CURRENT(end);
-	INSTR_TIME_SUBTRACT(end, start);
 	MemoryContextSwitchTo(caller_context);
-	row = make_row(fcinfo, &chat, INSTR_TIME_GET_MILLISEC(end));
+	row = memai_chat_result(&chat);
 	SPI_finish();
 	return row;
 }
@@ -325,7 +253,9 @@ memai_chat_preview(PG_FUNCTION_ARGS)
 		total += chat.prompt->tokens[part];
 	values[0] = prompt_messages(&chat.prompt->request);
 	values[1] = CStringGetTextDatum(chat.model->name);
-	put_text(values, nulls, 2, chat.intent);
+	nulls[2] = chat.intent == NULL;
+	if (!nulls[2])
+		values[2] = CStringGetTextDatum(chat.intent);
 	values[3] = prompt_tokens(chat.prompt);
 	values[4] = Int32GetDatum(total);
 	values[5] = Int32GetDatum(chat.prompt->budget);

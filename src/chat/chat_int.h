@@ -10,6 +10,7 @@
 #include "fmgr.h"
 #include "memory/memory.h"
 #include "model/model.h"
+#include "portability/instr_time.h"
 
 /* ---- thread.c ---- */
 
@@ -97,6 +98,7 @@ typedef struct Chat
 	bool		raise_errors;
 
 	/* state */
+	instr_time	start;
 	text	   *intent_prompt;	/* instructions of the intent; NULL: none */
 	ChatThread	thread;
 	MemaiModelInfo *model;
@@ -126,6 +128,21 @@ extern int	memai_chat_max_tool_rounds(void);
  * nothing.  The caller is connected to SPI.
  */
 extern void memai_chat_prepare(Chat *chat);
+
+/*
+ * The steps of a chat, in this order: finding the thread, or opening one, and
+ * the model; building the prompt and storing the message; (asking the model;)
+ * storing the answer that is in chat->answer.  The caller is connected to SPI.
+ */
+extern void memai_chat_open(Chat *chat);
+extern void memai_chat_hear(Chat *chat);
+extern void memai_chat_store_answer(Chat *chat);
+
+/* ---- result.c ---- */
+
+/* The row that memai.chat returns, and the same as jsonb; in the current context. */
+extern Datum memai_chat_result(Chat *chat);
+extern Datum memai_chat_result_json(Chat *chat);
 
 /* ---- source.c ---- */
 

@@ -280,6 +280,7 @@ memai_run_limited(const char *what, const char *search_path, int timeout, void (
 	if (time_is_up)
 		QueryCancelPending = false;
 	AtEOXact_GUC(true, nest_level);
+	MemoryContextSwitchTo(context);
 }
 
 typedef struct QueryRun
@@ -291,6 +292,7 @@ typedef struct QueryRun
 static void
 run_query(void *arg)
 {
+	MemoryContext context = CurrentMemoryContext;
 	QueryRun   *run = arg;
 	Parameters	parameters = {0};
 	SPIPlanPtr	plan;
@@ -300,6 +302,7 @@ run_query(void *arg)
 	plan = prepare(run->query->sql, &parameters);
 	if (SPI_execute_plan_with_paramlist(plan, make_param_list(&parameters), true, run->query->max_rows + 1L) != SPI_OK_SELECT)
 		refuse("is no SELECT");
+	MemoryContextSwitchTo(context);
 	run->rows = take_rows(run->query->max_rows);
 	SPI_freeplan(plan);
 }

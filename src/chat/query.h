@@ -39,7 +39,7 @@ extern ChatRows *memai_query_run(const ChatQuery *query);
 extern void memai_query_check(const ChatQuery *query);
 
 /*
- * Runs body(arg) with a search path and within a time limit in milliseconds;
+ * Runs body(arg), which may use SPI, with a search path and within a time limit in milliseconds;
  * raises 54000, naming what, when that is over.
  */
 extern void memai_run_limited(const char *what, const char *search_path, int timeout, void (*body) (void *), void *arg);

@@ -76,4 +76,15 @@ extern char *memai_tool_function_call(const ChatTool *tool, const MemaiScope *sc
  */
 extern void memai_tool_loop(Chat *chat);
 
+/*
+ * The same step by step, for streams: start it with the chat's prompt; for each
+ * request store the answer in chat->answer, and call memai_tool_loop_answer,
+ * connected to SPI, which runs the tools that it calls.  It returns true while
+ * there is another request.  All in the context that is current at start.
+ */
+typedef struct ChatLoop ChatLoop;
+extern ChatLoop *memai_tool_loop_start(Chat *chat);
+extern const MemaiChatRequest *memai_tool_loop_request(ChatLoop *loop);
+extern bool memai_tool_loop_answer(ChatLoop *loop);
+
 #endif							/* MEMAI_CHAT_TOOL_H */

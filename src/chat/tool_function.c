@@ -193,12 +193,14 @@ typedef struct FunctionCall
 static void
 run_call(void *arg)
 {
+	MemoryContext context = CurrentMemoryContext;
 	FunctionCall *call = arg;
 	Oid			type = JSONBOID;
 	char	   *value;
 
 	if (SPI_execute_with_args(call->sql, 1, &type, &call->arguments, NULL, false, 0) != SPI_OK_SELECT || SPI_processed != 1)
 		elog(ERROR, "unexpected result of a tool's query");
+	MemoryContextSwitchTo(context);
 	value = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 	call->result = value ? value : pstrdup("null");
 	SPI_freetuptable(SPI_tuptable);

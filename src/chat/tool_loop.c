@@ -17,7 +17,7 @@
 
 #define MAX_CALLS 50			/* of tools in one chat */
 
-typedef struct Loop
+struct ChatLoop
 {
 	Chat	   *chat;
 	List	   *tools;
@@ -25,24 +25,26 @@ typedef struct Loop
 	int			nmessages;
 	int			capacity;
 	MemaiChatMessage *messages;
+	int			round;
 	int			ncalls;
+	bool		is_last;		/* tools are forbidden now */
 	bool		is_caller_asked;	/* a tool is the caller's, or needs its word */
 	int64		prompt_tokens;	/* -1: some answer did not tell */
 	int64		completion_tokens;
 	StringInfoData invoked;		/* JSON array in the making */
-} Loop;
+};
 
 /* one call of a tool */
 typedef struct ToolCall
 {
-	Loop	   *loop;
+	ChatLoop   *loop;
 	const ChatTool *tool;
 	MemaiJson  *arguments;
 	char	   *result;
 } ToolCall;
 
 static void
-add_message(Loop *loop, const MemaiChatMessage *message)
+add_message(ChatLoop *loop, const MemaiChatMessage *message)
 {
 	if (loop->nmessages == loop->capacity)
 	{
@@ -99,7 +101,7 @@ append_member(StringInfo out, const char *key, const char *value)
 
 /* Notes what became of a call; content NULL: it waits for the caller. */
 static void
-note_call(Loop *loop, MemaiJson *call, const char *name, bool ok, const char *content, double milliseconds)
+note_call(ChatLoop *loop, MemaiJson *call, const char *name, bool ok, const char *content, double milliseconds)
 {
 	StringInfo	out = &loop->invoked;
 	char	   *id = memai_json_text(memai_json_get(call, "id"));
@@ -119,7 +121,7 @@ note_call(Loop *loop, MemaiJson *call, const char *name, bool ok, const char *co
 
 /* Runs what a call asks for and adds its result as a message. */
 static void
-answer_call(Loop *loop, MemaiJson *json)
+answer_call(ChatLoop *loop, MemaiJson *json)
 {
 	char	   *name = memai_json_text(memai_json_get(json, "name"));
 	char	   *id = memai_json_text(memai_json_get(json, "id"));
@@ -161,35 +163,7 @@ add_tokens(int64 *sum, int tokens)
 }
 
 static void
-ask_once(Loop *loop)
-{
-	Chat	   *chat = loop->chat;
-
-	memai_model_complete(chat->model, &loop->request, &chat->answer);
-	add_tokens(&loop->prompt_tokens, chat->answer.prompt_tokens);
-	add_tokens(&loop->completion_tokens, chat->answer.completion_tokens);
-}
-
-/* Answers all calls of the last answer; false when the loop is to end here. */
-static bool
-answer_calls(Loop *loop)
-{
-	const MemaiChatResult *answer = &loop->chat->answer;
-	MemaiChatMessage message = {.role = "assistant",.content = string_span(answer->content),.tool_calls = answer->tool_calls};
-	const char *problem;
-	MemaiJson  *calls = memai_json_parse_server(answer->tool_calls, &problem);
-
-	add_message(loop, &message);
-	for (int i = 0; i < memai_json_length(calls); i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		answer_call(loop, memai_json_item(calls, i));
-	}
-	return !loop->is_caller_asked;
-}
-
-static void
-start_loop(Loop *loop, Chat *chat)
+start_loop(ChatLoop *loop, Chat *chat)
 {
 	const MemaiChatRequest *first = &chat->prompt->request;
 
@@ -204,28 +178,81 @@ start_loop(Loop *loop, Chat *chat)
 	initStringInfo(&loop->invoked);
 }
 
+ChatLoop *
+memai_tool_loop_start(Chat *chat)
+{
+	ChatLoop   *loop = palloc0(sizeof(ChatLoop));
+
+	start_loop(loop, chat);
+	return loop;
+}
+
+const MemaiChatRequest *
+memai_tool_loop_request(ChatLoop *loop)
+{
+	loop->is_last = loop->tools != NIL && (loop->round++ >= memai_chat_max_tool_rounds() || loop->ncalls >= MAX_CALLS);
+	if (loop->is_last)
+		loop->request.tool_choice = "none";
+	return &loop->request;
+}
+
+/* Answers all calls of the last answer. */
+static void
+answer_calls(ChatLoop *loop)
+{
+	const MemaiChatResult *answer = &loop->chat->answer;
+	MemaiChatMessage message = {.role = "assistant",.content = string_span(answer->content),.tool_calls = answer->tool_calls};
+	const char *problem;
+	MemaiJson  *calls = memai_json_parse_server(answer->tool_calls, &problem);
+
+	add_message(loop, &message);
+	for (int i = 0; i < memai_json_length(calls); i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		answer_call(loop, memai_json_item(calls, i));
+	}
+}
+
+/* Leaves in the chat what all rounds took and invoked. */
+static void
+finish_loop(ChatLoop *loop)
+{
+	Chat	   *chat = loop->chat;
+
+	chat->answer.prompt_tokens = (int) loop->prompt_tokens;
+	chat->answer.completion_tokens = (int) loop->completion_tokens;
+	if (loop->invoked.len > 0)
+	{
+		appendStringInfoChar(&loop->invoked, ']');
+		chat->tools_invoked = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(loop->invoked.data)));
+	}
+}
+
+bool
+memai_tool_loop_answer(ChatLoop *loop)
+{
+	const MemaiChatResult *answer = &loop->chat->answer;
+
+	add_tokens(&loop->prompt_tokens, answer->prompt_tokens);
+	add_tokens(&loop->completion_tokens, answer->completion_tokens);
+	if (answer->tool_calls != NULL && loop->tools != NIL && !loop->is_last)
+	{
+		answer_calls(loop);
+		if (!loop->is_caller_asked)
+			return true;
+	}
+	finish_loop(loop);
+	return false;
+}
+
 void
 memai_tool_loop(Chat *chat)
 {
-	Loop		loop = {0};
+	ChatLoop   *loop = memai_tool_loop_start(chat);
 
-	start_loop(&loop, chat);
-	for (int round = 0;; round++)
+	do
 	{
-		bool		is_last = round >= memai_chat_max_tool_rounds() || loop.ncalls >= MAX_CALLS;
-
 		CHECK_FOR_INTERRUPTS();
-		if (is_last && loop.tools != NIL)
-			loop.request.tool_choice = "none";
-		ask_once(&loop);
-		if (is_last || chat->answer.tool_calls == NULL || loop.tools == NIL || !answer_calls(&loop))
-			break;
-	}
-	chat->answer.prompt_tokens = (int) loop.prompt_tokens;
-	chat->answer.completion_tokens = (int) loop.completion_tokens;
-	if (loop.invoked.len > 0)
-	{
-		appendStringInfoChar(&loop.invoked, ']');
-		chat->tools_invoked = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(loop.invoked.data)));
-	}
+		memai_model_complete(chat->model, memai_tool_loop_request(loop), &chat->answer);
+	} while (memai_tool_loop_answer(loop));
 }
