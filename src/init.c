@@ -7,6 +7,7 @@
 #include "fmgr.h"
 #include "utils/guc.h"
 
+#include "chat/chat.h"
 #include "core/core.h"
 #include "http/http.h"
 #include "index/index.h"
@@ -32,6 +33,7 @@ _PG_init(void)
 	memai_model_init();
 	memai_job_init();
 	memai_memory_init();
+	memai_chat_init();
 	memai_worker_init();
 
 	MarkGUCPrefixReserved("memai");

@@ -1,4 +1,4 @@
--- ---- chat: threads, messages, talking with a model that remembers ----
+-- ---- chat: tables of threads and messages; the functions are in chat_*.sql ----
 
 CREATE TABLE memai.thread (
 	tenant text NOT NULL,
@@ -10,17 +10,37 @@ CREATE TABLE memai.thread (
 	system_prompt text,
 	model text,
 	metadata jsonb NOT NULL DEFAULT '{}',
+	is_single boolean NOT NULL DEFAULT false,
+	parent_id uuid,
+	branched_at uuid,
+	summary text,
+	summary_until uuid,
+	archived_at timestamptz,
 	created_at timestamptz NOT NULL DEFAULT now(),
 	CONSTRAINT thread_pkey PRIMARY KEY (scope, id),
+	CONSTRAINT thread_parent_id_fkey FOREIGN KEY (scope, parent_id)
+		REFERENCES memai.thread (scope, id) ON DELETE SET NULL (parent_id),
 	CONSTRAINT thread_scope_check CHECK (scope = memai.scope_hash(tenant, user_id, namespace)),
-	CONSTRAINT thread_metadata_check CHECK (jsonb_typeof(metadata) = 'object')
+	CONSTRAINT thread_metadata_check CHECK (jsonb_typeof(metadata) = 'object'),
+	CONSTRAINT thread_summary_check CHECK ((summary IS NULL) = (summary_until IS NULL))
 );
 COMMENT ON TABLE memai.thread IS 'conversations';
 COMMENT ON COLUMN memai.thread.system_prompt IS 'instructions for the model in this thread; NULL: memai''s own';
 COMMENT ON COLUMN memai.thread.model IS 'chat model of this thread; NULL: the default';
+COMMENT ON COLUMN memai.thread.is_single IS 'opened by a chat that named no thread; listed once it has more than one exchange';
+COMMENT ON COLUMN memai.thread.parent_id IS 'the thread that this one was branched from';
+COMMENT ON COLUMN memai.thread.branched_at IS 'the last message that both have';
+COMMENT ON COLUMN memai.thread.summary IS 'what the messages up to summary_until said, in short; the model reads it in their place';
+COMMENT ON COLUMN memai.thread.summary_until IS 'the last message that summary covers';
+COMMENT ON COLUMN memai.thread.archived_at IS 'when it was put away; NULL while it is in use';
+CREATE INDEX thread_user_idx ON memai.thread (tenant, user_id, id);
+COMMENT ON INDEX memai.thread_user_idx IS 'serves all scopes of a user: the threads of every namespace, and a thread whose namespace is not known';
+CREATE INDEX thread_parent_id_idx ON memai.thread (scope, parent_id) WHERE parent_id IS NOT NULL;
+COMMENT ON INDEX memai.thread_parent_id_idx IS 'the branches of a thread';
 
 -- What was said is an episode; a message is its place in a thread and what the
--- answer took.  Deleting a thread forgets its order, not its episodes.
+-- answer took.  Branches share episodes.  Deleting a thread forgets its order,
+-- not its episodes.
 CREATE TABLE memai.message (
 	tenant text NOT NULL,
 	user_id text NOT NULL,
@@ -28,23 +48,34 @@ CREATE TABLE memai.message (
 	scope bigint NOT NULL,
 	id uuid NOT NULL,
 	thread_id uuid NOT NULL,
+	is_single boolean NOT NULL DEFAULT false,
 	model text,
 	prompt_tokens integer,
 	completion_tokens integer,
+	cost numeric,
 	finish_reason text,
+	intent text,
 	memory_ids uuid[] NOT NULL DEFAULT '{}',
+	tools_invoked jsonb NOT NULL DEFAULT '[]',
 	created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-	CONSTRAINT message_pkey PRIMARY KEY (scope, id),
+	CONSTRAINT message_pkey PRIMARY KEY (scope, thread_id, id),
 	CONSTRAINT message_id_fkey FOREIGN KEY (scope, id) REFERENCES memai.episode (scope, id) ON DELETE CASCADE,
 	CONSTRAINT message_thread_id_fkey FOREIGN KEY (scope, thread_id) REFERENCES memai.thread (scope, id) ON DELETE CASCADE,
-	CONSTRAINT message_scope_check CHECK (scope = memai.scope_hash(tenant, user_id, namespace))
+	CONSTRAINT message_scope_check CHECK (scope = memai.scope_hash(tenant, user_id, namespace)),
+	CONSTRAINT message_tools_invoked_check CHECK (jsonb_typeof(tools_invoked) = 'array')
 );
 COMMENT ON TABLE memai.message IS 'the messages of threads in order; their texts are in memai.episode';
 COMMENT ON COLUMN memai.message.id IS 'the episode that holds role and content';
+COMMENT ON COLUMN memai.message.is_single IS 'said in a chat that named no thread; the newest of these are the context of the next such chat';
 COMMENT ON COLUMN memai.message.model IS 'the model that answered; NULL of what the user said';
+COMMENT ON COLUMN memai.message.cost IS 'of the answer, in the currency of the model''s prices; NULL when they are not known';
+COMMENT ON COLUMN memai.message.finish_reason IS 'why the answer ended; cancelled: the caller stopped reading it';
 COMMENT ON COLUMN memai.message.memory_ids IS 'the memories and episodes that the model was shown for this answer';
-CREATE INDEX message_thread_id_idx ON memai.message (scope, thread_id, id);
-COMMENT ON INDEX memai.message_thread_id_idx IS 'the messages of a thread in order';
+COMMENT ON COLUMN memai.message.tools_invoked IS 'the tools that the model called for this answer, with what became of each';
+CREATE INDEX message_id_idx ON memai.message (scope, id);
+COMMENT ON INDEX memai.message_id_idx IS 'for the cascade from episode';
+CREATE INDEX message_single_idx ON memai.message (scope, id) WHERE is_single;
+COMMENT ON INDEX memai.message_single_idx IS 'what was said outside of threads, in order';
 
 ALTER TABLE memai.thread ENABLE ROW LEVEL SECURITY;
 ALTER TABLE memai.thread FORCE ROW LEVEL SECURITY;
@@ -58,54 +89,13 @@ CREATE POLICY isolation ON memai.message USING (tenant = (SELECT memai.current_t
 	AND user_id = coalesce((SELECT memai.current_user_id()), user_id));
 COMMENT ON POLICY isolation ON memai.message IS 'own tenant only, and own user in a narrowed session';
 
-CREATE FUNCTION memai.create_thread(user_id text DEFAULT NULL, namespace text DEFAULT NULL, title text DEFAULT NULL,
-		system_prompt text DEFAULT NULL, model text DEFAULT NULL, metadata jsonb DEFAULT NULL) RETURNS uuid
-	AS 'MODULE_PATHNAME', 'memai_create_thread' LANGUAGE C VOLATILE PARALLEL UNSAFE
-	SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION memai.create_thread(text, text, text, text, text, jsonb) IS 'open a conversation and return its id';
-
-CREATE FUNCTION memai.messages(thread_id uuid, user_id text DEFAULT NULL, namespace text DEFAULT NULL, max_messages integer DEFAULT NULL)
-	RETURNS TABLE (id uuid, role text, content text, model text, created_at timestamptz)
-	LANGUAGE sql STABLE PARALLEL SAFE
-BEGIN ATOMIC
-	SELECT newest.id, e.role, e.content, newest.model, newest.created_at
-	FROM (SELECT m.scope, m.id, m.model, m.created_at
-		FROM memai.message m
-		WHERE m.scope = memai._scope(messages.user_id, messages.namespace) AND m.thread_id = messages.thread_id
-		ORDER BY m.id DESC
-		LIMIT messages.max_messages) newest
-		JOIN memai.episode e ON e.scope = newest.scope AND e.id = newest.id
-	ORDER BY newest.id;
-END;
-COMMENT ON FUNCTION memai.messages(uuid, text, text, integer) IS 'the messages of a thread in order, or the newest max_messages of them';
-
-CREATE FUNCTION memai.chat(message text, user_id text DEFAULT NULL, thread_id uuid DEFAULT NULL, namespace text DEFAULT NULL,
-		model text DEFAULT NULL, system_prompt text DEFAULT NULL, temperature double precision DEFAULT NULL,
-		max_tokens integer DEFAULT NULL, k integer DEFAULT 8, max_context_tokens integer DEFAULT 2000,
-		filter jsonb DEFAULT NULL, on_error text DEFAULT 'raise',
-		OUT content text, OUT thread_id uuid, OUT model text, OUT intent text,
-		OUT prompt_tokens integer, OUT completion_tokens integer, OUT total_tokens integer, OUT cost numeric,
-		OUT context_used boolean, OUT context_length integer, OUT memory_ids uuid[], OUT persona_included boolean,
-		OUT tools_invoked jsonb, OUT finish_reason text, OUT cached boolean, OUT processing_ms double precision,
-		OUT error text)
-	AS 'MODULE_PATHNAME', 'memai_chat' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100000
-	SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION memai.chat(text, text, uuid, text, text, text, double precision, integer, integer, integer, jsonb, text) IS
-	'say something: stores the message, recalls, asks the model with the thread and what was recalled, stores the answer; without thread_id it opens a thread; on_error => ''null'' returns a failed call''s error instead of raising it';
-
-REVOKE ALL ON FUNCTION memai.create_thread(text, text, text, text, text, jsonb) FROM PUBLIC;
-REVOKE ALL ON FUNCTION memai.messages(uuid, text, text, integer) FROM PUBLIC;
-REVOKE ALL ON FUNCTION memai.chat(text, text, uuid, text, text, text, double precision, integer, integer, integer, jsonb, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION memai.create_thread(text, text, text, text, text, jsonb),
-	memai.messages(uuid, text, text, integer),
-	memai.chat(text, text, uuid, text, text, text, double precision, integer, integer, integer, jsonb, text)
-	TO memai_user;
-GRANT SELECT, INSERT, UPDATE, DELETE ON memai.thread TO memai_user;
-GRANT SELECT, INSERT, DELETE ON memai.message TO memai_user;
+GRANT SELECT, INSERT, DELETE ON memai.thread, memai.message TO memai_user;
+GRANT UPDATE (title, system_prompt, model, metadata, summary, summary_until, archived_at) ON memai.thread TO memai_user;
 
 -- the planner's statistics keep no sample of what users wrote
 ALTER TABLE memai.thread ALTER COLUMN title SET STATISTICS 0, ALTER COLUMN system_prompt SET STATISTICS 0,
-	ALTER COLUMN metadata SET STATISTICS 0;
+	ALTER COLUMN metadata SET STATISTICS 0, ALTER COLUMN summary SET STATISTICS 0;
+ALTER TABLE memai.message ALTER COLUMN tools_invoked SET STATISTICS 0;
 
 SELECT pg_catalog.pg_extension_config_dump('memai.thread', '');
 SELECT pg_catalog.pg_extension_config_dump('memai.message', '');

@@ -5,17 +5,24 @@
 #ifndef MEMAI_CHAT_INT_H
 #define MEMAI_CHAT_INT_H
 
+#include "chat/chat.h"
 #include "core/core.h"
+#include "fmgr.h"
 #include "memory/memory.h"
 #include "model/model.h"
+#include "portability/instr_time.h"
 
 /* ---- thread.c ---- */
 
 typedef struct ChatThread
 {
+	MemaiScope	scope;			/* where its messages are stored */
 	pg_uuid_t	id;
+	bool		is_single;		/* not opened yet: of a chat that names none */
 	text	   *system_prompt;	/* NULL: none of its own */
 	char	   *model;			/* NULL: the default */
+	text	   *summary;		/* of its older messages; NULL: none */
+	pg_uuid_t	summary_until;	/* the last of them */
 } ChatThread;
 
 /* one earlier message of a thread */
@@ -31,49 +38,176 @@ typedef struct ChatOutcome
 {
 	const char *model;			/* NULL of a user's message */
 	const char *finish_reason;
+	const char *intent;			/* NULL: none */
 	int			prompt_tokens;	/* -1: unknown */
 	int			completion_tokens;	/* -1: unknown */
 	int			nmemory_ids;
 	Datum	   *memory_ids;
+	Jsonb	   *tools_invoked;	/* NULL: none */
 } ChatOutcome;
 
 /*
- * All of these run inside an SPI connection and return memory of the given or
- * the current context.
+ * All of these run inside an SPI connection and return memory of the current
+ * context.
  */
 
-/* The thread with that id; raises P0002 when the scope has none. */
-extern void memai_thread_load(const MemaiScope *scope, const pg_uuid_t *id, ChatThread *thread);
+/* The user's thread with that id, in whatever namespace; raises P0002 when there is none. */
+extern void memai_thread_load(text *user_id, const pg_uuid_t *id, ChatThread *thread);
 
-/* Stores a new thread; sets thread->id. title and metadata may be NULL. */
-extern void memai_thread_open(const MemaiScope *scope, ChatThread *thread, text *title, Jsonb *metadata);
+/* Stores a new thread of thread->scope; sets thread->id.  title and metadata may be NULL. */
+extern void memai_thread_open(ChatThread *thread, text *title, Jsonb *metadata);
 
-/* The newest turns of a thread, oldest first, at most max_turns. */
-extern List *memai_thread_turns(const MemaiScope *scope, const ChatThread *thread, int max_turns);
+/*
+ * The newest turns of a thread after its summary, oldest first, at most
+ * max_turns; for a chat that names no thread, of such chats before.
+ */
+extern List *memai_thread_turns(const ChatThread *thread, int max_turns);
 
 /* Stores a message and the episode that holds its text; outcome may be NULL. */
-extern void memai_thread_append(const MemaiScope *scope, const ChatThread *thread, const char *role,
-								text *content, const ChatOutcome *outcome);
+extern void memai_thread_append(const ChatThread *thread, const char *role, text *content,
+								const ChatOutcome *outcome);
+
+/* ---- arguments.c ---- */
+
+/* what a caller asked for, and what became of it so far */
+typedef struct Chat
+{
+	/* arguments */
+	text	   *user_id;		/* as given */
+	text	   *message;
+	pg_uuid_t  *thread_id;		/* NULL: none */
+	bool		has_namespace;	/* else the thread's is meant */
+	MemaiScope	scope;			/* whose memory is recalled */
+	char	   *model_name;		/* NULL: of the intent or thread, or the default */
+	text	   *system_prompt;	/* NULL: of the intent or thread, or memai's own */
+	double		temperature;	/* NaN: the model's default */
+	int			max_tokens;		/* 0: the model's default */
+	double		top_p;			/* 0: the model's default */
+	double		presence_penalty;
+	double		frequency_penalty;
+	char	   *stop;			/* JSON array, NULL: none */
+	char	   *response_schema;	/* JSON, NULL: none */
+	Jsonb	   *tools;			/* array of names and definitions; NULL: none */
+	bool		use_memory;
+	int			k;
+	int			max_context_tokens;
+	text	   *context;		/* business context of the caller; NULL: none */
+	char	   *intent;			/* NULL: none */
+	Jsonb	   *filter;
+	int			max_messages;	/* of the thread that the model is shown */
+	bool		raise_errors;
+
+	/* state */
+	instr_time	start;
+	text	   *intent_prompt;	/* instructions of the intent; NULL: none */
+	ChatThread	thread;
+	MemaiModelInfo *model;
+	List	   *toolset;		/* of ChatTool */
+	struct ChatPrompt *prompt;
+	MemaiChatResult answer;
+	bool		answered;
+	Jsonb	   *tools_invoked;	/* NULL: none */
+	char	   *error;			/* NULL: nothing failed */
+} Chat;
+
+/* Reads and checks the arguments that all forms of chat have, from argument 0 on. */
+extern void memai_chat_arguments(FunctionCallInfo fcinfo, Chat *chat);
+
+/* ---- settings.c ---- */
+
+/* how many earlier messages a chat that names no thread is shown */
+extern int	memai_chat_recent_messages(void);
+
+/* how often a chat may go back to the model with results of tools */
+extern int	memai_chat_max_tool_rounds(void);
+
+/* ---- chat.c ---- */
+
+/*
+ * Finds the thread and the model, recalls, and builds the prompt; stores
+ * nothing.  The caller is connected to SPI.
+ */
+extern void memai_chat_prepare(Chat *chat);
+
+/*
+ * The steps of a chat, in this order: finding the thread, or opening one, and
+ * the model; building the prompt and storing the message; (asking the model;)
+ * storing the answer that is in chat->answer.  The caller is connected to SPI.
+ */
+extern void memai_chat_open(Chat *chat);
+extern void memai_chat_hear(Chat *chat);
+extern void memai_chat_store_answer(Chat *chat);
+
+/* ---- result.c ---- */
+
+/* The row that memai.chat returns, and the same as jsonb; in the current context. */
+extern Datum memai_chat_result(Chat *chat);
+extern Datum memai_chat_result_json(Chat *chat);
+
+/* ---- source.c ---- */
+
+/*
+ * Appends the texts of an intent's sources.  parameters is an object; one that
+ * fails becomes a WARNING and a line that says so.  The caller is connected to SPI.
+ */
+extern void memai_sources_append(StringInfo out, const char *intent, Jsonb *parameters);
+
+/* ---- intent.c ---- */
+
+/*
+ * Finds the intent of a chat unless the caller named one ("none": no intent),
+ * and with it the instructions; appends its sources to chat->context.  Raises
+ * 42704 for an intent that does not exist.  May call an embedding model.  The
+ * caller is connected to SPI.
+ */
+extern void memai_intent_apply(Chat *chat);
+
+/* The user's preferences, one a line; NULL: none.  The caller is connected to SPI. */
+extern text *memai_preferences_text(const MemaiScope *scope);
 
 /* ---- prompt.c ---- */
+
+/* what a prompt is made of, in the order in which it is shown */
+typedef enum ChatPart
+{
+	CHAT_INSTRUCTIONS,
+	CHAT_PERSONA,				/* blocks, persona among them */
+	CHAT_PREFERENCES,
+	CHAT_SUMMARY,
+	CHAT_HISTORY,
+	CHAT_MEMORIES,
+	CHAT_BUSINESS,
+	CHAT_MESSAGE,
+	CHAT_NPARTS
+} ChatPart;
+
+/* names of the parts as memai.chat_preview gives them */
+extern const char *const memai_chat_part_names[CHAT_NPARTS];
 
 typedef struct ChatPrompt
 {
 	MemaiChatRequest request;
+	int			tokens[CHAT_NPARTS];	/* estimated */
+	int			budget;			/* estimated tokens that all parts may take */
 	Datum	   *memory_ids;		/* of what was recalled and found room */
 	int			nmemory_ids;
-	int			context_tokens; /* estimated length of blocks and memories */
 	bool		persona_included;
+	bool		context_cut;	/* the caller's context found no room in full */
+	int			nturns;			/* of the thread that are shown */
 } ChatPrompt;
 
+/* tokens of persona, preferences, summary, memories and business context */
+extern int	memai_prompt_context_tokens(const ChatPrompt *prompt);
+
 /*
- * Builds the request for a model: instructions and memory as the system
- * message, the turns that fit, the user's message.  recalled is the list of
- * memai_recall_run.  Runs inside an SPI connection; the result is palloc'd in
- * the current context.
+ * Builds the request of a chat whose thread and model are known: the
+ * instructions as the system message, everything that anyone may have written
+ * as messages of the user, in the order of ChatPart.  turns and recalled are
+ * the thread's and memory's candidates.  Never more than the model's context
+ * window less the room for its answer; raises 54000 when the instructions and
+ * the message alone are.  Runs inside an SPI connection; the result is
+ * palloc'd in the current context.
  */
-extern void memai_prompt_build(ChatPrompt *prompt, const MemaiScope *scope, const MemaiModelInfo *model,
-							   const text *instructions, List *turns, List *recalled,
-							   int max_context_tokens, const text *message);
+extern ChatPrompt *memai_prompt_build(const Chat *chat, text *preferences, List *turns, List *recalled);
 
 #endif							/* MEMAI_CHAT_INT_H */

@@ -48,7 +48,8 @@ typedef struct MemaiStatement
 
 /*
  * Runs the statement inside an open SPI connection with the caller's rights
- * and returns the number of rows; results are in SPI_tuptable as usual.
+ * and returns the number of rows; results are in SPI_tuptable as usual.  The
+ * current memory context stays current.
  * nulls may be NULL when no value is null.  max_rows 0 means all.  The caller
  * must run under a fixed search_path (SET search_path on the SQL function).
  * Raises whatever the statement raises.

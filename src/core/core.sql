@@ -32,5 +32,11 @@ COMMENT ON FUNCTION memai._scope(text, text) IS 'private: checked scope of a cal
 REVOKE ALL ON FUNCTION memai._scope(text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION memai._scope(text, text) TO memai_user;
 
+CREATE FUNCTION memai._user(user_id text) RETURNS text
+	AS 'MODULE_PATHNAME', 'memai_user_sql' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION memai._user(text) IS 'private: checked user of a call from its user_id, which may be NULL';
+REVOKE ALL ON FUNCTION memai._user(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION memai._user(text) TO memai_user;
+
 GRANT USAGE ON SCHEMA memai TO memai_user, memai_admin;
 GRANT memai_user TO memai_admin;

@@ -28,6 +28,7 @@ uint64
 memai_statement_run(MemaiStatement *statement, Datum *values,
 					const char *nulls, bool read_only, long max_rows)
 {
+	MemoryContext context = CurrentMemoryContext;
 	int			result;
 
 	if (statement->plan == NULL)
@@ -35,12 +36,15 @@ memai_statement_run(MemaiStatement *statement, Datum *values,
 	result = SPI_execute_plan(statement->plan, values, nulls, read_only, max_rows);
 	if (result < 0)
 		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(result));
+	/* SPI leaves its own, which ends with the connection */
+	MemoryContextSwitchTo(context);
 	return SPI_processed;
 }
 
 Portal
 memai_statement_open(MemaiStatement *statement, Datum *values, const char *nulls)
 {
+	MemoryContext context = CurrentMemoryContext;
 	Portal		portal;
 
 	if (statement->plan == NULL)
@@ -48,6 +52,7 @@ memai_statement_open(MemaiStatement *statement, Datum *values, const char *nulls
 	portal = SPI_cursor_open(NULL, statement->plan, values, nulls, true);
 	if (portal == NULL)
 		elog(ERROR, "SPI_cursor_open failed: %s", SPI_result_code_string(SPI_result));
+	MemoryContextSwitchTo(context);
 	return portal;
 }
 

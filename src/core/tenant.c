@@ -26,6 +26,7 @@ PG_FUNCTION_INFO_V1(memai_current_tenant);
 PG_FUNCTION_INFO_V1(memai_current_user_id);
 PG_FUNCTION_INFO_V1(memai_scope_hash);
 PG_FUNCTION_INFO_V1(memai_scope_sql);
+PG_FUNCTION_INFO_V1(memai_user_sql);
 
 static const char *
 tenant_name(void)
@@ -141,6 +142,16 @@ memai_scope_sql(PG_FUNCTION_ARGS)
 	memai_scope_resolve(&scope, PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0),
 						PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1));
 	PG_RETURN_INT64(scope.scope);
+}
+
+/* _user(user_id text) returns text: stable, for SQL-language functions */
+Datum
+memai_user_sql(PG_FUNCTION_ARGS)
+{
+	MemaiScope	scope;
+
+	memai_scope_resolve(&scope, PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0), NULL);
+	PG_RETURN_TEXT_P(scope.user_id);
 }
 
 void

@@ -18,12 +18,12 @@
 #define MAX_TOKENS_LIMIT 1000000
 #define PERSONA_LABEL "persona"
 
-typedef struct ContextWriter
+struct MemaiContextWriter
 {
 	StringInfo	out;
 	int64		tokens_left;
 	char		marker[17];		/* 64 random bits in hexadecimal */
-} ContextWriter;
+};
 
 /* what a context can be made of, in the order that the caller gives */
 typedef enum Section
@@ -63,7 +63,7 @@ static MemaiStatement select_blocks = {
 PG_FUNCTION_INFO_V1(memai_context);
 
 static void
-make_marker(ContextWriter *writer)
+make_marker(MemaiContextWriter *writer)
 {
 	uint64		random;
 
@@ -97,7 +97,7 @@ append_text(StringInfo line, const text *value)
  * nothing.  Returns false when the line does not fit the budget.
  */
 static bool
-write_line(ContextWriter *writer, const char *section, bool *opened, const StringInfoData *line)
+write_line(MemaiContextWriter *writer, const char *section, bool *opened, const StringInfoData *line)
 {
 	StringInfoData piece;
 	int64		tokens;
@@ -123,7 +123,7 @@ write_line(ContextWriter *writer, const char *section, bool *opened, const Strin
 }
 
 static void
-close_section(ContextWriter *writer, const char *section, bool opened)
+close_section(MemaiContextWriter *writer, const char *section, bool opened)
 {
 	if (opened)
 		appendStringInfo(writer->out, "</%s %s>\n", section, writer->marker);
@@ -137,7 +137,7 @@ is_persona(const text *label)
 }
 
 static void
-write_blocks(ContextWriter *writer, const MemaiScope *scope, MemaiContext *context)
+write_blocks(MemaiContextWriter *writer, const MemaiScope *scope, MemaiContext *context)
 {
 	Datum		value = Int64GetDatum(scope->scope);
 	uint64		nrows = memai_statement_run(&select_blocks, &value, NULL, true, 0);
@@ -185,7 +185,7 @@ append_doubt(StringInfo line, bool needs_review)
 
 /* The rows of select_profile or select_recent: who or what, content, time, doubt. */
 static void
-write_rows(ContextWriter *writer, const char *section, MemaiStatement *statement, Datum *values)
+write_rows(MemaiContextWriter *writer, const char *section, MemaiStatement *statement, Datum *values)
 {
 	uint64		nrows = memai_statement_run(statement, values, NULL, true, 0);
 	bool		opened = false;
@@ -218,7 +218,7 @@ belongs_to(Section section, const MemaiRecalled *item)
 }
 
 static void
-write_recalled(ContextWriter *writer, Section section, List *recalled, MemaiContext *context)
+write_recalled(MemaiContextWriter *writer, Section section, List *recalled, MemaiContext *context)
 {
 	const char *name = section_names[section];
 	bool		opened = false;
@@ -249,7 +249,7 @@ write_recalled(ContextWriter *writer, Section section, List *recalled, MemaiCont
 }
 
 static void
-write_section(ContextWriter *writer, Section section, const MemaiScope *scope, List *recalled, MemaiContext *context)
+write_section(MemaiContextWriter *writer, Section section, const MemaiScope *scope, List *recalled, MemaiContext *context)
 {
 	Datum		values[2] = {Int64GetDatum(scope->scope), (Datum) 0};
 
@@ -276,7 +276,7 @@ static void
 write_context(StringInfo out, const MemaiScope *scope, List *recalled, int max_tokens,
 			  int nsections, const Section *sections, MemaiContext *context)
 {
-	ContextWriter writer = {.out = out,.tokens_left = max_tokens};
+	MemaiContextWriter writer = {.out = out,.tokens_left = max_tokens};
 
 	memset(context, 0, sizeof(MemaiContext));
 	make_marker(&writer);
@@ -285,13 +285,60 @@ write_context(StringInfo out, const MemaiScope *scope, List *recalled, int max_t
 	context->tokens = max_tokens - (int) writer.tokens_left;
 }
 
-void
-memai_context_append(StringInfo out, const MemaiScope *scope, List *recalled,
-					 int max_tokens, MemaiContext *context)
-{
-	static const Section sections[] = {SECTION_BLOCKS, SECTION_MEMORIES};
+/* ---- for a prompt that is made of several parts ---- */
 
-	write_context(out, scope, recalled, max_tokens, lengthof(sections), sections, context);
+MemaiContextWriter *
+memai_context_open(int max_tokens)
+{
+	MemaiContextWriter *writer = palloc0(sizeof(MemaiContextWriter));
+
+	writer->tokens_left = max_tokens;
+	make_marker(writer);
+	return writer;
+}
+
+void
+memai_context_blocks(MemaiContextWriter *writer, StringInfo out, const MemaiScope *scope, MemaiContext *context)
+{
+	writer->out = out;
+	write_blocks(writer, scope, context);
+}
+
+void
+memai_context_memories(MemaiContextWriter *writer, StringInfo out, List *recalled, MemaiContext *context)
+{
+	writer->out = out;
+	write_recalled(writer, SECTION_MEMORIES, recalled, context);
+}
+
+bool
+memai_context_text(MemaiContextWriter *writer, StringInfo out, const char *section, const char *data, size_t len)
+{
+	const char *end = data + len;
+	bool		opened = false;
+	bool		fits = true;
+
+	writer->out = out;
+	while (fits && data < end)
+	{
+		const char *newline = memchr(data, '\n', end - data);
+		const char *line_end = newline ? newline : end;
+		StringInfoData line;
+
+		CHECK_FOR_INTERRUPTS();
+		initStringInfo(&line);
+		append_line(&line, data, (int) (line_end - data));
+		fits = write_line(writer, section, &opened, &line);
+		data = newline ? newline + 1 : end;
+	}
+	close_section(writer, section, opened);
+	return fits;
+}
+
+int
+memai_context_tokens_left(const MemaiContextWriter *writer)
+{
+	return (int) writer->tokens_left;
 }
 
 /* Reads an array of section names; returns their number. */

@@ -163,12 +163,24 @@ typedef struct MemaiContext
 } MemaiContext;
 
 /*
- * Appends the scope's blocks and then the recalled items, best first, each in
- * a section that is marked as data by a delimiter nobody can forge, while they
- * fit into max_tokens estimated tokens.  The caller is connected to SPI.
+ * A prompt that shows memory in several places: open once, with how many
+ * estimated tokens all sections together may take, then append sections, each
+ * marked as data by a delimiter nobody can forge, the same in all of them.
+ * What finds no room is left out.  Palloc'd in the current context; callers
+ * are connected to SPI.
  */
-extern void memai_context_append(StringInfo out, const MemaiScope *scope, List *recalled,
-								 int max_tokens, MemaiContext *context);
+typedef struct MemaiContextWriter MemaiContextWriter;
+extern MemaiContextWriter *memai_context_open(int max_tokens);
+extern int	memai_context_tokens_left(const MemaiContextWriter *writer);
+
+/* The scope's blocks; sets context->persona_included. */
+extern void memai_context_blocks(MemaiContextWriter *writer, StringInfo out, const MemaiScope *scope, MemaiContext *context);
+
+/* Recalled items, best first; appends those shown to context->items. */
+extern void memai_context_memories(MemaiContextWriter *writer, StringInfo out, List *recalled, MemaiContext *context);
+
+/* Any text of the server, line by line; false when it was cut. */
+extern bool memai_context_text(MemaiContextWriter *writer, StringInfo out, const char *section, const char *data, size_t len);
 
 /* ---- embed_job.c ---- */
 

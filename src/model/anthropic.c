@@ -185,6 +185,7 @@ anthropic_write_chat(const MemaiModel *model, const MemaiChatRequest *request,
 	write_system(body, request);
 	write_messages(body, request);
 	memai_wire_member_number(body, "temperature", memai_wire_temperature(model, request));
+	memai_wire_member_sampling(body, request, "top_p", NULL, NULL);
 	write_tools(body, request);
 	if (request->json_schema != NULL)
 	{

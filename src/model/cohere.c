@@ -40,6 +40,7 @@ cohere_write_chat(const MemaiModel *model, const MemaiChatRequest *request,
 	memai_openai_write_messages(body, request, true);
 	appendStringInfo(body, ",\"stream\":%s", stream ? "true" : "false");
 	memai_wire_member_number(body, "temperature", memai_wire_temperature(model, request));
+	memai_wire_member_sampling(body, request, "p", "presence_penalty", "frequency_penalty");
 	memai_wire_member_count(body, "max_tokens", memai_wire_max_tokens(model, request));
 	/* there is no choice of one tool; requiring any is the nearest */
 	if (memai_openai_write_tools(body, request) && choice != NULL && strcmp(choice, "auto") != 0)

@@ -159,6 +159,7 @@ write_generation_config(StringInfo out, const MemaiModel *model, const MemaiChat
 {
 	appendStringInfoString(out, ",\"generationConfig\":{\"candidateCount\":1");
 	memai_wire_member_number(out, "temperature", memai_wire_temperature(model, request));
+	memai_wire_member_sampling(out, request, "topP", "presencePenalty", "frequencyPenalty");
 	memai_wire_member_count(out, "maxOutputTokens", memai_wire_max_tokens(model, request));
 	if (request->stop != NULL)
 		memai_wire_member_json(out, "stopSequences", request->stop);

@@ -202,15 +202,16 @@ cut_to_tokens(StringInfo answer, int max_tokens)
 static void
 compose_answer(StringInfo answer, const MemaiChatRequest *request)
 {
-	const MemaiChatMessage *question = last_user_message(request);
+	const MemaiChatMessage *message = last_user_message(request);
+	const MemaiSpan *question = request->question.len > 0 || message == NULL ? &request->question : &message->content;
 	Candidate  *candidates;
 
-	if (question == NULL || request->ngrounding == 0)
+	if (question->len == 0 || request->ngrounding == 0)
 	{
 		appendStringInfoString(answer, NOTHING_FOUND);
 		return;
 	}
-	candidates = rank_statements(request, &question->content);
+	candidates = rank_statements(request, question);
 	if (candidates[0].score <= 0.0)
 	{
 		appendStringInfoString(answer, NOTHING_FOUND);

@@ -13,13 +13,16 @@
 #define MAX_MESSAGES 10000
 
 static const MemaiOption call_options[] = {
+	{"frequency_penalty", MEMAI_OPTION_NUMBER, -2, 2},
 	{"json_schema", MEMAI_OPTION_OBJECT, 0, 0},
 	{"max_tokens", MEMAI_OPTION_INTEGER, 1, 1e9},
+	{"presence_penalty", MEMAI_OPTION_NUMBER, -2, 2},
 	{"stop", MEMAI_OPTION_ARRAY, 0, 0},
 	{"stream", MEMAI_OPTION_BOOLEAN, 0, 0},
 	{"temperature", MEMAI_OPTION_NUMBER, 0, 2},
 	{"tool_choice", MEMAI_OPTION_TEXT, 0, 0},
 	{"tools", MEMAI_OPTION_ARRAY, 0, 0},
+	{"top_p", MEMAI_OPTION_NUMBER, 0, 1},
 	{NULL, MEMAI_OPTION_ANY, 0, 0}
 };
 
@@ -58,6 +61,9 @@ memai_chat_request_set_options(MemaiChatRequest *request, Jsonb *options)
 	check_tools(options);
 	request->temperature = memai_option_number(options, "temperature", NAN);
 	request->max_tokens = memai_option_int(options, "max_tokens", 0);
+	request->top_p = memai_option_number(options, "top_p", 0);
+	request->presence_penalty = memai_option_number(options, "presence_penalty", 0);
+	request->frequency_penalty = memai_option_number(options, "frequency_penalty", 0);
 	request->tools = memai_option_json(options, "tools");
 	request->tool_choice = memai_option_text(options, "tool_choice");
 	request->json_schema = memai_option_json(options, "json_schema");

@@ -79,6 +79,14 @@ typedef struct MemaiChatRequest
 								 * name */
 	const char *json_schema;	/* the answer must be JSON of this schema */
 	const char *stop;			/* array of strings that end the answer */
+
+	/* 0: the provider's default; left out for providers that lack them */
+	double		top_p;
+	double		presence_penalty;
+	double		frequency_penalty;
+
+	/* the user's own words where the last message holds more; empty: all of it */
+	MemaiSpan	question;
 } MemaiChatRequest;
 
 typedef struct MemaiChatResult
@@ -138,6 +146,27 @@ extern void memai_model_stream_close(MemaiModelStream *stream);
  */
 extern void memai_model_rerank(const MemaiModelInfo *info, MemaiSpan query,
 							   int ndocuments, const MemaiSpan *documents, double *scores);
+
+/* ---- endpoint.c ---- */
+
+/* a registered URL that is no model */
+typedef struct MemaiEndpoint
+{
+	const char *name;			/* for messages */
+	const char *url;
+	const char *credential;		/* name; NULL: none */
+	Oid			owner;			/* the role that registered it, which must hold
+								 * the credential */
+	int			timeout;		/* milliseconds */
+} MemaiEndpoint;
+
+/*
+ * Posts len bytes of JSON once and returns the answer's body as text of the
+ * server, palloc'd, and its HTTP status, whatever that is.  Raises class MA
+ * when there is no answer, MA001 and 42501 as for models, 57014.  Never hold a
+ * lock.
+ */
+extern char *memai_endpoint_post(const MemaiEndpoint *endpoint, const char *body, size_t len, int *status);
 
 extern void memai_model_init(void);
 

@@ -39,6 +39,7 @@ write_options(StringInfo out, const MemaiModel *model, const MemaiChatRequest *r
 	if (max_tokens > 0)
 		appendStringInfo(out, ",\"num_predict\":%d", max_tokens);
 	memai_wire_member_number(out, "temperature", temperature);
+	memai_wire_member_sampling(out, request, "top_p", "presence_penalty", "frequency_penalty");
 	if (request->stop != NULL)
 		memai_wire_member_json(out, "stop", request->stop);
 	if (out->len > start)

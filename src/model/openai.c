@@ -228,6 +228,7 @@ memai_openai_write_chat(const MemaiModel *model, const MemaiChatRequest *request
 	memai_wire_start_body(model, body);
 	memai_openai_write_messages(body, request, true);
 	memai_wire_member_number(body, "temperature", memai_wire_temperature(model, request));
+	memai_wire_member_sampling(body, request, "top_p", "presence_penalty", "frequency_penalty");
 	memai_wire_member_count(body, field ? field : "max_tokens", memai_wire_max_tokens(model, request));
 	if (memai_openai_write_tools(body, request) && request->tool_choice != NULL)
 		write_tool_choice(body, request->tool_choice);

@@ -143,6 +143,10 @@ extern void memai_wire_member_texts(StringInfo out, const char *key, int n, cons
 extern void memai_wire_member_number(StringInfo out, const char *key, double value);
 extern void memai_wire_member_count(StringInfo out, const char *key, int value);
 
+/* Appends what a request says of sampling under the provider's names; NULL: it has none. */
+extern void memai_wire_member_sampling(StringInfo out, const MemaiChatRequest *request, const char *top_p,
+									   const char *presence_penalty, const char *frequency_penalty);
+
 /* ---- wire_json.c: pieces that the providers' formats share ---- */
 
 /* Appends JSON text of the server's encoding as it is, converted to UTF-8. */

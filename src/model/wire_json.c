@@ -74,6 +74,18 @@ memai_wire_member_number(StringInfo out, const char *key, double value)
 }
 
 void
+memai_wire_member_sampling(StringInfo out, const MemaiChatRequest *request, const char *top_p,
+						   const char *presence_penalty, const char *frequency_penalty)
+{
+	if (request->top_p != 0)
+		memai_wire_member_number(out, top_p, request->top_p);
+	if (request->presence_penalty != 0 && presence_penalty != NULL)
+		memai_wire_member_number(out, presence_penalty, request->presence_penalty);
+	if (request->frequency_penalty != 0 && frequency_penalty != NULL)
+		memai_wire_member_number(out, frequency_penalty, request->frequency_penalty);
+}
+
+void
 memai_wire_member_count(StringInfo out, const char *key, int value)
 {
 	if (value > 0)

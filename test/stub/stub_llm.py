@@ -11,6 +11,8 @@ which may be chained; what is left is the provider's own path:
   /raw/<b64url>/...          the decoded bytes on the socket, then close
   /header/<name>/<value>/... adds a header to the answer
   /fail/<code>/<n>/<key>/... fails the first n requests of that key
+  /script/<key>/...          the n-th request gets the n-th of the JSON bodies that were
+                             posted as an array to /_script/<key>, later ones the last
   /redirect/<code>/<b64url>/...
   /truncate/...              announces more body than it sends
   /reset/...                 closes the connection without an answer
@@ -51,6 +53,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 lock = threading.Lock()
 requests = []
 failures = {}
+scripts = {}
 wire = {}
 
 
@@ -100,6 +103,10 @@ class Handler(BaseHTTPRequestHandler):
         if self.path.startswith('/_requests'):
             with lock:
                 return self.send(200, [], json.dumps(requests).encode())
+        if self.path.startswith('/_script/'):
+            with lock:
+                scripts[self.path.split('/')[2]] = json.loads(self.raw)
+            return self.send(200, [], b'{}')
         if self.path.startswith('/_reset'):
             with lock:
                 requests.clear()
@@ -165,6 +172,13 @@ class Handler(BaseHTTPRequestHandler):
     def mode_header(self, answer, parts):
         name = parts.pop(0)
         answer.headers.append((name, unb64(parts.pop(0)).decode()))
+
+    def mode_script(self, answer, parts):
+        with lock:
+            script = scripts[parts.pop(0)]
+            answer.body = json.dumps(script[0]).encode()
+            if len(script) > 1:
+                script.pop(0)
 
     def mode_fail(self, answer, parts):
         code, times, key = int(parts.pop(0)), int(parts.pop(0)), parts.pop(0)

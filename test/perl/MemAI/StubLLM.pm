@@ -37,12 +37,21 @@ sub url
 		map { ref $_ ? encode_base64url($$_) : $_ } @modes);
 }
 
+# what /script/<key>/... answers, in turn
+sub script
+{
+	my ($self, $key, @bodies) = @_;
+	$self->request('POST', "/_script/$key", encode_json(\@bodies));
+	return;
+}
+
 sub request
 {
-	my ($self, $method, $path) = @_;
+	my ($self, $method, $path, $body) = @_;
 	my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $self->{port})
 	  or die "stub server is gone: $!";
-	print $socket "$method $path HTTP/1.0\r\nContent-Length: 0\r\n\r\n";
+	$body //= '';
+	print $socket "$method $path HTTP/1.0\r\nContent-Length: " . length($body) . "\r\n\r\n$body";
 	local $/;
 	my $answer = <$socket>;
 	$answer =~ s/^.*?\r\n\r\n//s;
