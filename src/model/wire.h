@@ -188,7 +188,33 @@ extern MemaiVector *memai_wire_new_vector(const MemaiModel *model, int len);
 
 /* ---- send.c ---- */
 
+typedef struct MemaiFailure
+{
+	int			sqlstate;
+	const char *what;			/* "the provider is overloaded", ... (static) */
+	const char *hint;			/* static, or NULL */
+	bool		retryable;
+} MemaiFailure;
+
+/* why a request failed for good, in the words of both sides */
+typedef struct MemaiWireFailure
+{
+	MemaiFailure failure;
+	int			status;			/* of HTTP, 0 for no answer */
+	int			attempts;
+	const char *words;			/* the provider's, already clean */
+} MemaiWireFailure;
+
+extern void memai_wire_raise(const MemaiModel *model, const MemaiWireFailure *failure)
+			pg_attribute_noreturn();
+
 typedef void (*MemaiWireReceiver) (void *state, int index, const char *body, size_t len);
+
+/*
+ * Takes the failure of one request, which lives until it returns; false to
+ * have it raised.
+ */
+typedef bool (*MemaiWireRefusal) (void *state, int index, const MemaiWireFailure *failure);
 
 /*
  * Sends n requests, up to memai.http_max_parallel at a time, each again when
@@ -198,6 +224,11 @@ typedef void (*MemaiWireReceiver) (void *state, int index, const char *body, siz
  */
 extern void memai_wire_send(const MemaiWire *wire, const MemaiModel *model, int n,
 							MemaiWireRequest *requests, MemaiWireReceiver receive, void *state);
+
+/* The same; failures that no further attempt can mend go to refuse. */
+extern void memai_wire_send_each(const MemaiWire *wire, const MemaiModel *model, int n,
+								 MemaiWireRequest *requests, MemaiWireReceiver receive,
+								 MemaiWireRefusal refuse, void *state);
 
 /* a request whose answer is read as it arrives */
 typedef struct MemaiWireSource MemaiWireSource;
@@ -219,14 +250,6 @@ extern void memai_wire_source_error(MemaiWireSource *source, const char *data, s
 extern void memai_wire_init(void);
 
 /* ---- failure.c: pure but for palloc ---- */
-
-typedef struct MemaiFailure
-{
-	int			sqlstate;
-	const char *what;			/* "the provider is overloaded", ... (static) */
-	const char *hint;			/* static, or NULL */
-	bool		retryable;
-} MemaiFailure;
 
 /* how a request that HTTP could not complete failed */
 extern MemaiFailure memai_failure_of_outcome(MemaiHttpOutcome outcome);
