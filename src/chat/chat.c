@@ -205,7 +205,7 @@ store_answer(void *arg)
 {
 	Chat	   *chat = arg;
 	ChatOutcome outcome = {
-		.model = chat->model->name,
+		.model = chat->answer.model,
 		.finish_reason = chat->answer.finish_reason,
 		.prompt_tokens = chat->answer.prompt_tokens,
 		.completion_tokens = chat->answer.completion_tokens,
@@ -273,7 +273,7 @@ make_row(FunctionCallInfo fcinfo, Chat *chat, double milliseconds)
 	if (!failed)
 		values[0] = CStringGetTextDatum(chat->answer.content);
 	values[1] = UUIDPGetDatum(&chat->thread.id);
-	values[2] = CStringGetTextDatum(chat->model->name);
+	values[2] = CStringGetTextDatum(failed ? chat->model->name : chat->answer.model);
 	nulls[3] = true;			/* no intents are defined */
 	if (failed)
 		nulls[4] = nulls[5] = nulls[6] = true;
@@ -289,7 +289,7 @@ make_row(FunctionCallInfo fcinfo, Chat *chat, double milliseconds)
 	nulls[13] = failed;
 	if (!failed)
 		values[13] = CStringGetTextDatum(chat->answer.finish_reason);
-	values[14] = BoolGetDatum(false);
+	values[14] = BoolGetDatum(!failed && chat->answer.cached);
 	values[15] = Float8GetDatum(milliseconds);
 	nulls[16] = (chat->error == NULL);
 	if (chat->error != NULL)

@@ -41,6 +41,8 @@
 #define WINDOW_MIN_REQUESTS 20
 /* each failed probe doubles the time, up to eight times */
 #define MAX_DOUBLINGS 3
+/* what another session wrote down is believed up to this time */
+#define MAX_LEARNT_REST_MS (10 * 60 * 1000)
 /* a longer wait for a provider that asked for one is refused at once */
 #define MAX_REST_WAIT_MS (10 * 1000)
 /* retries that are allowed before there were requests, and one more a second */
@@ -271,8 +273,9 @@ memai_breaker_report(const char *model, MemaiOutcome outcome, int sqlstate, int6
 			entry->rest_until = Max(entry->rest_until, now + rest);
 		if (breaker_failures > 0 && entry->state != MEMAI_BREAKER_OPEN &&
 			(entry->state == MEMAI_BREAKER_HALF_OPEN || outcome == MEMAI_OUTCOME_USELESS ||
-			 (rest == 0 && is_failing(entry))))
-			open_breaker(entry, now);
+			 ((rest == 0 || sqlstate != ERRCODE_MEMAI_RATE_LIMIT) && is_failing(entry))))
+			open_breaker(entry, now);	/* a rate limit that says when to come
+										 * back is no outage */
 	}
 	else if (entry->state != MEMAI_BREAKER_OPEN)
 		close_breaker(entry);
@@ -394,8 +397,9 @@ memai_breaker_learn(const char *model, int64 rests_for, int sqlstate, TimestampT
 	int64		now = memai_http_clock();
 	Entry	   *entry = get_entry(model, now);
 
-	/* a longer rest than any session writes down: the clock was set back */
-	if (entry->learnt == until || rests_for > (int64) breaker_cooldown << MAX_DOUBLINGS)
+	/* a longer rest than sessions write down: the clock was set back */
+	if (entry->learnt == until ||
+		rests_for > Max(MAX_LEARNT_REST_MS, (int64) breaker_cooldown << MAX_DOUBLINGS))
 		return;
 	entry->learnt = until;
 	if (entry->state != MEMAI_BREAKER_CLOSED)

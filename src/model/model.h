@@ -79,6 +79,10 @@ typedef struct MemaiChatRequest
 								 * name */
 	const char *json_schema;	/* the answer must be JSON of this schema */
 	const char *stop;			/* array of strings that end the answer */
+
+	/* seconds that the answer may be kept, 0 for none; else the model's option */
+	bool		has_cache_ttl;
+	int			cache_ttl;
 } MemaiChatRequest;
 
 typedef struct MemaiChatResult
@@ -90,6 +94,10 @@ typedef struct MemaiChatResult
 
 	/* [{"id", "name", "arguments": {}}] as JSON, NULL for none, palloc'd */
 	char	   *tool_calls;
+
+	const char *model;			/* name of the model that answered: it may be
+								 * a fallback */
+	bool		cached;			/* no call was made */
 } MemaiChatResult;
 
 /*
@@ -109,6 +117,13 @@ extern MemaiModelInfo *memai_model_lookup(const char *name, const char *kind);
  */
 extern void memai_model_embed(const MemaiModelInfo *info, MemaiInputType type,
 							  int ninputs, const MemaiSpan *inputs, MemaiVector **vectors);
+
+/*
+ * The same, but an input that the provider refuses, when others are not,
+ * gets NULL instead of failing the call.
+ */
+extern void memai_model_embed_some(const MemaiModelInfo *info, MemaiInputType type,
+								   int ninputs, const MemaiSpan *inputs, MemaiVector **vectors);
 
 /*
  * One chat completion.  result's strings are palloc'd in the current context.

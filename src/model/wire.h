@@ -95,6 +95,9 @@ extern MemaiModelStream *memai_wire_stream_open(const MemaiWire *wire, const Mem
 /* for a provider that cannot stream: its answer as the only piece */
 extern MemaiModelStream *memai_wire_stream_whole(const MemaiChatResult *result);
 
+/* Says which model answers; name lives as long as the stream. */
+extern void memai_wire_stream_set_model(MemaiModelStream *stream, const char *name);
+
 /* relevance of documents; as memai_model_rerank */
 extern void memai_wire_rerank(const MemaiWire *wire, const MemaiModel *model, MemaiSpan query,
 							  int ndocuments, const MemaiSpan *documents, double *scores);
@@ -108,9 +111,17 @@ extern MemaiStreamedTool *memai_wire_stream_tool(MemaiWireStream *stream, int64 
 /* Appends a string to a part of a tool call, if json is one. */
 extern void memai_wire_stream_part(StringInfo part, MemaiJson *json);
 
-/* embeddings over the wire, in batches; as memai_model_embed */
+/* ---- wire_embed.c ---- */
+
+/*
+ * Embeddings over the wire, in batches; as memai_model_embed, or with
+ * skip_refused as memai_model_embed_some.
+ */
 extern void memai_wire_embed(const MemaiWire *wire, const MemaiModel *model, MemaiInputType type,
-							 int ninputs, const MemaiSpan *inputs, MemaiVector **vectors);
+							 int ninputs, const MemaiSpan *inputs, bool skip_refused,
+							 MemaiVector **vectors);
+
+/* ---- wire.c ---- */
 
 /* Raises MA010: the answer of model is not what its format promises. */
 extern void memai_wire_bad_response(const MemaiModel *model, const char *problem)

@@ -11,6 +11,9 @@ which may be chained; what is left is the provider's own path:
   /raw/<b64url>/...          the decoded bytes on the socket, then close
   /header/<name>/<value>/... adds a header to the answer
   /fail/<code>/<n>/<key>/... fails the first n requests of that key
+  /switch/<key>/...          status 503 while POST /_switch/<key>/on is in force
+  /poison/<code>/<b64url>/...  that status for embeddings of texts that contain the decoded word
+  /twice/<b64url>/...        the answer, and behind it one more with the decoded body
   /redirect/<code>/<b64url>/...
   /truncate/...              announces more body than it sends
   /reset/...                 closes the connection without an answer
@@ -46,6 +49,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 lock = threading.Lock()
 requests = []
 failures = {}
+switched_on = set()
 wire = {}
 
 
@@ -98,6 +102,11 @@ class Handler(BaseHTTPRequestHandler):
             with lock:
                 requests.clear()
                 failures.clear()
+            return self.send(200, [], b'{}')
+        if self.path.startswith('/_switch/'):
+            _, _, key, position = self.path.split('/')
+            with lock:
+                (switched_on.add if position == 'on' else switched_on.discard)(key)
             return self.send(200, [], b'{}')
         answer = Answer()
         parts = self.path.split('?')[0].strip('/').split('/')
@@ -166,6 +175,28 @@ class Handler(BaseHTTPRequestHandler):
             failures[key] = failures.get(key, 0) + 1
             if failures[key] <= times:
                 answer.status, answer.body = code, self.error_body(code)
+
+    def mode_switch(self, answer, parts):
+        if parts.pop(0) not in switched_on:
+            return False
+        self.send(503, answer.headers, self.error_body(503))
+        return True
+
+    def mode_poison(self, answer, parts):
+        code, word = int(parts.pop(0)), unb64(parts.pop(0)).decode()
+        if any(word in text for text in json.loads(self.raw).get('input', [])):
+            answer.status = code
+            answer.body = (b'{"error":"failed to encode response: json: unsupported value: NaN"}'
+                           if code == 500 else self.error_body(code))
+
+    def mode_twice(self, answer, parts):
+        stale = unb64(parts.pop(0))
+        body = self.provider_answer(answer, '/' + '/'.join(parts))
+        for text in (body, stale):
+            self.wfile.write(b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n' % len(text))
+            self.wfile.write(text)
+        self.wfile.flush()
+        return True
 
     def mode_echo_key(self, answer, parts):
         key = ' '.join(self.headers.get(name) or '' for name in ('Authorization', 'x-api-key'))
