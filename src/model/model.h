@@ -7,6 +7,7 @@
 #define MEMAI_MODEL_H
 
 #include "core/core.h"
+#include "utils/jsonb.h"
 #include "vector/vector.h"
 
 /* embed texts that will be stored, or a question that looks for them */
@@ -153,6 +154,13 @@ extern void memai_model_stream_close(MemaiModelStream *stream);
  */
 extern void memai_model_rerank(const MemaiModelInfo *info, MemaiSpan query,
 							   int ndocuments, const MemaiSpan *documents, double *scores);
+
+/*
+ * A call by name (complete, generate, embed, rerank) with its arguments in a
+ * JSON object, answered by one.  model may be NULL.  Raises 22023 for arguments
+ * that do not fit, and as the others.
+ */
+extern Jsonb *memai_model_call(const char *call, const char *model, const Jsonb *payload);
 
 extern void memai_model_init(void);
 
