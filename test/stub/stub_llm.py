@@ -22,6 +22,7 @@ which may be chained; what is left is the provider's own path:
   /endless/...               a chunked body without end
   /hang/...                  reads the request and never answers
   /hang_body/...             sends headers and half a body, then nothing
+  /hang_stream/...           two events of a stream, then nothing
   /many_headers/<n>/...      that many header lines
   /interim/<n>/...           that many interim (1xx) answers and no final one
   /web_page/<status>/...     a long page of HTML and worse
@@ -254,6 +255,11 @@ class Handler(BaseHTTPRequestHandler):
     def mode_hang_body(self, answer, parts):
         head = b'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"choices":'
         return self.slowly([head] + [b''] * 600, 0.1)
+
+    def mode_hang_stream(self, answer, parts):
+        event = b'data: {"choices":[{"index":0,"delta":{"content":"word "}}]}\n\n'
+        head = b'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n'
+        return self.slowly([head, event, event] + [b''] * 600, 0.01)
 
     def mode_many_headers(self, answer, parts):
         lines = b''.join(b'X-Line-%d: %s\r\n' % (i, b'y' * 60) for i in range(int(parts.pop(0))))
