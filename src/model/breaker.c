@@ -255,11 +255,6 @@ memai_breaker_report(const char *model, MemaiOutcome outcome, int sqlstate, int6
 	TimestampTz time = bad ? GetCurrentTimestamp() : 0;
 	Entry	   *entry;
 
-	if (outcome == MEMAI_OUTCOME_UNKNOWN)
-	{
-		memai_breaker_release(model);
-		return;
-	}
 	lock_table();
 	entry = get_entry(model, now);
 	count_in_window(entry, now, bad);

@@ -36,8 +36,7 @@ typedef enum MemaiOutcome
 {
 	MEMAI_OUTCOME_ALIVE,		/* it answered, be it with an error */
 	MEMAI_OUTCOME_FAILED,		/* it is down, or overloaded */
-	MEMAI_OUTCOME_USELESS,		/* it answered that no request will succeed */
-	MEMAI_OUTCOME_UNKNOWN		/* nothing was learnt */
+	MEMAI_OUTCOME_USELESS		/* it answered that no request will succeed */
 } MemaiOutcome;
 
 /*

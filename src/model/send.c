@@ -215,6 +215,17 @@ start_due_jobs(Call *call)
 	return next;
 }
 
+/* gives the probe back, if there is one; reset callback of the call's context too */
+static void
+release_probe(void *arg)
+{
+	Probe	   *probe = arg;
+
+	if (probe->held)
+		memai_breaker_release(probe->model);
+	probe->held = false;
+}
+
 /* tells the model's breaker how an attempt ended */
 static void
 report_attempt(Call *call, const MemaiHttpResponse *response, const MemaiFailure *failure)
@@ -232,7 +243,11 @@ report_attempt(Call *call, const MemaiHttpResponse *response, const MemaiFailure
 								 memai_http_header(response, "retry-after"), (int64) time(NULL));
 	}
 	else if (response->outcome != MEMAI_HTTP_ANSWERED)
-		outcome = MEMAI_OUTCOME_UNKNOWN;
+	{
+		/* refused on this side: nothing was learnt of the model */
+		release_probe(call->probe);
+		return;
+	}
 	memai_breaker_report(call->model->info.name, outcome, failure ? failure->sqlstate : 0,
 						 Min(Max(rest, 0), MEMAI_RETRY_AFTER_LIMIT_MS));
 	call->probe->held = false;
@@ -345,16 +360,6 @@ all_done(const Call *call)
 		if (!call->jobs[i].done)
 			return false;
 	return true;
-}
-
-/* reset callback of the call's context */
-static void
-release_probe(void *arg)
-{
-	Probe	   *probe = arg;
-
-	if (probe->held)
-		memai_breaker_release(probe->model);
 }
 
 static Probe *

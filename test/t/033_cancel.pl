@@ -48,7 +48,7 @@ my %statement = (
 sub statement
 {
 	my ($phase) = @_;
-	return ($settings{$phase} // 'SET memai.model_breaker_failures = 0;')
+	return ($settings{$phase} // 'SET memai.model_breaker_failures = 0; SET memai.model_retry_budget = 100;')
 	  . sprintf($statement{$phase} // q{SELECT memai.generate('hi', '%s')}, $model{$phase});
 }
 

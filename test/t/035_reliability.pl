@@ -1,5 +1,5 @@
 # Models that fail: circuit breakers, retry budgets, rests and fallbacks, with
-# and without preloading.  Rows HT9, HT16, HT17, HT18, RL11 of the catalogue of
+# and without preloading.  Rows HT9, HT16, HT17, HT18, RL5, RL11 of the catalogue of
 # faults.
 use strict;
 use warnings;
@@ -200,6 +200,18 @@ $node->safe_psql('postgres', "SET memai.model_default_embed = 'local/hash-384'; 
 	SELECT memai.submit_job('embed', user_id => 'bob', model => '$embed_down')");
 is($node->safe_psql('postgres', "SELECT memai.flush('20s')"), 't', 'the worker ends the job');
 is($node->safe_psql('postgres', "SELECT status, error FROM memai.job"), 'done|', 'HT18 a job falls back');
+
+# RL5: nor a snapshot; a call that is cancelled meanwhile has no result
+my $patient = chat_model('delay', 1500);
+my $id = $node->safe_psql('postgres', "SELECT memai.submit('generate', '{\"prompt\": \"hi\"}', '$patient')");
+sleep 0.7;
+is($node->safe_psql('postgres', "SELECT count(*), count(xact_start), count(backend_xmin) FROM pg_stat_activity WHERE backend_type = 'memai worker' AND pid IN (SELECT pid FROM memai.worker_status WHERE state = 'running')"),
+	'1|0|0', 'RL5 a worker that waits for a model has no transaction and no snapshot');
+is($node->safe_psql('postgres', "SELECT memai.cancel('$id')"), 't', 'a call under way is cancelled');
+error_is(run_sql("SELECT memai.await('$id')"), '57014', qr/cancelled/, 'and has no result');
+value_is(run_sql("SELECT memai.submit('generate', '{\"prompt\": \"hi\"}', '$good') AS id \\gset\nSELECT memai.await(:'id') ->> 'content'"), 'echo: hi', 'a worker makes submitted calls');
+my $hopeless = $node->safe_psql('postgres', "SELECT memai.submit('generate', '{\"prompt\": \"hi\"}', '$refusing')");
+error_is(run_sql("SELECT memai.await('$hopeless')"), 'MA006', qr/the job failed: call to model "$refusing" failed/, 'await raises the error of a call that failed');
 
 # ---- without preloading: each session finds out, and survivors tell ----
 $node->adjust_conf('postgresql.conf', 'shared_preload_libraries', "''");

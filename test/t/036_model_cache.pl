@@ -1,5 +1,5 @@
-# Cached answers and embeddings, and refused inputs in a batch.  Rows JS12 and
-# AU11 of the catalogue of faults.
+# Cached answers and embeddings, and refused inputs in a batch.  Rows JS11, JS12
+# and AU11 of the catalogue of faults.
 use strict;
 use warnings;
 
@@ -149,6 +149,18 @@ for my $status (401, 404, 503)
 	($result, $n) = requests_of("SET memai.model_max_retries = 0; SELECT memai.embed($texts, '$model', on_error => 'null')");
 	is($n, 1, "JS12 $status is not the input's fault");
 }
+# a job stores the others, and says how many were refused
+my $partly = embed_model(4, 'poison', 400, \'poison');
+$node->safe_psql('postgres', "SELECT memai.remember(CASE WHEN i = 3 THEN 'poison' ELSE 'text ' || i END, user_id => 'bob') FROM generate_series(1, 9) i;
+	SELECT memai.submit_job('embed', user_id => 'bob', model => '$partly'); CALL memai.run_jobs()");
+is($node->safe_psql('postgres', "SELECT status, result ->> 'embedded', result ->> 'refused' FROM memai.job"), 'done|8|1', 'JS12 a job stores the others');
+is($node->safe_psql('postgres', "SELECT count(*) FROM memai.embedding WHERE model = '$partly'"), 8, 'JS12 with their vectors');
+($result, $n) = requests_of("CREATE TABLE victim (); SELECT memai.generate('hi', '" . chat_model('body', \'{"choices":[{"message":{"content":"1; DROP TABLE victim"},"finish_reason":"stop"}]}') . "')");
+value_is($result, '1; DROP TABLE victim', 'JS11 SQL in an answer is text');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM victim'), 0, 'JS11 and never run');
+$node->safe_psql('postgres', "SELECT memai.embed('left', '$embed'); SELECT memai.forget_user('bob', confirm => true)");
+is(rows(), 0, 'forget_user empties the cache');
+
 error_is(run_sql("SELECT memai.embed('{a}'::text[], '$embed', on_error => 'ignore')"), '22023', qr/on_error/, 'on_error is checked');
 error_is(run_sql("SELECT memai.embed('poison', '" . embed_model(4, 'poison', 400, \'poison') . "')"), 'MA006', qr/after 1 attempt/, 'a single text fails as ever');
 
