@@ -130,7 +130,7 @@ void
 memai_chat_store_answer(Chat *chat)
 {
 	ChatOutcome outcome = {
-		.model = chat->model->name,
+		.model = chat->answer.model ? chat->answer.model : chat->model->name,
 		.finish_reason = chat->answer.finish_reason,
 		.intent = chat->intent,
 		.prompt_tokens = chat->answer.prompt_tokens,

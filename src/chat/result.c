@@ -109,11 +109,11 @@ memai_chat_result(Chat *chat)
 	put_answer(chat, values, nulls);
 	put_context(chat->prompt, values, nulls);
 	values[COL_THREAD_ID] = UUIDPGetDatum(&chat->thread.id);
-	values[COL_MODEL] = CStringGetTextDatum(chat->model->name);
+	values[COL_MODEL] = CStringGetTextDatum(chat->answer.model ? chat->answer.model : chat->model->name);
 	put_text(values, nulls, COL_INTENT, chat->intent);
 	values[COL_TOOLS_INVOKED] = chat->tools_invoked ? JsonbPGetDatum(chat->tools_invoked) :
 		DirectFunctionCall1(jsonb_in, CStringGetDatum("[]"));
-	values[COL_CACHED] = BoolGetDatum(false);
+	values[COL_CACHED] = BoolGetDatum(chat->answered && chat->answer.cached);
 	INSTR_TIME_SET_CURRENT(elapsed);
 	INSTR_TIME_SUBTRACT(elapsed, chat->start);
 	values[COL_PROCESSING_MS] = Float8GetDatum(INSTR_TIME_GET_MILLISEC(elapsed));

@@ -34,6 +34,20 @@
 /* idle connections kept for the next request */
 #define MAX_IDLE_CONNECTIONS 8
 
+/*
+ * A handle whose request nobody waits for, but whose name lookup libcurl
+ * before 7.87 would wait for when the handle is taken out.  It stays in the
+ * multi handle until the lookup ends, can open no socket, and is freed in a later turn.
+ */
+typedef struct Parked
+{
+	dlist_node	node;
+	CURL	   *easy;
+	struct curl_slist *headers;
+	MemaiHttpGuard *guard;
+} Parked;
+
+static dlist_head parked_handles = DLIST_STATIC_INIT(parked_handles);
 static CURLM *multi = NULL;
 static int	multi_generation = 0;
 static dlist_head active_transfers = DLIST_STATIC_INIT(active_transfers);
@@ -74,7 +88,8 @@ memai_http_multi(void)
 	int			generation = memai_http_settings()->generation;
 
 	/* kept connections may go where the settings no longer allow */
-	if (multi != NULL && generation != multi_generation && dlist_is_empty(&active_transfers))
+	if (multi != NULL && generation != multi_generation && dlist_is_empty(&active_transfers) &&
+		dlist_is_empty(&parked_handles))
 	{
 		curl_multi_cleanup(multi);
 		multi = NULL;
@@ -113,6 +128,82 @@ memai_http_loop_add(MemaiHttpTransfer *transfer)
 	dlist_push_tail(&active_transfers, &transfer->node);
 }
 
+bool
+memai_http_quick_exit(void)
+{
+#if LIBCURL_VERSION_NUM >= 0x075700
+	/* the library at run time may be older than the headers */
+	return curl_version_info(CURLVERSION_NOW)->version_num >= 0x075700;
+#else
+	return false;
+#endif
+}
+
+/* would taking the transfer out wait for its name lookup? */
+static bool
+in_lookup(const MemaiHttpTransfer *transfer)
+{
+	curl_off_t	lookup = 0;
+
+	(void) curl_easy_getinfo(transfer->easy, CURLINFO_NAMELOOKUP_TIME_T, &lookup);
+	return !memai_http_quick_exit() && !transfer->guard->opened && lookup == 0;
+}
+
+static size_t
+discard(char *data, size_t size, size_t count, void *arg)
+{
+	return 0;
+}
+
+/* Leaves the handle to a later turn; nothing of it points to the transfer any more. */
+static bool
+park(MemaiHttpTransfer *transfer)
+{
+	Parked	   *parked = malloc(sizeof(Parked));
+	CURL	   *easy = transfer->easy;
+
+	if (parked == NULL)
+		return false;
+	(void) curl_easy_setopt(easy, CURLOPT_PRIVATE, NULL);
+	(void) curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
+	(void) curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, discard);
+	(void) curl_easy_setopt(easy, CURLOPT_WRITEDATA, NULL);
+	(void) curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, discard);
+	(void) curl_easy_setopt(easy, CURLOPT_HEADERDATA, NULL);
+	(void) curl_easy_setopt(easy, CURLOPT_CURLU, NULL);
+	(void) curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) 0);
+	(void) curl_easy_setopt(easy, CURLOPT_POSTFIELDS, "");
+	transfer->guard->parked = true;
+	parked->easy = easy;
+	parked->headers = transfer->header_list;
+	parked->guard = transfer->guard;
+	dlist_push_tail(&parked_handles, &parked->node);
+	transfer->easy = NULL;
+	transfer->header_list = NULL;
+	transfer->guard = NULL;
+	return true;
+}
+
+/* the parked handle's lookup has ended */
+static void
+free_parked(CURL *easy)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &parked_handles)
+	{
+		Parked	   *parked = dlist_container(Parked, node, iter.cur);
+
+		if (parked->easy != easy)
+			continue;
+		dlist_delete(&parked->node);
+		(void) curl_multi_remove_handle(multi, easy);
+		memai_http_free_handle(easy, parked->headers, parked->guard);
+		free(parked);
+		return;
+	}
+}
+
 void
 memai_http_loop_remove(MemaiHttpTransfer *transfer)
 {
@@ -120,7 +211,8 @@ memai_http_loop_remove(MemaiHttpTransfer *transfer)
 		return;
 	transfer->active = false;
 	dlist_delete(&transfer->node);
-	(void) curl_multi_remove_handle(multi, transfer->easy);
+	if (!in_lookup(transfer) || !park(transfer))
+		(void) curl_multi_remove_handle(multi, transfer->easy);
 }
 
 /* one round of libcurl with every signal blocked */
@@ -155,6 +247,11 @@ collect_finished(void)
 		if (message->msg != CURLMSG_DONE ||
 			curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer) != CURLE_OK)
 			continue;
+		if (transfer == NULL)
+		{
+			free_parked(message->easy_handle);
+			continue;
+		}
 		memai_http_transfer_finish(transfer, result);
 		memai_http_loop_remove(transfer);
 		any = true;
@@ -180,6 +277,18 @@ is_too_slow(MemaiHttpTransfer *transfer, int64 now)
 	return now - transfer->window_start >= window;
 }
 
+/* is the time to connect over, where libcurl does not mind it? */
+static bool
+is_late_to_connect(const MemaiHttpTransfer *transfer, int64 now)
+{
+	curl_off_t	connected = 0;
+
+	if (transfer->connect_deadline == 0 || now < transfer->connect_deadline)
+		return false;
+	(void) curl_easy_getinfo(transfer->easy, CURLINFO_PRETRANSFER_TIME_T, &connected);
+	return connected == 0;
+}
+
 /* ends what is out of time; returns the milliseconds until the next deadline */
 static int64
 enforce_deadlines(void)
@@ -192,7 +301,7 @@ enforce_deadlines(void)
 	{
 		MemaiHttpTransfer *transfer = dlist_container(MemaiHttpTransfer, node, iter.cur);
 
-		if (now >= transfer->deadline || is_too_slow(transfer, now))
+		if (now >= transfer->deadline || is_too_slow(transfer, now) || is_late_to_connect(transfer, now))
 		{
 			memai_http_transfer_finish(transfer, CURLE_OPERATION_TIMEDOUT);
 			memai_http_loop_remove(transfer);

@@ -48,6 +48,19 @@ buffer_append(MemaiHttpBuffer *buffer, const char *data, size_t len)
 	return true;
 }
 
+/* room for the whole body at once when its size is known: growing would copy it */
+static void
+reserve_body(MemaiHttpTransfer *transfer)
+{
+	curl_off_t	announced = -1;
+
+	(void) curl_easy_getinfo(transfer->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
+	if (transfer->stream || announced <= 0 || (size_t) announced > transfer->max_size)
+		return;
+	transfer->body.data = malloc((size_t) announced);
+	transfer->body.capacity = transfer->body.data ? (size_t) announced : 0;
+}
+
 static size_t
 on_body(char *data, size_t size, size_t count, void *arg)
 {
@@ -59,6 +72,8 @@ on_body(char *data, size_t size, size_t count, void *arg)
 		transfer->too_large = true;
 		return 0;
 	}
+	if (transfer->body.data == NULL)
+		reserve_body(transfer);
 	if (!buffer_append(&transfer->body, data, len))
 		return 0;
 	transfer->received += len;
@@ -85,13 +100,16 @@ on_header(char *data, size_t size, size_t count, void *arg)
 static curl_socket_t
 on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
-	MemaiHttpTransfer *transfer = arg;
+	MemaiHttpGuard *guard = arg;
 	MemaiAddressClass class = memai_http_address_class(&address->addr);
 
+	guard->opened = true;
+	if (guard->parked)
+		return CURL_SOCKET_BAD;
 	if (class == MEMAI_ADDRESS_FORBIDDEN ||
-		(class == MEMAI_ADDRESS_PRIVATE && !transfer->private_allowed))
+		(class == MEMAI_ADDRESS_PRIVATE && !guard->private_allowed))
 	{
-		transfer->blocked = true;
+		guard->blocked = true;
 		return CURL_SOCKET_BAD;
 	}
 	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
@@ -100,18 +118,26 @@ on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 static curl_socket_t
 on_open_proxy_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
+	MemaiHttpGuard *guard = arg;
+
+	guard->opened = true;
+	if (guard->parked)
+		return CURL_SOCKET_BAD;
 	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
 /* ---- end of a transfer ---- */
 
-static void
-release_headers(struct curl_slist *list)
+void
+memai_http_free_handle(CURL *easy, struct curl_slist *headers, MemaiHttpGuard *guard)
 {
+	if (easy != NULL)
+		curl_easy_cleanup(easy);
 	/* one of them is the key */
-	for (struct curl_slist *item = list; item != NULL; item = item->next)
+	for (struct curl_slist *item = headers; item != NULL; item = item->next)
 		explicit_bzero(item->data, strlen(item->data));
-	curl_slist_free_all(list);
+	curl_slist_free_all(headers);
+	free(guard);
 }
 
 /* reset callback of the transfer's context */
@@ -121,9 +147,7 @@ release_transfer(void *arg)
 	MemaiHttpTransfer *transfer = arg;
 
 	memai_http_loop_remove(transfer);
-	if (transfer->easy != NULL)
-		curl_easy_cleanup(transfer->easy);
-	release_headers(transfer->header_list);
+	memai_http_free_handle(transfer->easy, transfer->header_list, transfer->guard);
 	free(transfer->body.data);
 	free(transfer->headers.data);
 	if (transfer->has_descriptor)
@@ -175,7 +199,7 @@ outcome_of(const MemaiHttpTransfer *transfer, CURLcode result)
 		case CURLE_COULDNT_RESOLVE_HOST:
 		case CURLE_COULDNT_RESOLVE_PROXY:
 		case CURLE_COULDNT_CONNECT:
-			return transfer->blocked ? MEMAI_HTTP_BLOCKED : MEMAI_HTTP_UNREACHABLE;
+			return transfer->guard->blocked ? MEMAI_HTTP_BLOCKED : MEMAI_HTTP_UNREACHABLE;
 		case CURLE_OPERATION_TIMEDOUT:
 			return MEMAI_HTTP_TIMED_OUT;
 		case CURLE_SSL_CONNECT_ERROR:
@@ -346,7 +370,7 @@ set_target(MemaiHttpTransfer *transfer, const MemaiHttpRequest *request)
 	SET_OPTION(transfer, CURLOPT_NOPROXY, "");
 	SET_OPTION(transfer, CURLOPT_OPENSOCKETFUNCTION,
 			   proxied ? on_open_proxy_socket : on_open_socket);
-	SET_OPTION(transfer, CURLOPT_OPENSOCKETDATA, transfer);
+	SET_OPTION(transfer, CURLOPT_OPENSOCKETDATA, transfer->guard);
 	SET_OPTION(transfer, CURLOPT_SSL_VERIFYPEER, 1L);
 	SET_OPTION(transfer, CURLOPT_SSL_VERIFYHOST, 2L);
 	SET_OPTION(transfer, CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
@@ -363,8 +387,12 @@ set_behaviour(MemaiHttpTransfer *transfer, const MemaiHttpRequest *request)
 	SET_OPTION(transfer, CURLOPT_ERRORBUFFER, transfer->error);
 	SET_OPTION(transfer, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1);
 	SET_OPTION(transfer, CURLOPT_USERAGENT, USER_AGENT);
-	SET_OPTION(transfer, CURLOPT_CONNECTTIMEOUT_MS,
-			   (long) Min(memai_http_settings()->connect_timeout, request->timeout));
+	/* where libcurl would wait for a stalled lookup when the time is over, the loop minds it */
+	if (memai_http_quick_exit())
+		SET_OPTION(transfer, CURLOPT_CONNECTTIMEOUT_MS,
+				   (long) Min(memai_http_settings()->connect_timeout, request->timeout));
+	else
+		transfer->connect_deadline = transfer->started + memai_http_settings()->connect_timeout;
 	SET_OPTION(transfer, CURLOPT_WRITEFUNCTION, on_body);
 	SET_OPTION(transfer, CURLOPT_WRITEDATA, transfer);
 	SET_OPTION(transfer, CURLOPT_HEADERFUNCTION, on_header);
@@ -379,7 +407,8 @@ set_behaviour(MemaiHttpTransfer *transfer, const MemaiHttpRequest *request)
 	 * Without it, taking a request out of the loop waits for its resolver
 	 * thread.  An older library at run time does not know the option.
 	 */
-	(void) curl_easy_setopt(transfer->easy, CURLOPT_QUICK_EXIT, 1L);
+	if (memai_http_quick_exit())
+		(void) curl_easy_setopt(transfer->easy, CURLOPT_QUICK_EXIT, 1L);
 #endif
 	if (request->body == NULL)
 		SET_OPTION(transfer, CURLOPT_HTTPGET, 1L);
@@ -400,6 +429,7 @@ new_transfer(void)
 	MemoryContextCallback *callback = MemoryContextAlloc(context, sizeof(MemoryContextCallback));
 
 	transfer->context = context;
+	transfer->guard = calloc(1, sizeof(MemaiHttpGuard));
 	callback->func = release_transfer;
 	callback->arg = transfer;
 	MemoryContextRegisterResetCallback(context, callback);
@@ -423,17 +453,17 @@ memai_http_open(const MemaiHttpRequest *request)
 	(void) memai_http_multi();
 
 	transfer = new_transfer();
-	transfer->private_allowed = private_allowed;
 	transfer->stream = request->stream;
 	transfer->timeout = request->timeout;
 	transfer->max_size = (size_t) memai_http_settings()->max_response_size * 1024;
 	transfer->started = memai_http_clock();
 	transfer->deadline = transfer->started + request->timeout;
 	transfer->easy = curl_easy_init();
-	if (transfer->easy == NULL)
+	if (transfer->easy == NULL || transfer->guard == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY),
 				 errmsg("out of memory")));
+	transfer->guard->private_allowed = private_allowed;
 	set_target(transfer, request);
 	set_behaviour(transfer, request);
 	add_headers(transfer, request);

@@ -162,15 +162,36 @@ count_items(const MemaiJob *job, const char *model)
 	return n;
 }
 
+/* leaves out the items whose text the provider refuses; returns how many remain */
+static int
+drop_refused(Batch *batch)
+{
+	int			n = 0;
+
+	for (int i = 0; i < batch->nitems; i++)
+	{
+		if (batch->vectors[i] == NULL)
+			continue;
+		batch->ids[n] = batch->ids[i];
+		batch->hashes[n] = batch->hashes[i];
+		batch->vectors[n++] = batch->vectors[i];
+	}
+	batch->nitems = n;
+	return n;
+}
+
 static Jsonb *
-embedded_result(const char *model, int64 done)
+embedded_result(const char *model, int64 done, int64 refused)
 {
 	StringInfoData json;
 
 	initStringInfo(&json);
 	appendStringInfoString(&json, "{\"model\": ");
 	escape_json(&json, model);
-	appendStringInfo(&json, ", \"embedded\": %lld}", (long long) done);
+	appendStringInfo(&json, ", \"embedded\": %lld", (long long) done);
+	if (refused > 0)
+		appendStringInfo(&json, ", \"refused\": %lld", (long long) refused);
+	appendStringInfoChar(&json, '}');
 	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data)));
 }
 
@@ -185,26 +206,31 @@ embed_missing(MemaiJob *job)
 	pg_uuid_t	after = {{0}};
 	int64		total = count_items(job, info->name);
 	int64		done = 0;
+	int64		refused = 0;
 
 	for (;;)
 	{
 		Batch		batch;
+		int			sent;
 
 		MemoryContextSwitchTo(batch_context);
 		read_batch(job, info->name, &after, &batch);
 		if (batch.nitems == 0)
 			break;
 		memai_job_call_begin();
-		memai_model_embed(info, MEMAI_INPUT_DOCUMENT, batch.nitems, batch.texts, batch.vectors);
+		memai_model_embed_some(info, MEMAI_INPUT_DOCUMENT, batch.nitems, batch.texts, batch.vectors);
 		memai_job_call_end();
-		store_batch(job, info->name, &batch);
+		sent = batch.nitems;
+		after = *DatumGetUUIDP(batch.ids[sent - 1]);
+		if (drop_refused(&batch) > 0)
+			store_batch(job, info->name, &batch);
 		done += batch.nitems;
-		after = *DatumGetUUIDP(batch.ids[batch.nitems - 1]);
-		memai_job_checkpoint(job, done, Max(total, done));
+		refused += sent - batch.nitems;
+		memai_job_checkpoint(job, done + refused, Max(total, done + refused));
 		MemoryContextReset(batch_context);
 	}
 	MemoryContextSwitchTo(job_context);
-	return embedded_result(info->name, done);
+	return embedded_result(info->name, done, refused);
 }
 
 void
@@ -212,4 +238,5 @@ memai_memory_init(void)
 {
 	memai_job_register("embed", embed_missing);
 	memai_job_register("reembed", embed_missing);
+	memai_job_register("call", memai_call_job);
 }

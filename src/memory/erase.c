@@ -16,6 +16,8 @@
 #include "utils/builtins.h"
 
 /* partitions are reached through their parent; what is kept is left out */
+static MemaiStatement clear_cache = {"SELECT memai.clear_cache()", 0, {0}, NULL};
+
 static MemaiStatement select_user_tables = {
 	.sql = "SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = 'memai'::regnamespace "
 	"AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relname NOT IN ('memory_history', 'erasure') "
@@ -144,6 +146,8 @@ memai_forget_user(PG_FUNCTION_ARGS)
 		Datum		values[3] = {PointerGetDatum(erasure.scope.tenant), PointerGetDatum(erasure.scope.user_id),
 		PointerGetDatum(erasure.namespace)};
 
+		/* cached answers of models do not say whom they are about */
+		memai_statement_run(&clear_cache, NULL, NULL, false, 0);
 		report(&erasure, "history_texts", memai_statement_run(&scrub_history, values, erasure.namespace ? "   " : "  n", false, 0));
 		certify(&erasure, PG_ARGISNULL(3) ? NULL : PG_GETARG_TEXT_PP(3));
 	}

@@ -5,10 +5,16 @@
 #ifndef MEMAI_MEMORY_INT_H
 #define MEMAI_MEMORY_INT_H
 
+#include "job/job.h"
 #include "memory/memory.h"
 #include "model/model.h"
 #include "text/text.h"
 #include "utils/array.h"
+
+/* ---- call_job.c ---- */
+
+/* handler of the kind call */
+extern Jsonb *memai_call_job(MemaiJob *job);
 
 /* ---- item.c: what episodes and memories have in common ---- */
 

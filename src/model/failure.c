@@ -138,6 +138,9 @@ memai_failure_of_status(int status, const char *code, const char *message)
 		(mentions(code, "content_filter|content_policy|safety|prohibited_content") ||
 		 mentions(message, "content management policy|content policy|safety system")))
 		return filtered;
+	/* a vector that the server cannot write: the text, not the server, is at fault */
+	if (status == 500 && mentions(message, "unsupported value: nan|unsupported value: inf"))
+		return refused;
 	if (status == 408)
 		return memai_failure_of_outcome(MEMAI_HTTP_TIMED_OUT);
 	if (status == 409 || status >= 500)

@@ -88,11 +88,26 @@ array_spans(ArrayType *array, int n, Datum *elements, bool *nulls, MemaiSpan *in
 	return ninputs;
 }
 
-/* embed(inputs text[], model text, input_type text) returns vector[]: volatile */
+/* on_error => 'null': what a provider refuses becomes null */
+static bool
+skip_refused_argument(FunctionCallInfo fcinfo, int n)
+{
+	char	   *on_error = text_argument(fcinfo, n);
+
+	if (on_error != NULL && strcmp(on_error, "raise") != 0 && strcmp(on_error, "null") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value of on_error"),
+				 errhint("It is \"raise\" or \"null\".")));
+	return on_error != NULL && strcmp(on_error, "null") == 0;
+}
+
+/* embed(inputs text[], model text, input_type text, on_error text) returns vector[]: volatile */
 Datum
 memai_embed_array(PG_FUNCTION_ARGS)
 {
 	MemaiInputType type = input_type_argument(fcinfo, 2);
+	bool		skip_refused = skip_refused_argument(fcinfo, 3);
 	MemaiModelInfo *model = memai_model_lookup(text_argument(fcinfo, 1), "embed");
 	ArrayType  *array;
 	Datum	   *elements;
@@ -111,9 +126,15 @@ memai_embed_array(PG_FUNCTION_ARGS)
 	inputs = palloc(sizeof(MemaiSpan) * n);
 	vectors = palloc(sizeof(MemaiVector *) * n);
 	ninputs = array_spans(array, n, elements, nulls, inputs);
-	memai_model_embed(model, type, ninputs, inputs, vectors);
+	if (skip_refused)
+		memai_model_embed_some(model, type, ninputs, inputs, vectors);
+	else
+		memai_model_embed(model, type, ninputs, inputs, vectors);
 	for (int i = 0, next = 0; i < n; i++)
+	{
 		elements[i] = nulls[i] ? (Datum) 0 : PointerGetDatum(vectors[next++]);
+		nulls[i] = elements[i] == (Datum) 0;
+	}
 	PG_RETURN_ARRAYTYPE_P(construct_md_array(elements, nulls, ARR_NDIM(array), ARR_DIMS(array),
 											 ARR_LBOUND(array), memai_vector_type_oid(),
 											 -1, false, TYPALIGN_INT));
@@ -146,8 +167,8 @@ memai_complete(PG_FUNCTION_ARGS)
 	MemaiChatRequest request;
 	MemaiChatResult result;
 	instr_time	start;
-	Datum		values[7] = {0};
-	bool		nulls[7] = {false};
+	Datum		values[8] = {0};
+	bool		nulls[8] = {false};
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
@@ -168,10 +189,11 @@ memai_complete(PG_FUNCTION_ARGS)
 		values[1] = DirectFunctionCall1(jsonb_in, CStringGetDatum(result.tool_calls));
 	nulls[1] = result.tool_calls == NULL;
 	values[2] = CStringGetTextDatum(result.finish_reason);
-	values[3] = CStringGetTextDatum(model->name);
+	values[3] = CStringGetTextDatum(result.model);
 	set_token_count(result.prompt_tokens, 4, values, nulls);
 	set_token_count(result.completion_tokens, 5, values, nulls);
 	values[6] = Float8GetDatum(milliseconds_since(start));
+	values[7] = BoolGetDatum(result.cached);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }
 
@@ -239,6 +261,7 @@ memai_check_model(PG_FUNCTION_ARGS)
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	model = memai_model_lookup(name, row ? row->info.kind : "chat");
+	((MemaiModel *) model)->alone = true;
 	INSTR_TIME_SET_CURRENT(start);
 	error = memai_catch(try_model_body, model, NULL);
 	values[0] = BoolGetDatum(error == NULL);

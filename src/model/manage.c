@@ -6,6 +6,8 @@
  */
 #include "postgres.h"
 
+#include "model/breaker.h"
+#include "model/fallback.h"
 #include "model/registry.h"
 #include "model/wire.h"
 #include "catalog/pg_type.h"
@@ -98,6 +100,7 @@ check_model(MemaiModel *model)
 	check_kind(model, provider);
 	provider->validate(model);
 	check_sizes(model);
+	memai_fallback_check(model);
 	if (model->credential != NULL)
 	{
 		if (model->url == NULL)
@@ -251,6 +254,8 @@ memai_alter_model(PG_FUNCTION_ARGS)
 	row_values(model, values + 1, nulls + 1);
 	values[5] = ObjectIdGetDatum(model->owner);
 	(void) run(&update, values, nulls);
+	/* what was learnt of the old address says nothing of the new one */
+	memai_breaker_reset(name);
 	PG_RETURN_VOID();
 }
 
@@ -318,19 +323,40 @@ memai_revoke_model(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* set_default_model(kind text, name text): volatile, strict */
+/* the size of an argument, '' for none; raises 22023 */
+static char *
+size_argument(FunctionCallInfo fcinfo, int n, const char *kind)
+{
+	char	   *size = text_argument(fcinfo, n);
+
+	if (size == NULL || size[0] == '\0')
+		return "";
+	if (strcmp(kind, "chat") != 0 ||
+		(strcmp(size, "small") != 0 && strcmp(size, "medium") != 0 && strcmp(size, "large") != 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("size of a default model must be small, medium or large, and its kind chat")));
+	return size;
+}
+
+/* set_default_model(kind text, name text, size text): volatile */
 Datum
 memai_set_default_model(PG_FUNCTION_ARGS)
 {
 	static MemaiStatement upsert = {
-		"INSERT INTO memai.model_default (kind, built_in, model) VALUES ($1, false, $2) "
-		"ON CONFLICT (kind, built_in) DO UPDATE SET model = EXCLUDED.model",
-		2, {TEXTOID, TEXTOID}, NULL
+		"INSERT INTO memai.model_default (kind, built_in, model, size) VALUES ($1, false, $2, $3) "
+		"ON CONFLICT (kind, size, built_in) DO UPDATE SET model = EXCLUDED.model",
+		3, {TEXTOID, TEXTOID, TEXTOID}, NULL
 	};
-	Datum		values[2] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)};
+	char	   *kind = text_argument(fcinfo, 0);
+	Datum		values[3];
 
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_VOID();
 	/* raises when there is no such model, or it is of another kind */
-	(void) memai_model_lookup(text_argument(fcinfo, 1), text_argument(fcinfo, 0));
+	values[1] = CStringGetTextDatum(memai_model_lookup(text_argument(fcinfo, 1), kind)->name);
+	values[0] = CStringGetTextDatum(kind);
+	values[2] = CStringGetTextDatum(size_argument(fcinfo, 2, kind));
 	(void) run(&upsert, values, NULL);
 	PG_RETURN_VOID();
 }

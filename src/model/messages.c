@@ -13,6 +13,7 @@
 #define MAX_MESSAGES 10000
 
 static const MemaiOption call_options[] = {
+	{"cache_ttl", MEMAI_OPTION_INTEGER, 0, 366 * 86400.0},
 	{"frequency_penalty", MEMAI_OPTION_NUMBER, -2, 2},
 	{"json_schema", MEMAI_OPTION_OBJECT, 0, 0},
 	{"max_tokens", MEMAI_OPTION_INTEGER, 1, 1e9},
@@ -68,6 +69,8 @@ memai_chat_request_set_options(MemaiChatRequest *request, Jsonb *options)
 	request->tool_choice = memai_option_text(options, "tool_choice");
 	request->json_schema = memai_option_json(options, "json_schema");
 	request->stop = memai_option_json(options, "stop");
+	request->cache_ttl = memai_option_int(options, "cache_ttl", -1);
+	request->has_cache_ttl = request->cache_ttl >= 0;
 }
 
 /* one of the four roles as a constant; NULL for anything else */

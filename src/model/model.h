@@ -7,6 +7,7 @@
 #define MEMAI_MODEL_H
 
 #include "core/core.h"
+#include "utils/jsonb.h"
 #include "vector/vector.h"
 
 /* embed texts that will be stored, or a question that looks for them */
@@ -87,6 +88,10 @@ typedef struct MemaiChatRequest
 
 	/* the user's own words where the last message holds more; empty: all of it */
 	MemaiSpan	question;
+
+	/* seconds that the answer may be kept, 0 for none; else the model's option */
+	bool		has_cache_ttl;
+	int			cache_ttl;
 } MemaiChatRequest;
 
 typedef struct MemaiChatResult
@@ -98,6 +103,10 @@ typedef struct MemaiChatResult
 
 	/* [{"id", "name", "arguments": {}}] as JSON, NULL for none, palloc'd */
 	char	   *tool_calls;
+
+	const char *model;			/* name of the model that answered: it may be
+								 * a fallback */
+	bool		cached;			/* no call was made */
 } MemaiChatResult;
 
 /*
@@ -117,6 +126,13 @@ extern MemaiModelInfo *memai_model_lookup(const char *name, const char *kind);
  */
 extern void memai_model_embed(const MemaiModelInfo *info, MemaiInputType type,
 							  int ninputs, const MemaiSpan *inputs, MemaiVector **vectors);
+
+/*
+ * The same, but an input that the provider refuses, when others are not,
+ * gets NULL instead of failing the call.
+ */
+extern void memai_model_embed_some(const MemaiModelInfo *info, MemaiInputType type,
+								   int ninputs, const MemaiSpan *inputs, MemaiVector **vectors);
 
 /*
  * One chat completion.  result's strings are palloc'd in the current context.
@@ -167,6 +183,13 @@ typedef struct MemaiEndpoint
  * lock.
  */
 extern char *memai_endpoint_post(const MemaiEndpoint *endpoint, const char *body, size_t len, int *status);
+
+/*
+ * A call by name (complete, generate, embed, rerank) with its arguments in a
+ * JSON object, answered by one.  model may be NULL.  Raises 22023 for arguments
+ * that do not fit, and as the others.
+ */
+extern Jsonb *memai_model_call(const char *call, const char *model, const Jsonb *payload);
 
 extern void memai_model_init(void);
 

@@ -59,11 +59,12 @@ COMMENT ON TABLE memai.model_grant IS 'roles that may call a model; grantee 0 is
 
 CREATE TABLE memai.model_default (
 	kind text NOT NULL CHECK (kind IN ('embed', 'chat', 'rerank')),
+	size text NOT NULL DEFAULT '' CHECK (size IN ('', 'small', 'medium', 'large') AND (size = '' OR kind = 'chat')),
 	built_in boolean NOT NULL DEFAULT false,
 	model text NOT NULL REFERENCES memai.model ON UPDATE CASCADE ON DELETE CASCADE,
-	PRIMARY KEY (kind, built_in)
+	PRIMARY KEY (kind, size, built_in)
 );
-COMMENT ON TABLE memai.model_default IS 'the model of a kind when a call names none; a chosen one wins over the built-in one';
+COMMENT ON TABLE memai.model_default IS 'the model of a kind when a call names none, or only a size; a chosen one wins over the built-in one';
 
 INSERT INTO memai.model (name, kind, provider, model, options, dimensions, context_window, owner, built_in) VALUES
 	('local/hash-384', 'embed', 'local', 'hash-384', '{"recall_weight": 0.1}', 384, NULL, CURRENT_USER::regrole, true),
@@ -84,8 +85,9 @@ CREATE VIEW memai.models WITH (security_barrier) AS
 	SELECT m.name, m.kind, m.provider, m.model, m.url, m.credential, m.dimensions,
 		m.context_window, m.options,
 		m.name = (SELECT d.model FROM memai.model_default d
-			WHERE d.kind = m.kind ORDER BY d.built_in LIMIT 1) AS is_default,
-		m.owner, m.built_in, m.created_at
+			WHERE d.kind = m.kind AND d.size = '' ORDER BY d.built_in LIMIT 1) AS is_default,
+		m.owner, m.built_in, m.created_at,
+		ARRAY(SELECT d.size FROM memai.model_default d WHERE d.model = m.name AND d.size <> '' ORDER BY d.size) AS sizes
 	FROM memai.model m
 	WHERE pg_catalog.pg_has_role(CURRENT_USER, m.owner, 'USAGE')
 		OR pg_catalog.pg_has_role(CURRENT_USER, 'memai_admin', 'USAGE')
@@ -186,12 +188,12 @@ COMMENT ON FUNCTION memai.revoke_model(text, text) IS 'take back grant_model';
 REVOKE ALL ON FUNCTION memai.revoke_model(text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION memai.revoke_model(text, text) TO memai_admin;
 
-CREATE FUNCTION memai.set_default_model(kind text, name text) RETURNS void
-	AS 'MODULE_PATHNAME', 'memai_set_default_model' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+CREATE FUNCTION memai.set_default_model(kind text, name text, size text DEFAULT NULL) RETURNS void
+	AS 'MODULE_PATHNAME', 'memai_set_default_model' LANGUAGE C VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION memai.set_default_model(text, text) IS 'choose the model of a kind for calls that name none';
-REVOKE ALL ON FUNCTION memai.set_default_model(text, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION memai.set_default_model(text, text) TO memai_admin;
+COMMENT ON FUNCTION memai.set_default_model(text, text, text) IS 'choose the model of a kind for calls that name none; with a size (small, medium, large) the chat model that the size stands for';
+REVOKE ALL ON FUNCTION memai.set_default_model(text, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION memai.set_default_model(text, text, text) TO memai_admin;
 
 CREATE FUNCTION memai.check_model(name text, OUT ok boolean, OUT latency_ms double precision,
 	OUT dimensions integer, OUT sqlstate text, OUT message text)
@@ -211,17 +213,17 @@ COMMENT ON FUNCTION memai.embed(text, text, text) IS 'the embedding of a text (i
 REVOKE ALL ON FUNCTION memai.embed(text, text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION memai.embed(text, text, text) TO memai_user, memai_admin;
 
-CREATE FUNCTION memai.embed(inputs text[], model text DEFAULT NULL, input_type text DEFAULT 'document')
+CREATE FUNCTION memai.embed(inputs text[], model text DEFAULT NULL, input_type text DEFAULT 'document', on_error text DEFAULT 'raise')
 	RETURNS @extschema@.vector[]
 	AS 'MODULE_PATHNAME', 'memai_embed_array' LANGUAGE C VOLATILE PARALLEL RESTRICTED COST 10000
 	SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION memai.embed(text[], text, text) IS 'the embeddings of many texts in as few calls as possible, in their order; NULL for NULL';
-REVOKE ALL ON FUNCTION memai.embed(text[], text, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION memai.embed(text[], text, text) TO memai_user, memai_admin;
+COMMENT ON FUNCTION memai.embed(text[], text, text, text) IS 'the embeddings of many texts in as few calls as possible, in their order; NULL for NULL, and with on_error => ''null'' for a text that the provider refuses';
+REVOKE ALL ON FUNCTION memai.embed(text[], text, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION memai.embed(text[], text, text, text) TO memai_user, memai_admin;
 
 CREATE FUNCTION memai.complete(messages jsonb, model text DEFAULT NULL, options jsonb DEFAULT '{}',
 	OUT content text, OUT tool_calls jsonb, OUT finish_reason text, OUT model_used text,
-	OUT prompt_tokens integer, OUT completion_tokens integer, OUT processing_ms double precision)
+	OUT prompt_tokens integer, OUT completion_tokens integer, OUT processing_ms double precision, OUT cached boolean)
 	AS 'MODULE_PATHNAME', 'memai_complete' LANGUAGE C VOLATILE PARALLEL RESTRICTED COST 10000
 	SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION memai.complete(jsonb, text, jsonb) IS 'one answer of a chat model to a list of messages [{"role", "content"}]';

@@ -69,7 +69,7 @@ memai_openai_check(MemaiModel *model)
 	static const char *const encodings[] = {"float", "base64", NULL};
 	static const char *const fields[] = {"max_tokens", "max_completion_tokens", NULL};
 
-	memai_options_check(model->options, "a model of this provider", openai_options);
+	memai_model_options_check(model->options, openai_options);
 	check_choice(model, "encoding_format", encodings);
 	check_choice(model, "max_tokens_field", fields);
 	if (strcmp(model->info.kind, "embed") == 0 && model->info.dimensions == 0)

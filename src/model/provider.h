@@ -20,6 +20,7 @@ typedef struct MemaiModel
 	char	   *credential;		/* name, NULL for none */
 	Jsonb	   *options;		/* an object, never NULL */
 	Oid			owner;			/* the role that registered it */
+	bool		alone;			/* this call is about it: no fallback, no cache */
 } MemaiModel;
 
 typedef struct MemaiProvider

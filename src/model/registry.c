@@ -142,7 +142,13 @@ static MemaiStatement read_by_name = {
 
 static MemaiStatement read_by_kind = {
 	"SELECT " MODEL_COLUMNS " FROM memai.model_default d JOIN memai.model m ON m.name = d.model "
-	"WHERE d.kind = $1 ORDER BY d.built_in LIMIT 1", 1, {TEXTOID}, NULL
+	"WHERE d.kind = $1 AND d.size = '' ORDER BY d.built_in LIMIT 1", 1, {TEXTOID}, NULL
+};
+
+/* a size that nobody chose a model for is the default model's */
+static MemaiStatement read_by_size = {
+	"SELECT " MODEL_COLUMNS " FROM memai.model_default d JOIN memai.model m ON m.name = d.model "
+	"WHERE d.kind = 'chat' AND d.size IN ($1, '') ORDER BY d.size DESC, d.built_in LIMIT 1", 1, {TEXTOID}, NULL
 };
 
 /*
@@ -168,11 +174,17 @@ read_model(MemaiStatement *statement, const char *key, bool *usable)
 }
 
 MemaiModel *
+memai_registry_find(const char *name, bool *usable)
+{
+	return read_model(&read_by_name, name, usable);
+}
+
+MemaiModel *
 memai_registry_read(const char *name)
 {
 	bool		usable;
 
-	return read_model(&read_by_name, name, &usable);
+	return memai_registry_find(name, &usable);
 }
 
 /* the session's choice for a kind, NULL when it made none */
@@ -186,6 +198,13 @@ session_default(const char *kind)
 	else if (strcmp(kind, "chat") == 0)
 		name = default_chat;
 	return name != NULL && name[0] != '\0' ? name : NULL;
+}
+
+/* is it a word for whichever chat model an administrator chose? */
+static bool
+is_size(const char *name)
+{
+	return strcmp(name, "small") == 0 || strcmp(name, "medium") == 0 || strcmp(name, "large") == 0;
 }
 
 static void
@@ -214,6 +233,8 @@ memai_model_lookup(const char *name, const char *kind)
 		name = session_default(kind);
 	model = name ? read_model(&read_by_name, name, &usable)
 		: read_model(&read_by_kind, kind, &usable);
+	if (model == NULL && name != NULL && strcmp(kind, "chat") == 0 && is_size(name))
+		model = read_model(&read_by_size, name, &usable);
 	if (model == NULL && name != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),

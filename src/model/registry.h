@@ -30,6 +30,11 @@ extern void memai_registry_close(MemaiRegistry *registry);
 /* Reads a row whoever may use it; NULL when there is none.  Current context. */
 extern MemaiModel *memai_registry_read(const char *name);
 
+/*
+ * The same, and whether the caller may call it.
+ */
+extern MemaiModel *memai_registry_find(const char *name, bool *usable);
+
 /* True when role has the rights of memai_admin. */
 extern bool memai_is_admin(Oid role);
 
@@ -72,8 +77,11 @@ typedef struct MemaiOption
 
 extern void memai_options_check(const Jsonb *options, const char *what, const MemaiOption *known);
 
-/* what every provider understands in a model's options; ends with a NULL key */
+/* what a model of any provider may have in its options; ends with a NULL key */
 extern const MemaiOption memai_common_model_options[];
+
+/* The same for a model's options: those of its provider, and the common ones. */
+extern void memai_model_options_check(const Jsonb *options, const MemaiOption *known);
 
 /* an empty object */
 extern Jsonb *memai_options_empty(void);

@@ -28,7 +28,7 @@ memai_retrieval_validate(MemaiModel *model)
 	int			batch;
 
 	memai_wire_check_url(model, wire->retrieval->url);
-	memai_options_check(model->options, "a model of this provider", retrieval_options);
+	memai_model_options_check(model->options, retrieval_options);
 	batch = memai_option_int(model->options, "batch_size", wire->max_batch);
 	if (batch > wire->max_batch)
 		ereport(ERROR,

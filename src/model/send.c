@@ -5,7 +5,8 @@
  *
  * One call has one wall-clock deadline (memai.http_call_timeout) that all its
  * attempts, waits and parallel requests share.  An attempt that failed in a
- * way that may pass is repeated after a wait; the same idempotency key goes
+ * way that may pass is repeated after a wait, as far as the model's health and
+ * its budget of retries allow (breaker.c); the same idempotency key goes
  * with every attempt of a request, so that a provider that knows such keys
  * bills it once.  Waiting is interruptible; no lock is held.
  */
@@ -13,6 +14,7 @@
 
 #include <time.h>
 
+#include "model/breaker.h"
 #include "model/wire.h"
 #include "common/pg_prng.h"
 #include "mb/pg_wchar.h"
@@ -33,7 +35,18 @@ typedef struct Job
 	int			attempts;
 	int64		not_before;		/* by memai_http_clock */
 	bool		done;
+	MemaiWireFailure failure;	/* of the last attempt, if there was one */
 } Job;
+
+/*
+ * What this call holds of a model's breaker.  It lies in the call's memory
+ * context, whose end gives back a probe that nobody reported.
+ */
+typedef struct Probe
+{
+	char	   *model;
+	bool		held;
+} Probe;
 
 typedef struct Call
 {
@@ -46,33 +59,25 @@ typedef struct Call
 	MemaiHttpTransfer **transfers;	/* per job, NULL when not under way */
 	int			under_way;
 	MemaiWireReceiver receive;
+	MemaiWireRefusal refuse;	/* NULL: every failure is raised */
 	void	   *state;
 	bool		stream;
+	Probe	   *probe;
 } Call;
 
-/* why a call failed, in the words of both sides */
-typedef struct Explanation
+void
+memai_wire_raise(const MemaiModel *model, const MemaiWireFailure *failure)
 {
-	MemaiFailure failure;
-	int			status;
-	int			attempts;
-	const char *words;			/* already clean */
-} Explanation;
-
-static void
-raise_failure(const Call *call, const Explanation *explanation)
-{
-	const MemaiFailure *failure = &explanation->failure;
-	char	   *status = explanation->status > 0 ?
-	psprintf("HTTP status %d", explanation->status) : pstrdup("No answer");
+	char	   *status = failure->status > 0 ?
+	psprintf("HTTP status %d", failure->status) : pstrdup("No answer");
 
 	ereport(ERROR,
-			(errcode(failure->sqlstate),
-			 errmsg("call to model \"%s\" failed: %s", call->model->info.name, failure->what),
-			 errdetail("%s after %d %s%s%s", status, explanation->attempts,
-					   explanation->attempts == 1 ? "attempt" : "attempts",
-					   explanation->words[0] ? ": " : ".", explanation->words),
-			 failure->hint ? errhint("%s", failure->hint) : 0));
+			(errcode(failure->failure.sqlstate),
+			 errmsg("call to model \"%s\" failed: %s", model->info.name, failure->failure.what),
+			 errdetail("%s after %d %s%s%s", status, failure->attempts,
+					   failure->attempts == 1 ? "attempt" : "attempts",
+					   failure->words[0] ? ": " : ".", failure->words),
+			 failure->failure.hint ? errhint("%s", failure->failure.hint) : 0));
 }
 
 static char *
@@ -140,6 +145,51 @@ start_job(Call *call, int index)
 	call->under_way++;
 }
 
+/* the model is resting: raises why */
+static void
+raise_resting(const Call *call, const Job *job, const MemaiAdmission *admission)
+{
+	/* what the provider said to this call says more */
+	if (job->attempts > 0)
+		memai_wire_raise(call->model, &job->failure);
+	ereport(ERROR,
+			(errcode(ERRCODE_MEMAI_BREAKER_OPEN),
+			 errmsg("call to model \"%s\" failed: the model is resting after repeated failures",
+					call->model->info.name),
+			 errdetail("It is not called for another %.1f seconds; the last failure was %s. No attempt was made.",
+					   admission->wait / 1000.0, unpack_sql_state(admission->sqlstate)),
+			 errhint("See memai.model_health; an administrator can run memai.reset_model, or give the model a fallback.")));
+}
+
+/* starts a job if its model takes requests; returns when to ask again */
+static int64
+admit_job(Call *call, int index)
+{
+	Job		   *job = &call->jobs[index];
+	int64		now = memai_http_clock();
+	MemaiAdmission admission = memai_breaker_admit(call->model->info.name, job->attempts > 0,
+												   call->deadline - now);
+
+	switch (admission.verdict)
+	{
+		case MEMAI_NOT_ADMITTED:
+			raise_resting(call, job, &admission);
+			break;
+		case MEMAI_ADMITTED_LATER:
+			/* not all at the same moment */
+			job->not_before = now + admission.wait +
+				(int64) (admission.wait * 0.1 * pg_prng_double(&pg_global_prng_state));
+			return job->not_before;
+		case MEMAI_ADMITTED_AS_PROBE:
+			call->probe->held = true;
+			break;
+		case MEMAI_ADMITTED:
+			break;
+	}
+	start_job(call, index);
+	return PG_INT64_MAX;
+}
+
 /* starts what is due; returns when the next waiting job is due */
 static int64
 start_due_jobs(Call *call)
@@ -155,10 +205,52 @@ start_due_jobs(Call *call)
 			continue;
 		if (job->not_before > now)
 			next = Min(next, job->not_before);
-		else if (call->under_way < memai_http_max_parallel())
-			start_job(call, i);
+		else if (call->under_way < memai_http_max_parallel() && !call->probe->held)
+		{
+			int64		again = admit_job(call, i);
+
+			next = Min(next, again);
+		}
 	}
 	return next;
+}
+
+/* gives the probe back, if there is one; reset callback of the call's context too */
+static void
+release_probe(void *arg)
+{
+	Probe	   *probe = arg;
+
+	if (probe->held)
+		memai_breaker_release(probe->model);
+	probe->held = false;
+}
+
+/* tells the model's breaker how an attempt ended */
+static void
+report_attempt(Call *call, const MemaiHttpResponse *response, const MemaiFailure *failure)
+{
+	MemaiOutcome outcome = MEMAI_OUTCOME_ALIVE;
+	int64		rest = 0;
+
+	if (failure != NULL && failure->sqlstate == ERRCODE_MEMAI_QUOTA)
+		outcome = MEMAI_OUTCOME_USELESS;
+	else if (failure != NULL && (failure->retryable || response->outcome == MEMAI_HTTP_TLS_FAILED ||
+								 response->outcome == MEMAI_HTTP_INVALID))
+	{
+		outcome = MEMAI_OUTCOME_FAILED;
+		rest = memai_retry_after(memai_http_header(response, "retry-after-ms"),
+								 memai_http_header(response, "retry-after"), (int64) time(NULL));
+	}
+	else if (response->outcome != MEMAI_HTTP_ANSWERED)
+	{
+		/* refused on this side: nothing was learnt of the model */
+		release_probe(call->probe);
+		return;
+	}
+	memai_breaker_report(call->model->info.name, outcome, failure ? failure->sqlstate : 0,
+						 Min(Max(rest, 0), MEMAI_RETRY_AFTER_LIMIT_MS));
+	call->probe->held = false;
 }
 
 /* milliseconds to wait before another attempt, -1 for none */
@@ -182,11 +274,14 @@ retry_delay(const Call *call, const Job *job, const MemaiHttpResponse *response,
 		return -1;
 	if (delay <= 0)
 		delay = memai_retry_backoff(job->attempts, pg_prng_double(&pg_global_prng_state));
-	return memai_http_clock() + delay < call->deadline ? delay : -1;
+	if (memai_http_clock() + delay >= call->deadline ||
+		!memai_breaker_take_retry(call->model->info.name))
+		return -1;
+	return delay;
 }
 
 static void
-explain(const Call *call, const MemaiHttpResponse *response, Explanation *explanation)
+explain(const Call *call, const MemaiHttpResponse *response, MemaiWireFailure *explanation)
 {
 	const char *secret = call->credential ? call->credential->secret : NULL;
 	char	   *code;
@@ -208,19 +303,23 @@ explain(const Call *call, const MemaiHttpResponse *response, Explanation *explan
 	explanation->words = memai_failure_clean(message, secret);
 }
 
-/* what to do about an answer that is none: wait and try again, or raise */
+/* what to do about an answer that is none: wait and try again, or give up */
 static void
-fail_job(Call *call, Job *job, const MemaiHttpResponse *response)
+fail_job(Call *call, int index, const MemaiHttpResponse *response)
 {
-	Explanation explanation = {0};
+	Job		   *job = &call->jobs[index];
 	int64		delay;
 
-	explain(call, response, &explanation);
-	explanation.attempts = job->attempts;
-	delay = retry_delay(call, job, response, &explanation.failure);
-	if (delay < 0)
-		raise_failure(call, &explanation);
-	job->not_before = memai_http_clock() + delay;
+	explain(call, response, &job->failure);
+	job->failure.attempts = job->attempts;
+	report_attempt(call, response, &job->failure.failure);
+	delay = retry_delay(call, job, response, &job->failure.failure);
+	if (delay >= 0)
+		job->not_before = memai_http_clock() + delay;
+	else if (call->refuse != NULL && call->refuse(call->state, index, &job->failure))
+		job->done = true;
+	else
+		memai_wire_raise(call->model, &job->failure);
 }
 
 static bool
@@ -245,11 +344,12 @@ finish_job(Call *call, int index)
 
 	if (response->outcome == MEMAI_HTTP_ANSWERED && is_success(response->status))
 	{
+		report_attempt(call, response, NULL);
 		call->receive(call->state, index, response->body, response->body_len);
 		job->done = true;
 	}
 	else
-		fail_job(call, job, response);
+		fail_job(call, index, response);
 	end_transfer(call, index);
 }
 
@@ -262,9 +362,24 @@ all_done(const Call *call)
 	return true;
 }
 
+static Probe *
+new_probe(const MemaiModel *model)
+{
+	Probe	   *probe = palloc0(sizeof(Probe));
+	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
+
+	probe->model = pstrdup(model->info.name);
+	callback->func = release_probe;
+	callback->arg = probe;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
+	return probe;
+}
+
 static void
 prepare(Call *call, MemaiWireRequest *requests)
 {
+	memai_breaker_exchange(call->model->info.name);
+	call->probe = new_probe(call->model);
 	call->jobs = palloc0(sizeof(Job) * call->njobs);
 	call->transfers = palloc0(sizeof(MemaiHttpTransfer *) * call->njobs);
 	for (int i = 0; i < call->njobs; i++)
@@ -288,6 +403,13 @@ void
 memai_wire_send(const MemaiWire *wire, const MemaiModel *model, int n,
 				MemaiWireRequest *requests, MemaiWireReceiver receive, void *state)
 {
+	memai_wire_send_each(wire, model, n, requests, receive, NULL, state);
+}
+
+void
+memai_wire_send_each(const MemaiWire *wire, const MemaiModel *model, int n, MemaiWireRequest *requests,
+					 MemaiWireReceiver receive, MemaiWireRefusal refuse, void *state)
+{
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "memai model call",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
@@ -297,6 +419,7 @@ memai_wire_send(const MemaiWire *wire, const MemaiModel *model, int n,
 	call.model = model;
 	call.njobs = n;
 	call.receive = receive;
+	call.refuse = refuse;
 	call.state = state;
 	call.deadline = memai_http_clock() + memai_http_call_timeout();
 	prepare(&call, requests);
@@ -344,14 +467,16 @@ memai_wire_source_open(const MemaiWire *wire, const MemaiModel *model, MemaiWire
 	prepare(call, request);
 	for (;;)
 	{
-		int64		wait = call->jobs[0].not_before - memai_http_clock();
+		int64		next = start_due_jobs(call);
 
-		if (wait > 0)
-			memai_http_sleep(wait);
-		start_job(call, 0);
+		if (call->under_way == 0)
+		{
+			memai_http_sleep(next - memai_http_clock());
+			continue;
+		}
 		if (is_success(memai_http_wait_status(call->transfers[0])))
 			return source;
-		fail_job(call, &call->jobs[0], memai_http_wait(call->transfers[0]));
+		fail_job(call, 0, memai_http_wait(call->transfers[0]));
 		end_transfer(call, 0);
 	}
 }
@@ -361,36 +486,38 @@ memai_wire_source_read(MemaiWireSource *source, const char **data, size_t *len)
 {
 	Call	   *call = &source->call;
 	const MemaiHttpResponse *response;
-	Explanation explanation = {0};
+	MemaiWireFailure failure = {0};
 
 	if (memai_http_read(call->transfers[0], data, len))
 		return true;
 	response = memai_http_wait(call->transfers[0]);
 	if (response->outcome == MEMAI_HTTP_ANSWERED)
+	{
+		report_attempt(call, response, NULL);
 		return false;
-	explain(call, response, &explanation);
-	explanation.attempts = call->jobs[0].attempts;
-	raise_failure(call, &explanation);
-	return false;
+	}
+	explain(call, response, &failure);
+	failure.attempts = call->jobs[0].attempts;
+	report_attempt(call, response, &failure.failure);
+	memai_wire_raise(call->model, &failure);
 }
 
 void
 memai_wire_source_error(MemaiWireSource *source, const char *data, size_t len)
 {
 	Call	   *call = &source->call;
-	Explanation explanation = {0};
+	MemaiWireFailure failure = {0};
 	char	   *code;
 	char	   *message;
 	int			status;
 
 	memai_failure_read_body(data, len, &code, &message);
 	status = memai_failure_status_of_code(code);
-	explanation.failure = memai_failure_of_status(status ? status : 500, code, message);
-	explanation.status = 200;
-	explanation.attempts = call->jobs[0].attempts;
-	explanation.words = memai_failure_clean(message, call->credential ? call->credential->secret : NULL);
-	raise_failure(call, &explanation);
-	pg_unreachable();
+	failure.failure = memai_failure_of_status(status ? status : 500, code, message);
+	failure.status = 200;
+	failure.attempts = call->jobs[0].attempts;
+	failure.words = memai_failure_clean(message, call->credential ? call->credential->secret : NULL);
+	memai_wire_raise(call->model, &failure);
 }
 
 void
@@ -401,4 +528,5 @@ memai_wire_init(void)
 							NULL,
 							&max_retries, 2, 0, 10, PGC_USERSET, 0,
 							NULL, NULL, NULL);
+	memai_breaker_init();
 }

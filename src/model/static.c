@@ -55,7 +55,7 @@ static_validate(MemaiModel *model)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("provider \"static\" takes no URL and no credential"),
 				 errhint("Leave both out: its models are files of the server.")));
-	memai_options_check(model->options, "a model of this provider", static_options);
+	memai_model_options_check(model->options, static_options);
 	dimensions = memai_static_model(model->model)->dimensions;
 	if (model->info.dimensions != 0 && model->info.dimensions != dimensions)
 		ereport(ERROR,

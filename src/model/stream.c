@@ -27,6 +27,7 @@ struct MemaiModelStream
 	StringInfoData whole;		/* all text so far, for the result */
 	MemaiWireStream state;
 	char	   *tool_calls;		/* of a whole answer */
+	const char *model_name;		/* of the model that answers */
 };
 
 static MemaiModelStream *
@@ -236,6 +237,13 @@ memai_model_stream_result(MemaiModelStream *stream, MemaiChatResult *result)
 		result->finish_reason = "tool_calls";
 	result->prompt_tokens = stream->state.prompt_tokens;
 	result->completion_tokens = stream->state.completion_tokens;
+	result->model = stream->model_name;
+}
+
+void
+memai_wire_stream_set_model(MemaiModelStream *stream, const char *name)
+{
+	stream->model_name = name;
 }
 
 void

@@ -97,6 +97,9 @@ extern MemaiModelStream *memai_wire_stream_open(const MemaiWire *wire, const Mem
 /* for a provider that cannot stream: its answer as the only piece */
 extern MemaiModelStream *memai_wire_stream_whole(const MemaiChatResult *result);
 
+/* Says which model answers; name lives as long as the stream. */
+extern void memai_wire_stream_set_model(MemaiModelStream *stream, const char *name);
+
 /* relevance of documents; as memai_model_rerank */
 extern void memai_wire_rerank(const MemaiWire *wire, const MemaiModel *model, MemaiSpan query,
 							  int ndocuments, const MemaiSpan *documents, double *scores);
@@ -110,9 +113,17 @@ extern MemaiStreamedTool *memai_wire_stream_tool(MemaiWireStream *stream, int64 
 /* Appends a string to a part of a tool call, if json is one. */
 extern void memai_wire_stream_part(StringInfo part, MemaiJson *json);
 
-/* embeddings over the wire, in batches; as memai_model_embed */
+/* ---- wire_embed.c ---- */
+
+/*
+ * Embeddings over the wire, in batches; as memai_model_embed, or with
+ * skip_refused as memai_model_embed_some.
+ */
 extern void memai_wire_embed(const MemaiWire *wire, const MemaiModel *model, MemaiInputType type,
-							 int ninputs, const MemaiSpan *inputs, MemaiVector **vectors);
+							 int ninputs, const MemaiSpan *inputs, bool skip_refused,
+							 MemaiVector **vectors);
+
+/* ---- wire.c ---- */
 
 /* Raises MA010: the answer of model is not what its format promises. */
 extern void memai_wire_bad_response(const MemaiModel *model, const char *problem)
@@ -200,7 +211,33 @@ extern MemaiVector *memai_wire_new_vector(const MemaiModel *model, int len);
 
 /* ---- send.c ---- */
 
+typedef struct MemaiFailure
+{
+	int			sqlstate;
+	const char *what;			/* "the provider is overloaded", ... (static) */
+	const char *hint;			/* static, or NULL */
+	bool		retryable;
+} MemaiFailure;
+
+/* why a request failed for good, in the words of both sides */
+typedef struct MemaiWireFailure
+{
+	MemaiFailure failure;
+	int			status;			/* of HTTP, 0 for no answer */
+	int			attempts;
+	const char *words;			/* the provider's, already clean */
+} MemaiWireFailure;
+
+extern void memai_wire_raise(const MemaiModel *model, const MemaiWireFailure *failure)
+			pg_attribute_noreturn();
+
 typedef void (*MemaiWireReceiver) (void *state, int index, const char *body, size_t len);
+
+/*
+ * Takes the failure of one request, which lives until it returns; false to
+ * have it raised.
+ */
+typedef bool (*MemaiWireRefusal) (void *state, int index, const MemaiWireFailure *failure);
 
 /*
  * Sends n requests, up to memai.http_max_parallel at a time, each again when
@@ -210,6 +247,11 @@ typedef void (*MemaiWireReceiver) (void *state, int index, const char *body, siz
  */
 extern void memai_wire_send(const MemaiWire *wire, const MemaiModel *model, int n,
 							MemaiWireRequest *requests, MemaiWireReceiver receive, void *state);
+
+/* The same; failures that no further attempt can mend go to refuse. */
+extern void memai_wire_send_each(const MemaiWire *wire, const MemaiModel *model, int n,
+								 MemaiWireRequest *requests, MemaiWireReceiver receive,
+								 MemaiWireRefusal refuse, void *state);
 
 /* a request whose answer is read as it arrives */
 typedef struct MemaiWireSource MemaiWireSource;
@@ -231,14 +273,6 @@ extern void memai_wire_source_error(MemaiWireSource *source, const char *data, s
 extern void memai_wire_init(void);
 
 /* ---- failure.c: pure but for palloc ---- */
-
-typedef struct MemaiFailure
-{
-	int			sqlstate;
-	const char *what;			/* "the provider is overloaded", ... (static) */
-	const char *hint;			/* static, or NULL */
-	bool		retryable;
-} MemaiFailure;
 
 /* how a request that HTTP could not complete failed */
 extern MemaiFailure memai_failure_of_outcome(MemaiHttpOutcome outcome);

@@ -13,6 +13,9 @@ which may be chained; what is left is the provider's own path:
   /fail/<code>/<n>/<key>/... fails the first n requests of that key
   /script/<key>/...          the n-th request gets the n-th of the JSON bodies that were
                              posted as an array to /_script/<key>, later ones the last
+  /switch/<key>/...          status 503 while POST /_switch/<key>/on is in force
+  /poison/<code>/<b64url>/...  that status for embeddings of texts that contain the decoded word
+  /twice/<b64url>/...        the answer, and behind it one more with the decoded body
   /redirect/<code>/<b64url>/...
   /truncate/...              announces more body than it sends
   /reset/...                 closes the connection without an answer
@@ -21,6 +24,7 @@ which may be chained; what is left is the provider's own path:
   /endless/...               a chunked body without end
   /hang/...                  reads the request and never answers
   /hang_body/...             sends headers and half a body, then nothing
+  /hang_stream/...           two events of a stream, then nothing
   /many_headers/<n>/...      that many header lines
   /interim/<n>/...           that many interim (1xx) answers and no final one
   /web_page/<status>/...     a long page of HTML and worse
@@ -54,6 +58,7 @@ lock = threading.Lock()
 requests = []
 failures = {}
 scripts = {}
+switched_on = set()
 wire = {}
 
 
@@ -111,6 +116,11 @@ class Handler(BaseHTTPRequestHandler):
             with lock:
                 requests.clear()
                 failures.clear()
+            return self.send(200, [], b'{}')
+        if self.path.startswith('/_switch/'):
+            _, _, key, position = self.path.split('/')
+            with lock:
+                (switched_on.add if position == 'on' else switched_on.discard)(key)
             return self.send(200, [], b'{}')
         answer = Answer()
         parts = self.path.split('?')[0].strip('/').split('/')
@@ -187,6 +197,28 @@ class Handler(BaseHTTPRequestHandler):
             if failures[key] <= times:
                 answer.status, answer.body = code, self.error_body(code)
 
+    def mode_switch(self, answer, parts):
+        if parts.pop(0) not in switched_on:
+            return False
+        self.send(503, answer.headers, self.error_body(503))
+        return True
+
+    def mode_poison(self, answer, parts):
+        code, word = int(parts.pop(0)), unb64(parts.pop(0)).decode()
+        if any(word in text for text in json.loads(self.raw).get('input', [])):
+            answer.status = code
+            answer.body = (b'{"error":"failed to encode response: json: unsupported value: NaN"}'
+                           if code == 500 else self.error_body(code))
+
+    def mode_twice(self, answer, parts):
+        stale = unb64(parts.pop(0))
+        body = self.provider_answer(answer, '/' + '/'.join(parts))
+        for text in (body, stale):
+            self.wfile.write(b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n' % len(text))
+            self.wfile.write(text)
+        self.wfile.flush()
+        return True
+
     def mode_echo_key(self, answer, parts):
         key = ' '.join(self.headers.get(name) or '' for name in ('Authorization', 'x-api-key'))
         answer.status = 401
@@ -243,6 +275,11 @@ class Handler(BaseHTTPRequestHandler):
     def mode_hang_body(self, answer, parts):
         head = b'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"choices":'
         return self.slowly([head] + [b''] * 600, 0.1)
+
+    def mode_hang_stream(self, answer, parts):
+        event = b'data: {"choices":[{"index":0,"delta":{"content":"word "}}]}\n\n'
+        head = b'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n'
+        return self.slowly([head, event, event] + [b''] * 600, 0.01)
 
     def mode_many_headers(self, answer, parts):
         lines = b''.join(b'X-Line-%d: %s\r\n' % (i, b'y' * 60) for i in range(int(parts.pop(0))))

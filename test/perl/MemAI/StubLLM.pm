@@ -72,6 +72,14 @@ sub reset
 	return;
 }
 
+# turns the outage of a /switch/<key>/ on or off
+sub switch
+{
+	my ($self, $key, $position) = @_;
+	$self->request('POST', "/_switch/$key/$position");
+	return;
+}
+
 sub stop
 {
 	my ($self) = @_;
