@@ -21,7 +21,7 @@ static void
 anthropic_validate(MemaiModel *model)
 {
 	memai_wire_check_url(model, "https://api.anthropic.com/v1");
-	memai_options_check(model->options, "a model of this provider", anthropic_options);
+	memai_model_options_check(model->options, anthropic_options);
 }
 
 /* ---- out ---- */

@@ -24,7 +24,7 @@ static void
 cohere_validate(MemaiModel *model)
 {
 	memai_wire_check_url(model, "https://api.cohere.com/v2");
-	memai_options_check(model->options, "a model of this provider", cohere_options);
+	memai_model_options_check(model->options, cohere_options);
 }
 
 static void

@@ -146,8 +146,9 @@ memai_complete(PG_FUNCTION_ARGS)
 	MemaiChatRequest request;
 	MemaiChatResult result;
 	instr_time	start;
-	Datum		values[7] = {0};
-	bool		nulls[7] = {false};
+	Datum		values[8] = {0};
+	bool		nulls[8] = {false};
+	double		cost;
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
@@ -172,6 +173,9 @@ memai_complete(PG_FUNCTION_ARGS)
 	set_token_count(result.prompt_tokens, 4, values, nulls);
 	set_token_count(result.completion_tokens, 5, values, nulls);
 	values[6] = Float8GetDatum(milliseconds_since(start));
+	cost = memai_model_cost(model, &result);
+	values[7] = Float8GetDatum(cost);
+	nulls[7] = isnan(cost);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }
 

@@ -23,7 +23,7 @@ static void
 gemini_validate(MemaiModel *model)
 {
 	memai_wire_check_url(model, "https://generativelanguage.googleapis.com/v1beta");
-	memai_options_check(model->options, "a model of this provider", gemini_options);
+	memai_model_options_check(model->options, gemini_options);
 }
 
 /* ---- out ---- */

@@ -19,7 +19,7 @@ static void
 jina_validate(MemaiModel *model)
 {
 	memai_wire_check_url(model, "https://api.jina.ai/v1");
-	memai_options_check(model->options, "a model of this provider", jina_options);
+	memai_model_options_check(model->options, jina_options);
 }
 
 static void

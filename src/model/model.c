@@ -6,6 +6,7 @@
 #include "postgres.h"
 
 #include "model/registry.h"
+#include "model/usage.h"
 #include "model/wire.h"
 
 /* the row that memai_model_lookup made; info is its first member */
@@ -33,11 +34,16 @@ memai_model_embed(const MemaiModelInfo *info, MemaiInputType type,
 {
 	const MemaiModel *model = whole_row(info);
 	const MemaiProvider *provider = memai_provider_find(model->provider);
+	instr_time	start;
 
 	if (provider->wire != NULL)
 		memai_wire_embed(provider->wire, model, type, ninputs, inputs, vectors);
 	else
+	{
+		INSTR_TIME_SET_CURRENT(start);
 		provider->embed(model, type, ninputs, inputs, vectors);
+		memai_usage_local(model, MEMAI_OPERATION_EMBED, start);
+	}
 	check_vectors(info, ninputs, vectors);
 }
 
@@ -47,13 +53,18 @@ memai_model_complete(const MemaiModelInfo *info, const MemaiChatRequest *request
 {
 	const MemaiModel *model = whole_row(info);
 	const MemaiProvider *provider = memai_provider_find(model->provider);
+	instr_time	start;
 
 	memset(result, 0, sizeof(MemaiChatResult));
 	result->prompt_tokens = result->completion_tokens = -1;
 	if (provider->wire != NULL)
 		memai_wire_complete(provider->wire, model, request, result);
 	else
+	{
+		INSTR_TIME_SET_CURRENT(start);
 		provider->complete(model, request, result);
+		memai_usage_local(model, MEMAI_OPERATION_COMPLETE, start);
+	}
 }
 
 MemaiModelStream *
@@ -79,10 +90,17 @@ memai_model_rerank(const MemaiModelInfo *info, MemaiSpan query,
 					  ndocuments, documents, scores);
 }
 
+double
+memai_model_cost(const MemaiModelInfo *info, const MemaiChatResult *result)
+{
+	return memai_usage_cost(whole_row(info), result->prompt_tokens, result->completion_tokens);
+}
+
 void
 memai_model_init(void)
 {
 	memai_registry_init();
 	memai_credential_init();
 	memai_wire_init();
+	memai_usage_init();
 }

@@ -25,7 +25,7 @@ static void
 ollama_validate(MemaiModel *model)
 {
 	memai_wire_check_url(model, "http://127.0.0.1:11434");
-	memai_options_check(model->options, "a model of this provider", ollama_options);
+	memai_model_options_check(model->options, ollama_options);
 }
 
 /* "options":{...}; the first member decides about the comma, so one is always there */

@@ -70,7 +70,7 @@ openai_validate(MemaiModel *model)
 	static const char *const fields[] = {"max_tokens", "max_completion_tokens", NULL};
 
 	memai_wire_check_url(model, "https://api.openai.com/v1");
-	memai_options_check(model->options, "a model of this provider", openai_options);
+	memai_model_options_check(model->options, openai_options);
 	check_choice(model, "encoding_format", encodings);
 	check_choice(model, "max_tokens_field", fields);
 	if (strcmp(model->info.kind, "embed") == 0 && model->info.dimensions == 0)

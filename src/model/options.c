@@ -12,13 +12,8 @@
 #include "utils/numeric.h"
 
 const MemaiOption memai_common_model_options[] = {
-	{"batch_size", MEMAI_OPTION_INTEGER, 1, 10000},
-	{"document_prefix", MEMAI_OPTION_TEXT, 0, 0},
-	{"extra", MEMAI_OPTION_OBJECT, 0, 0},
-	{"max_tokens", MEMAI_OPTION_INTEGER, 1, 1e9},
-	{"query_prefix", MEMAI_OPTION_TEXT, 0, 0},
-	{"recall_weight", MEMAI_OPTION_NUMBER, 0, 10},
-	{"temperature", MEMAI_OPTION_NUMBER, 0, 2},
+	{"input_price", MEMAI_OPTION_NUMBER, 0, 1e6},	/* of a million tokens */
+	{"output_price", MEMAI_OPTION_NUMBER, 0, 1e6},
 	{NULL, MEMAI_OPTION_ANY, 0, 0}
 };
 
@@ -119,14 +114,21 @@ find_option(const MemaiOption *known, const char *key)
 	return NULL;
 }
 
+static void
+append_keys(StringInfo keys, const MemaiOption *known)
+{
+	for (; known->key != NULL; known++)
+		appendStringInfo(keys, "%s%s", keys->len > 0 ? ", " : "", known->key);
+}
+
 static char *
-list_keys(const MemaiOption *known)
+list_keys(const MemaiOption *known, const MemaiOption *also)
 {
 	StringInfoData keys;
 
 	initStringInfo(&keys);
-	for (; known->key != NULL; known++)
-		appendStringInfo(&keys, "%s%s", keys.len > 0 ? ", " : "", known->key);
+	append_keys(&keys, known);
+	append_keys(&keys, also);
 	return keys.data;
 }
 
@@ -150,8 +152,8 @@ check_bounds(const MemaiOption *option, const char *what, const JsonbValue *valu
 						   option->minimum, option->maximum)));
 }
 
-void
-memai_options_check(const Jsonb *options, const char *what, const MemaiOption *known)
+static void
+check_options(const Jsonb *options, const char *what, const MemaiOption *known, const MemaiOption *also)
 {
 	static const char *const type_names[] = {
 		"a string", "a number", "a number", "a boolean", "an object", "an array", "a value"
@@ -174,10 +176,12 @@ memai_options_check(const Jsonb *options, const char *what, const MemaiOption *k
 
 			option = find_option(known, key);
 			if (option == NULL)
+				option = find_option(also, key);
+			if (option == NULL)
 				ereport(ERROR,
 						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						 errmsg("%s has no option \"%s\"", what, key),
-						 errhint("The options are: %s.", list_keys(known))));
+						 errhint("The options are: %s.", list_keys(known, also))));
 		}
 		else if (token == WJB_VALUE)
 		{
@@ -189,6 +193,20 @@ memai_options_check(const Jsonb *options, const char *what, const MemaiOption *k
 			check_bounds(option, what, &value);
 		}
 	}
+}
+
+void
+memai_options_check(const Jsonb *options, const char *what, const MemaiOption *known)
+{
+	static const MemaiOption nothing = {NULL, MEMAI_OPTION_ANY, 0, 0};
+
+	check_options(options, what, known, &nothing);
+}
+
+void
+memai_model_options_check(const Jsonb *options, const MemaiOption *known)
+{
+	check_options(options, "a model of this provider", known, memai_common_model_options);
 }
 
 Jsonb *

@@ -72,8 +72,11 @@ typedef struct MemaiOption
 
 extern void memai_options_check(const Jsonb *options, const char *what, const MemaiOption *known);
 
-/* what every provider understands in a model's options; ends with a NULL key */
+/* what a model of any provider may have in its options; ends with a NULL key */
 extern const MemaiOption memai_common_model_options[];
+
+/* The same for a model's options: those of its provider, and the common ones. */
+extern void memai_model_options_check(const Jsonb *options, const MemaiOption *known);
 
 /* an empty object */
 extern Jsonb *memai_options_empty(void);

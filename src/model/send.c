@@ -13,6 +13,7 @@
 
 #include <time.h>
 
+#include "model/usage.h"
 #include "model/wire.h"
 #include "common/pg_prng.h"
 #include "mb/pg_wchar.h"
@@ -31,6 +32,7 @@ typedef struct Job
 	MemaiHttpUrl *url;
 	char	   *idempotency_key;
 	int			attempts;
+	MemaiAttempt attempt;
 	int64		not_before;		/* by memai_http_clock */
 	bool		done;
 } Job;
@@ -48,6 +50,8 @@ typedef struct Call
 	MemaiWireReceiver receive;
 	void	   *state;
 	bool		stream;
+	MemaiOperation operation;
+	MemaiUsageCall *usage;
 } Call;
 
 /* why a call failed, in the words of both sides */
@@ -136,8 +140,17 @@ start_job(Call *call, int index)
 		explicit_bzero(key, strlen(key));
 		pfree(key);
 	}
+	memai_usage_sent(&job->attempt);
 	job->attempts++;
 	call->under_way++;
+}
+
+/* 0 when limits let the job start, or how long to wait before asking again */
+static int64
+ask_limits(Call *call, Job *job)
+{
+	return memai_usage_begin(call->usage, &job->attempt, job->attempts + 1, job->request->body.data,
+							 job->request->body.len, job->request->max_output, call->deadline);
 }
 
 /* starts what is due; returns when the next waiting job is due */
@@ -150,13 +163,20 @@ start_due_jobs(Call *call)
 	for (int i = 0; i < call->njobs; i++)
 	{
 		Job		   *job = &call->jobs[i];
+		int64		wait = 0;
 
 		if (job->done || call->transfers[i] != NULL)
 			continue;
+		if (job->not_before <= now && call->under_way < memai_http_max_parallel())
+		{
+			wait = ask_limits(call, job);
+			if (wait == 0)
+				start_job(call, i);
+			else
+				job->not_before = now + wait;
+		}
 		if (job->not_before > now)
 			next = Min(next, job->not_before);
-		else if (call->under_way < memai_http_max_parallel())
-			start_job(call, i);
 	}
 	return next;
 }
@@ -208,6 +228,14 @@ explain(const Call *call, const MemaiHttpResponse *response, Explanation *explan
 	explanation->words = memai_failure_clean(message, secret);
 }
 
+/* may the provider have done the work without our knowing? */
+static bool
+is_unclear(MemaiHttpOutcome outcome)
+{
+	return outcome == MEMAI_HTTP_TIMED_OUT || outcome == MEMAI_HTTP_BROKEN_OFF ||
+		outcome == MEMAI_HTTP_TOO_LARGE;
+}
+
 /* what to do about an answer that is none: wait and try again, or raise */
 static void
 fail_job(Call *call, Job *job, const MemaiHttpResponse *response)
@@ -217,6 +245,7 @@ fail_job(Call *call, Job *job, const MemaiHttpResponse *response)
 
 	explain(call, response, &explanation);
 	explanation.attempts = job->attempts;
+	memai_usage_failed(&job->attempt, explanation.failure.sqlstate, is_unclear(response->outcome));
 	delay = retry_delay(call, job, response, &explanation.failure);
 	if (delay < 0)
 		raise_failure(call, &explanation);
@@ -245,7 +274,8 @@ finish_job(Call *call, int index)
 
 	if (response->outcome == MEMAI_HTTP_ANSWERED && is_success(response->status))
 	{
-		call->receive(call->state, index, response->body, response->body_len);
+		memai_usage_receive(&job->attempt, call->receive, call->state, index,
+							response->body, response->body_len);
 		job->done = true;
 	}
 	else
@@ -265,6 +295,7 @@ all_done(const Call *call)
 static void
 prepare(Call *call, MemaiWireRequest *requests)
 {
+	call->usage = memai_usage_open(call->model, call->operation);
 	call->jobs = palloc0(sizeof(Job) * call->njobs);
 	call->transfers = palloc0(sizeof(MemaiHttpTransfer *) * call->njobs);
 	for (int i = 0; i < call->njobs; i++)
@@ -285,7 +316,7 @@ prepare(Call *call, MemaiWireRequest *requests)
 }
 
 void
-memai_wire_send(const MemaiWire *wire, const MemaiModel *model, int n,
+memai_wire_send(const MemaiWire *wire, const MemaiModel *model, MemaiOperation operation, int n,
 				MemaiWireRequest *requests, MemaiWireReceiver receive, void *state)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "memai model call",
@@ -295,6 +326,7 @@ memai_wire_send(const MemaiWire *wire, const MemaiModel *model, int n,
 
 	call.wire = wire;
 	call.model = model;
+	call.operation = operation;
 	call.njobs = n;
 	call.receive = receive;
 	call.state = state;
@@ -318,8 +350,9 @@ memai_wire_send(const MemaiWire *wire, const MemaiModel *model, int n,
 	if (call.credential != NULL)
 		memai_credential_forget(call.credential);
 	MemoryContextSwitchTo(old);
-	MemoryContextDelete(context);
 	memai_wait_end();
+	memai_usage_close(call.usage);
+	MemoryContextDelete(context);
 }
 
 /* ---- one request whose answer is read as it arrives ---- */
@@ -340,14 +373,17 @@ memai_wire_source_open(const MemaiWire *wire, const MemaiModel *model, MemaiWire
 	call->model = model;
 	call->njobs = 1;
 	call->stream = true;
+	call->operation = MEMAI_OPERATION_STREAM;
 	call->deadline = memai_http_clock() + memai_http_call_timeout();
 	prepare(call, request);
 	for (;;)
 	{
 		int64		wait = call->jobs[0].not_before - memai_http_clock();
 
-		if (wait > 0)
-			memai_http_sleep(wait);
+		do
+			if (wait > 0)
+				memai_http_sleep(wait);
+		while ((wait = ask_limits(call, &call->jobs[0])) > 0);
 		start_job(call, 0);
 		if (is_success(memai_http_wait_status(call->transfers[0])))
 			return source;
@@ -370,8 +406,16 @@ memai_wire_source_read(MemaiWireSource *source, const char **data, size_t *len)
 		return false;
 	explain(call, response, &explanation);
 	explanation.attempts = call->jobs[0].attempts;
+	memai_usage_failed(&call->jobs[0].attempt, explanation.failure.sqlstate, true);
 	raise_failure(call, &explanation);
 	return false;
+}
+
+void
+memai_wire_source_complete(MemaiWireSource *source, int prompt_tokens, int completion_tokens, const char *text)
+{
+	memai_usage_streamed(&source->call.jobs[0].attempt, prompt_tokens, completion_tokens, text);
+	memai_usage_close(source->call.usage);
 }
 
 void
@@ -389,6 +433,7 @@ memai_wire_source_error(MemaiWireSource *source, const char *data, size_t len)
 	explanation.status = 200;
 	explanation.attempts = call->jobs[0].attempts;
 	explanation.words = memai_failure_clean(message, call->credential ? call->credential->secret : NULL);
+	memai_usage_failed(&call->jobs[0].attempt, explanation.failure.sqlstate, true);
 	raise_failure(call, &explanation);
 	pg_unreachable();
 }

@@ -19,7 +19,7 @@ static void
 voyage_validate(MemaiModel *model)
 {
 	memai_wire_check_url(model, "https://api.voyageai.com/v1");
-	memai_options_check(model->options, "a model of this provider", voyage_options);
+	memai_model_options_check(model->options, voyage_options);
 }
 
 static void

@@ -5,6 +5,7 @@
  */
 #include "postgres.h"
 
+#include "model/usage.h"
 #include "model/wire.h"
 #include "miscadmin.h"
 #include "utils/float.h"
@@ -110,6 +111,7 @@ receive_chat(void *state, int index, const char *body, size_t len)
 		raise_error_in_answer(receiver->model, body, len);
 	result.prompt_tokens = result.completion_tokens = -1;
 	receiver->wire->read_chat(receiver->model, root, &result);
+	memai_usage_reported(result.prompt_tokens, result.completion_tokens, result.content);
 	*receiver->result = result;
 	receiver->result->content = MemoryContextStrdup(receiver->context, result.content);
 	if (result.tool_calls != NULL)
@@ -125,7 +127,8 @@ memai_wire_complete(const MemaiWire *wire, const MemaiModel *model,
 
 	initStringInfo(&out.body);
 	wire->write_chat(model, request, false, &out);
-	memai_wire_send(wire, model, 1, &out, receive_chat, &receiver);
+	out.max_output = memai_wire_max_tokens(model, request);
+	memai_wire_send(wire, model, MEMAI_OPERATION_COMPLETE, 1, &out, receive_chat, &receiver);
 	pfree(out.body.data);
 }
 
@@ -296,7 +299,7 @@ send_batches(EmbedCall *call, MemaiInputType type, const MemaiSpan *inputs)
 		call->wire->write_embed(call->model, type, call->starts[i + 1] - call->starts[i],
 								inputs + call->starts[i], &requests[i]);
 	}
-	memai_wire_send(call->wire, call->model, call->nbatches, requests, receive_embed, call);
+	memai_wire_send(call->wire, call->model, MEMAI_OPERATION_EMBED, call->nbatches, requests, receive_embed, call);
 }
 
 void
@@ -382,6 +385,6 @@ memai_wire_rerank(const MemaiWire *wire, const MemaiModel *model, MemaiSpan quer
 
 	initStringInfo(&out.body);
 	wire->write_rerank(model, query, ndocuments, documents, &out);
-	memai_wire_send(wire, model, 1, &out, receive_ranking, &receiver);
+	memai_wire_send(wire, model, MEMAI_OPERATION_RERANK, 1, &out, receive_ranking, &receiver);
 	pfree(out.body.data);
 }

@@ -1,0 +1,287 @@
+# The ledger of calls and the limits on them: rows RL6, RL7, RL8, JS9, HT19 of
+# the catalogue of faults.  Preloaded without workers at first, so that nothing
+# moves records but the test.
+use strict;
+use warnings;
+
+use lib 'test/perl';
+use MemAI::Gateway;
+use MemAI::Session;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my ($node, $stub) = start_gateway('usage',
+	conf => "shared_preload_libraries = 'memai'\nmemai.worker_databases = ''\nmemai.stats_buffer_size = 64\n"
+	  . "memai.http_private_hosts = '127.0.0.1'\n");
+my $prices = q('{"input_price": 2, "output_price": 10}');
+my $few = q('{"max_tokens": 10}');
+
+sub sql { return $node->safe_psql('postgres', $_[0]) }
+
+# the rows of a model: tokens, status and so on
+sub ledger
+{
+	my ($model, $columns) = @_;
+	return sql("SELECT $columns FROM memai.usage WHERE model = '$model'");
+}
+
+# runs the same statements in n sessions at once and waits for all
+sub race
+{
+	my ($n, $statements) = @_;
+	my @sessions = map { MemAI::Session->new($node) } 1 .. $n;
+	$_->send($statements) for @sessions;
+	my @answers = map { $_->answer(60) // 'no answer' } @sessions;
+	$_->close for @sessions;
+	return join("\n", @answers);
+}
+
+sub priced_model
+{
+	my $model = chat_model(@_);
+	sql("SELECT memai.alter_model('$model', options => $prices)");
+	return $model;
+}
+
+# ---- what a row says ----
+
+my $plain = priced_model();
+is(sql("SELECT prompt_tokens, completion_tokens, cost FROM memai.complete('[{\"role\": \"user\", \"content\": \"one two three\"}]', '$plain')"),
+	'3|4|4.6e-05', 'complete returns its cost');
+is(ledger($plain, 'role, user_id, tenant, kind, operation, prompt_tokens, completion_tokens, estimated, cost, status, sqlstate, attempt, cached'),
+	sql('SELECT current_user') . '||' . sql('SELECT current_user') . '|chat|complete|3|4|f|4.6e-05|ok||1|f',
+	'a row of the ledger');
+my $embed = embed_model(4);
+sql("SET memai.user_id = 'ann'; SELECT memai.embed(ARRAY['a b', 'c d e'], '$embed')");
+is(ledger($embed, 'user_id, operation, prompt_tokens, completion_tokens, cost'), 'ann|embed|5|0|', 'embeddings are counted, of a user, without a price');
+is(sql('SELECT count(*) FROM memai._usage'), '0', 'nothing is in the table yet');
+
+# ---- the transaction does not matter, nor does an error ----
+
+sql("BEGIN; SELECT memai.generate('a b', '$plain'); ROLLBACK");
+is(ledger($plain, 'count(*), sum(prompt_tokens)'), '2|5', 'a rolled back call is in the ledger');
+my $refused = chat_model('status', 400);
+run_sql("SELECT memai.generate('hi', '$refused')");
+is(ledger($refused, 'prompt_tokens, cost, status, sqlstate'), '0||error|MA006', 'so is a failed one');
+my $retried = chat_model('fail', 503, 1, 'once');
+sql("SELECT memai.generate('hi', '$retried')");
+is(ledger($retried, 'attempt, status, sqlstate, prompt_tokens'), "1|error|MA004|0\n2|ok||1", 'and every attempt of one');
+
+# JS9: what the provider reports makes no sense
+my $n = 0;
+for my $usage ('', ',"usage":{"prompt_tokens":-5,"completion_tokens":-1}', ',"usage":{"prompt_tokens":1.5,"completion_tokens":"7"}',
+	',"usage":{"prompt_tokens":3000000000,"completion_tokens":99999999999999999999}')
+{
+	my $body = '{"choices":[{"finish_reason":"stop","message":{"role":"assistant","content":"four words of text"}}]' . $usage . '}';
+	my $model = chat_model('body', \$body);
+	sql("SELECT memai.generate('hello there', '$model')");
+	like(ledger($model, 'estimated, completion_tokens, prompt_tokens'), qr/^t\|4\|\d+$/, "JS9 $n: an estimate, marked as one");
+	$n++;
+}
+my $filtered = '{"choices":[{"finish_reason":"content_filter","message":{"role":"assistant","content":null}}],"usage":{"prompt_tokens":11,"completion_tokens":0}}';
+my $filter = chat_model('body', \$filtered);
+run_sql("SELECT memai.generate('hi', '$filter')");
+is(ledger($filter, 'prompt_tokens, status, sqlstate'), '11|error|MA007', 'a filtered answer costs its prompt');
+
+# a stream
+my $events = join('', map { "data: $_\n\n" } '{"choices":[{"index":0,"delta":{"content":"Hello "}}]}',
+	'{"choices":[{"index":0,"delta":{"content":"you"},"finish_reason":"stop"}]}',
+	'{"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":2}}', '[DONE]');
+my $stream = chat_model('body', \$events);
+is(sql("SELECT string_agg(piece, '') FROM memai.complete_stream('[{\"role\": \"user\", \"content\": \"hi\"}]', '$stream') AS piece"),
+	'Hello you', 'a stream arrives');
+is(ledger($stream, 'operation, prompt_tokens, completion_tokens, estimated, status'), 'stream|7|2|f|ok', 'and is counted');
+sql("BEGIN; DECLARE c CURSOR FOR SELECT memai.complete_stream('[{\"role\": \"user\", \"content\": \"hi\"}]', '"
+	  . chat_model('hang_body') . "'); COMMIT");
+
+# ---- RL8: equal to the provider's sums under faults ----
+
+$stub->reset;
+my @faulty = (chat_model('chaos', 20), embed_model(4, 'chaos', 20));
+race(4, join(';', map { ("SELECT memai.generate('word $_ of many', '$faulty[0]')", "SELECT memai.embed(ARRAY['a $_', 'b'], '$faulty[1]')") } 1 .. 25));
+my $sums = $stub->tokens;
+my $requests = () = $stub->requests;
+is(sql("SELECT sum(prompt_tokens), sum(completion_tokens), count(*) FILTER (WHERE status = 'ok')
+	FROM memai.usage WHERE model IN ('$faulty[0]', '$faulty[1]') AND NOT estimated"),
+	"$sums->{prompt}|$sums->{completion}|$sums->{answers}", "RL8 the ledger equals the provider's sums after $requests requests");
+cmp_ok($requests, '>', 200, 'RL8 there were retries');
+
+# ---- moving to the table, and restarts ----
+
+my $count = sql('SELECT count(*) FROM memai.usage');
+sql('BEGIN; SELECT memai.flush_usage(); ROLLBACK');
+is(sql('SELECT count(*) FROM memai.usage'), $count, 'a flush that is rolled back loses nothing');
+sql("DO \$\$ BEGIN PERFORM memai.flush_usage(); RAISE division_by_zero; EXCEPTION WHEN division_by_zero THEN NULL; END \$\$");
+is(sql('SELECT count(*) FROM memai.usage'), $count, 'nor one in a subtransaction');
+$node->restart;
+is(sql('SELECT count(*) FROM memai.usage'), $count, 'records outlive a restart');
+is(sql('SELECT memai.flush_usage() > 0; SELECT memai.flush_usage(), count(*) FROM memai._usage'), "t\n0|$count", 'flush_usage moves them');
+sql("SELECT memai.generate('hi', '$plain') FROM generate_series(1, 500)");
+is(ledger($plain, 'count(*)'), '502', 'a backend moves records when their memory fills up');
+cmp_ok(sql('SELECT count(*) FROM memai._usage'), '>', $count, 'into the table');
+sql("BEGIN READ ONLY; SELECT memai.generate('hi', '$plain') FROM generate_series(1, 1000); COMMIT");
+my ($dropped) = sql('SELECT dropped FROM memai._stats_health()');
+cmp_ok($dropped, '>', 0, 'what finds no room is counted as dropped');
+is(ledger($plain, 'count(*)') + $dropped, 1502, 'nothing is lost silently');
+is(sql("SELECT memai.flush_usage() > 0; SELECT memai.prune_usage('-1 day') > 700; SELECT count(*) FROM memai._usage"), "t\nt\n0", 'prune_usage removes rows');
+is(sql("SELECT sum(attempts) FROM memai.usage_daily WHERE model = '$plain'") + $dropped, 1502, 'and keeps their sums');
+
+# ---- limits ----
+
+sub limits_are_free
+{
+	my ($name) = @_;
+	is(sql('SELECT sum(calls_under_way), sum(reserved_tokens), sum(reserved_cost) FROM memai.limit_status'), '0|0|0', "$name: nothing stays reserved");
+	return;
+}
+
+# RL7: eight sessions, a budget for ten calls or so
+$stub->reset;
+my $budget = chat_model('delay', 20);
+sql("SELECT memai.set_limit('$budget', daily_tokens => 400)");
+my $answers = race(8, join(';', ("SELECT memai.generate('one two three four five', '$budget', options => $few)") x 20));
+$sums = $stub->tokens;
+cmp_ok($sums->{prompt} + $sums->{completion}, '<=', 400, 'RL7 a budget is not overshot by sessions that race');
+cmp_ok($sums->{answers}, '>=', 10, "RL7 and calls are made up to it: $sums->{answers}");
+like($answers, qr/ERROR:  MA012: .*budget for today is spent\nDETAIL:  The limit for model "$budget" is 400 tokens a day; [^\n]*\nHINT:  It is filled up at midnight UTC, in \d+ h \d+ min/,
+	'RL7 the error says when it is filled up');
+is(sql("SELECT tokens_today FROM memai.limit_status WHERE model = '$budget'"), $sums->{prompt} + $sums->{completion}, 'RL7 what counts is what was used');
+limits_are_free('RL7');
+$node->restart;
+error_is(run_sql("SELECT memai.generate('one two three four five', '$budget', options => $few)"), 'MA012', qr/budget/, 'RL7 a restart does not fill it up');
+
+# money
+my $dear = priced_model();
+sql("SELECT memai.set_limit(user_id => '*', daily_cost => 0.001)");
+error_is(run_sql("SELECT memai.generate('hi', '$budget')"), '55000', qr/has no price/, 'a limit of money needs a price');
+$stub->reset;
+for my $user ('ann', 'bob')
+{
+	race(4, "SET memai.user_id = '$user';" . join(';', ("SELECT memai.generate('a b c', '$dear', options => $few)") x 8));
+}
+is(sql("SELECT bool_and(cost <= 0.001), count(*), bool_and(cost > 0.0007) FROM
+	(SELECT sum(cost) AS cost FROM memai.usage WHERE model = '$dear' GROUP BY user_id) s"), 't|2|t', 'each user has a budget of his own');
+sql("SELECT memai.set_limit(user_id => '*')");
+
+# RL6: requests a minute
+my $often = chat_model();
+sql("SELECT memai.set_limit('$often', requests_per_minute => 5)");
+$stub->reset;
+$answers = race(8, 'SET memai.model_limit_wait = off;' . join(';', ("SELECT memai.generate('hi', '$often')") x 4));
+is($stub->tokens->{answers}, 5, 'RL6 no more requests a minute than allowed, by sessions that race');
+like($answers, qr/ERROR:  MA013: .*a limit is reached\nDETAIL:  [^\n]* 5 requests a minute[^\n]*\nHINT:  There is room in \d+ s/, 'RL6 the error says when');
+my $begin = time;
+my $late = run_sql("SET memai.http_call_timeout = '5s'; SELECT memai.generate('hi', '$often')");
+like("$late->{sqlstate} $late->{hint}", qr/^MA013 There is room in \d+ s/, 'a wait beyond the deadline is an error');
+cmp_ok(time - $begin, '<', 4, 'at once');
+$node->restart;
+error_is(run_sql("SET memai.model_limit_wait = off; SELECT memai.generate('hi', '$often')"), 'MA013', qr/requests a minute/, 'RL6 a restart does not forget');
+my $large = chat_model();
+sql("SELECT memai.set_limit('$large', tokens_per_minute => 50)");
+$late = run_sql("SELECT memai.generate('hi', '$large', options => '{\"max_tokens\": 100}')");
+like("$late->{sqlstate} $late->{hint}", qr/^MA013 Make the call smaller/, 'a call that never fits is not waited for');
+value_is(run_sql("SELECT memai.generate('hi', '$large', options => $few)"), 'echo: hi', 'a small one fits');
+
+# calls at a time: the others wait
+my $narrow = chat_model('delay', 100);
+sql("SELECT memai.set_limit('$narrow', concurrent_calls => 2)");
+$answers = race(6, "SELECT memai.generate('hi', '$narrow');" x 2);
+is(scalar(() = $answers =~ /echo: hi/g), 12, 'calls wait for each other');
+is(sql("WITH u AS (SELECT row_number() OVER () AS id, at, at + latency_ms * interval '1 ms' AS until FROM memai.usage WHERE model = '$narrow')
+	SELECT max(n) FROM (SELECT count(*) AS n FROM u a JOIN u b ON b.at <= a.at AND a.at < b.until GROUP BY a.id) s"), '2', 'two at a time');
+
+# HT19: cancel while a limit is waited for
+my $hang = chat_model('hang');
+sql("SELECT memai.set_limit('$hang', concurrent_calls => 1)");
+my $holder = MemAI::Session->new($node);
+my $waiter = MemAI::Session->new($node);
+my $canceller = MemAI::Session->new($node);
+$holder->send("SELECT memai.generate('hi', '$hang')");
+sleep 0.2;
+my (@latencies, @wrong);
+for (1 .. 10)
+{
+	$waiter->send("SELECT memai.generate('hi', '$hang')");
+	sleep 0.1;
+	my $start = time;
+	$canceller->send("SELECT pg_cancel_backend($waiter->{backend})");
+	my $answer = $waiter->answer(20) // 'no answer';
+	push @latencies, 1000 * (time - $start);
+	$canceller->answer;
+	push @wrong, $answer unless $answer =~ /ERROR:  57014/;
+}
+@latencies = sort { $a <=> $b } @latencies;
+is(join("\n", @wrong), '', 'HT19 cancel during the wait for a limit is 57014');
+cmp_ok($latencies[5], '<', 100, sprintf('HT19 within 100 ms: median %.1f, worst %.1f', $latencies[5], $latencies[9]));
+is(sql("SELECT calls_under_way FROM memai.limit_status WHERE model = '$hang'"), '1', 'only the holder has a reservation');
+
+# a session that is killed in a call, a call that is cancelled, and one whose error is caught
+$canceller->query("SELECT pg_terminate_backend($holder->{backend})");
+$node->poll_query_until('postgres', "SELECT calls_under_way = 0 FROM memai.limit_status WHERE model = '$hang'");
+limits_are_free('a killed session');
+like(ledger($hang, 'prompt_tokens, cost, status, sqlstate'), qr/^\|\|unknown\|$/, 'what it cost is unknown, and in the ledger');
+$waiter->send("SELECT memai.generate('hi', '$hang')");
+sleep 0.2;
+$canceller->query("SELECT pg_cancel_backend($waiter->{backend})");
+$waiter->answer(20);
+limits_are_free('a cancelled call');
+is(ledger($hang, "count(*) FILTER (WHERE status = 'unknown')"), '2', 'a cancelled call is in the ledger');
+my $broken = chat_model('truncate');
+sql("SELECT memai.set_limit('$broken', concurrent_calls => 1)");
+is(sql("SET memai.model_max_retries = 0; BEGIN; SELECT ok, sqlstate FROM memai.check_model('$broken');
+	SELECT calls_under_way FROM memai.limit_status WHERE model = '$broken'; COMMIT"), "f|MA008\n0", 'an error that is caught gives back its reservation');
+
+# ---- ceilings of a statement ----
+
+error_is(run_sql("SET memai.max_calls_per_statement = 2; SELECT memai.generate('hi', '$plain') FROM generate_series(1, 3)"),
+	'MA013', qr/may make 2 calls/, 'calls of a statement');
+value_is(run_sql("SET memai.max_calls_per_statement = 2; BEGIN; SELECT memai.generate('hi', '$plain') FROM generate_series(1, 2);
+	SELECT memai.generate('hi', '$plain') FROM generate_series(1, 2); COMMIT"), join("\n", ('echo: hi') x 4), 'the next one starts anew');
+error_is(run_sql("SET memai.max_tokens_per_statement = 60; SELECT memai.generate('a b', '$plain', options => $few) FROM generate_series(1, 20)"),
+	'MA013', qr/may use 60 tokens/, 'tokens of a statement');
+
+# ---- who sees what ----
+
+sql(q{CREATE ROLE alice LOGIN IN ROLE memai_user; CREATE ROLE bert LOGIN IN ROLE memai_user; CREATE ROLE chief LOGIN IN ROLE memai_admin;});
+sql("SELECT memai.grant_model('$plain', 'memai_user')");
+sql("SET ROLE alice; SELECT memai.generate('hi', '$plain')");
+sql("SET ROLE bert; SELECT memai.generate('hi', '$plain'); SELECT memai.generate('ho', '$plain')");
+for my $moved (0, 1)
+{
+	sql('SELECT memai.flush_usage()') if $moved;
+	is(sql('SET ROLE alice; SELECT count(*), min(role::text) FROM memai.usage'), '1|alice', 'a role sees its own rows');
+	is(sql('SET ROLE bert; SELECT count(*) FROM memai.usage; SELECT calls FROM memai.model_stats'), "2\n2", 'and sums of them');
+	is(sql(qq{SET ROLE alice; SET memai.user_id = 'ann'; SELECT count(*) FROM memai.usage}), '0', 'a narrowed session those of its user');
+	cmp_ok(sql('SET ROLE chief; SELECT count(DISTINCT role) FROM memai.usage'), '==', 3, 'an administrator sees all');
+}
+for my $statement ('SELECT * FROM memai._usage', 'SELECT * FROM memai._limit', 'SELECT memai.flush_usage()', 'SELECT memai.set_limit()',
+	'SELECT * FROM memai.limit_status', 'SELECT memai.prune_usage()', 'SELECT * FROM memai._usage_counters()',
+	'SET memai.max_calls_per_statement = 0')
+{
+	error_is(run_sql("SET ROLE alice; $statement"), '42501', qr/permission denied/, "not for everyone: $statement");
+}
+
+# ---- a worker moves records by itself ----
+
+$node->append_conf('postgresql.conf', "memai.worker_databases = 'postgres'\n");
+$node->restart;
+my $before = sql('SELECT count(*) FROM memai._usage');
+sql("SELECT memai.generate('hi', '$plain')");
+ok($node->poll_query_until('postgres', "SELECT count(*) = $before + 1 FROM memai._usage"), 'a worker moves records to the table');
+
+# ---- not preloaded ----
+
+$node->append_conf('postgresql.conf', "shared_preload_libraries = ''\n");
+$node->restart;
+error_is(run_sql("SELECT memai.generate('hi', '$large')"), '55000', qr/shared memory/, 'limits that cannot be kept are an error');
+error_is(run_sql("SELECT memai.set_limit('$plain', daily_tokens => 5)"), '55000', qr/limits need shared memory/, 'and cannot be set');
+$before = ledger($plain, 'count(*)');
+sql("SELECT memai.generate('hi', '$plain')");
+is(ledger($plain, 'count(*)'), $before + 1, 'a call is counted');
+sql("BEGIN; SELECT memai.generate('hi', '$plain'); ROLLBACK");
+is(ledger($plain, 'count(*)'), $before + 1, 'with its transaction');
+value_is(run_sql("BEGIN READ ONLY; SELECT memai.generate('hi', '$plain'); COMMIT"), 'echo: hi', 'a read-only transaction may call');
+
+$stub->stop;
+$node->stop;
+done_testing();
