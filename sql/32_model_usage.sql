@@ -6,9 +6,7 @@ SELECT memai.create_model('usage-' || p, 'chat', p, 'm', options => '{"input_pri
 	FROM unnest(ARRAY['openai', 'anthropic', 'gemini', 'ollama', 'cohere']) p;
 SELECT memai.alter_model('usage-openai', options => '{"input_price": -1}');
 SELECT memai.alter_model('usage-openai', options => '{"output_price": "much"}');
-\set VERBOSITY default
 SELECT memai.alter_model('usage-openai', options => '{"price": 1}');
-\set VERBOSITY terse
 
 -- limits need shared memory, and sense
 SELECT memai.set_limit('usage-openai', daily_tokens => 1000);

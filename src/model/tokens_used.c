@@ -11,7 +11,7 @@
  */
 #include "postgres.h"
 
-#include "model/usage.h"
+#include "model/tokens_used.h"
 
 #define HEAD_BYTES 2048
 #define TAIL_BYTES 4096

@@ -17,6 +17,7 @@
 #include "http/http.h"
 #include "miscadmin.h"
 #include "model/registry.h"
+#include "model/tokens_used.h"
 #include "model/usage.h"
 #include "storage/ipc.h"
 #include "text/text.h"
@@ -48,6 +49,7 @@ struct MemaiUsageCall
 	dlist_head	attempts;		/* under way */
 	List	   *records;		/* not preloaded: to be written at close */
 	bool		closing;		/* something failed: none will be written */
+	bool		released;
 	MemoryContextCallback callback;
 };
 
@@ -218,6 +220,10 @@ release_call(void *arg)
 {
 	MemaiUsageCall *call = arg;
 
+	/* a process that ends does this before its memory goes */
+	if (call->released)
+		return;
+	call->released = true;
 	cut_off(call, 0);
 	for (int i = 0; i < call->nlimits; i++)
 		memai_limit_unpin(&call->limits[i]);

@@ -89,14 +89,6 @@ extern double memai_usage_cost(const MemaiModel *model, int64 prompt_tokens, int
 
 extern void memai_usage_init(void);
 
-/* ---- tokens_used.c: pure ---- */
-
-/*
- * Finds what an answer says about its cost, in whichever provider's words,
- * near its beginning or end.  Sets what it does not find to -1.
- */
-extern void memai_tokens_used(const char *body, size_t len, int64 *prompt_tokens, int64 *completion_tokens);
-
 /* ---- limit.c ---- */
 
 /*

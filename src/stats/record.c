@@ -27,6 +27,9 @@
 #define STRINGS 4
 #define STRING_MAX 1100			/* bytes with NUL: user_id may have 1024 */
 
+/* room for what others add between a look at the size and the lock */
+#define SLACK 65536
+
 /* records that were taken out and are not committed to the table yet */
 typedef struct Taken
 {
@@ -140,9 +143,12 @@ memai_usage_fuller_than(double share)
 	return shared != NULL && shared->used > share * shared->size;
 }
 
-/* moves the records of this database to out, the others together; the caller holds the lock */
+/*
+ * Moves the records of this database to out, as many as room bytes hold, and
+ * the others together.  Returns their size.  The caller holds the lock.
+ */
 static Size
-take(char *out)
+take(char *out, Size room)
 {
 	MemaiStatsShared *shared = memai_stats_shared();
 	Size		taken = 0;
@@ -154,7 +160,7 @@ take(char *out)
 		Size		size = record->size;
 
 		offset += size;
-		if (record->database == MyDatabaseId)
+		if (record->database == MyDatabaseId && size <= room - taken)
 		{
 			memcpy(out + taken, record, size);
 			taken += size;
@@ -181,12 +187,20 @@ memai_record_read(Size *size, bool *being_stored)
 		*size = source != NULL ? source_size : 0;
 		return source;
 	}
-	copy = MemoryContextAllocHuge(CurrentMemoryContext, shared->size);
-	LWLockAcquire(shared->lock, LW_SHARED);
-	*size = shared->used;
-	memcpy(copy, shared->data, shared->used);
-	LWLockRelease(shared->lock);
-	return copy;
+	for (;;)
+	{
+		Size		room = shared->used + SLACK;
+
+		copy = MemoryContextAllocHuge(CurrentMemoryContext, room);
+		LWLockAcquire(shared->lock, LW_SHARED);
+		*size = shared->used;
+		if (*size <= room)
+			memcpy(copy, shared->data, *size);
+		LWLockRelease(shared->lock);
+		if (*size <= room)
+			return copy;
+		pfree(copy);
+	}
 }
 
 /* ---- taken records and their transaction ---- */
@@ -258,7 +272,8 @@ static Taken *
 take_all(void)
 {
 	MemaiStatsShared *shared = memai_stats_shared();
-	Taken	   *taken = MemoryContextAllocHuge(TopMemoryContext, offsetof(Taken, data) + shared->size);
+	Size		room = shared->used + SLACK;
+	Taken	   *taken = MemoryContextAllocHuge(TopMemoryContext, offsetof(Taken, data) + room);
 
 	if (!callbacks_registered)
 	{
@@ -267,7 +282,7 @@ take_all(void)
 		callbacks_registered = true;
 	}
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	taken->size = take(taken->data);
+	taken->size = take(taken->data, room);
 	LWLockRelease(shared->lock);
 	if (taken->size == 0)
 	{
