@@ -267,11 +267,11 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId mine, SubTransactionI
 			cut_off(call, level);
 		else if (event == SUBXACT_EVENT_COMMIT_SUB)
 			dlist_foreach(inner, &call->attempts)
-			{
-				MemaiAttempt *attempt = dlist_container(MemaiAttempt, node, inner.cur);
+		{
+			MemaiAttempt *attempt = dlist_container(MemaiAttempt, node, inner.cur);
 
-				attempt->level = Min(attempt->level, level - 1);
-			}
+			attempt->level = Min(attempt->level, level - 1);
+		}
 	}
 }
 

@@ -260,11 +260,11 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId mine, SubTransactionI
 		end_taken(level, false);
 	else if (event == SUBXACT_EVENT_COMMIT_SUB)
 		dlist_foreach(iter, &all_taken)
-		{
-			Taken	   *taken = dlist_container(Taken, node, iter.cur);
+	{
+		Taken	   *taken = dlist_container(Taken, node, iter.cur);
 
-			taken->level = Min(taken->level, level - 1);
-		}
+		taken->level = Min(taken->level, level - 1);
+	}
 }
 
 /* this database's records, out of shared memory; NULL when there are none */
@@ -303,6 +303,7 @@ take_all(void)
 static MemaiStatement insert_records = {
 	"INSERT INTO memai._usage (" RECORD_COLUMNS ") SELECT * FROM memai._usage_pending()", 0, {0}, NULL
 };
+
 /* InvalidOid where memai is not installed */
 static Oid
 ledger_owner(void)

@@ -23,7 +23,7 @@
 #define SAVE_FILE PGSTAT_STAT_PERMANENT_DIRECTORY "/memai.usage"
 #define SAVE_MAGIC 0x4D555347
 
-static int	buffer_size = 1024;	/* kB */
+static int	buffer_size = 1024; /* kB */
 static MemaiStatsShared *shared = NULL;
 static shmem_request_hook_type previous_request = NULL;
 static shmem_startup_hook_type previous_startup = NULL;
