@@ -65,6 +65,14 @@ my $retried = chat_model('fail', 503, 1, 'once');
 sql("SELECT memai.generate('hi', '$retried')");
 is(ledger($retried, 'attempt, status, sqlstate, prompt_tokens'), "1|error|MA004|0\n2|ok||1", 'and every attempt of one');
 
+# the use of a key is in it too, the key is not
+my $key = 'sk-canary-0123456789';
+my $url = $stub->url('v1');
+sql("SELECT memai.create_credential('stub-key', '$url', '$key'); SELECT memai.create_model('with-key', 'chat', 'openai', 'stub', url => '$url', credential => 'stub-key')");
+sql("SELECT memai.generate('hi', 'with-key')");
+is(ledger('with-key', 'credential, status'), 'stub-key|ok', 'the name of the key that was used is in the ledger');
+is(sql("SELECT count(*) FROM memai.usage u WHERE u::text LIKE '%canary%'"), '0', 'AU7 the key is not');
+
 # JS9: what the provider reports makes no sense
 my $n = 0;
 for my $usage ('', ',"usage":{"prompt_tokens":-5,"completion_tokens":-1}', ',"usage":{"prompt_tokens":1.5,"completion_tokens":"7"}',

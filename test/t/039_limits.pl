@@ -10,7 +10,7 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 
 my ($node, $stub) = start_gateway('limits',
-	conf => "shared_preload_libraries = 'memai'\nmemai.worker_databases = ''\nmemai.http_private_hosts = '127.0.0.1'\n");
+	conf => "shared_preload_libraries = 'memai'\nmemai.worker_databases = ''\nmemai.stats_max_limits = 12\nmemai.http_private_hosts = '127.0.0.1'\n");
 my $prices = q('{"input_price": 2, "output_price": 10}');
 my $few = q('{"max_tokens": 10}');
 
@@ -99,6 +99,28 @@ $answers = race(6, "SELECT memai.generate('hi', '$narrow');" x 2);
 is(scalar(() = $answers =~ /echo: hi/g), 12, 'calls wait for each other');
 is(sql("WITH u AS (SELECT row_number() OVER () AS id, at, at + latency_ms * interval '1 ms' AS until FROM memai.usage WHERE model = '$narrow')
 	SELECT max(n) FROM (SELECT count(*) AS n FROM u a JOIN u b ON b.at <= a.at AND a.at < b.until GROUP BY a.id) s"), '2', 'two at a time');
+
+# more users than there is room for: who is idle makes room, and finds the day's use again
+my $crowded = chat_model();
+sql("SELECT memai.set_limit('$crowded', user_id => '*', daily_tokens => 40)");
+sql(join(';', map { ("SET memai.user_id = 'user $_'", "SELECT memai.generate('hi', '$crowded', options => $few)") } 1 .. 30));
+is(sql('SELECT count(*) <= 12 FROM memai.limit_status'), 't', 'idle users make room for others');
+is(sql("SELECT count(*), sum(prompt_tokens + completion_tokens) FROM memai.usage WHERE model = '$crowded'"), '30|90', 'all were served');
+$late = run_sql(join(';', "SET memai.user_id = 'user 1'", ("SELECT memai.generate('hi', '$crowded', options => $few)") x 9));
+is($late->{sqlstate}, 'MA012', 'an evicted user has what the day left him, no more');
+is(sql("SELECT sum(prompt_tokens + completion_tokens) <= 40 FROM memai.usage WHERE model = '$crowded' AND user_id = 'user 1'"), 't', 'and no more is used');
+
+# RL5: one role cannot take every connection's turn
+sql('CREATE ROLE greedy LOGIN IN ROLE memai_user; CREATE ROLE modest LOGIN IN ROLE memai_user');
+my ($stuck, $quick) = (chat_model('hang'), chat_model());
+sql("SELECT memai.grant_model(m, 'memai_user') FROM unnest(ARRAY['$stuck', '$quick']) m; SELECT memai.set_limit(role => '*', concurrent_calls => 1)");
+my $greedy = MemAI::Session->new($node);
+$greedy->send("SET ROLE greedy; SELECT memai.generate('hi', '$stuck')");
+$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM memai.limit_status WHERE role = 'greedy'::regrole AND calls_under_way = 1");
+error_is(run_sql("SET ROLE greedy; SET memai.model_limit_wait = off; SELECT memai.generate('hi', '$quick')"), 'MA013', qr/calls at a time/,
+	'RL5 a role at its limit is refused');
+value_is(run_sql("SET ROLE modest; SET memai.model_limit_wait = off; SELECT memai.generate('hi', '$quick')"), 'echo: hi', 'RL5 another is served');
+sql("SELECT pg_terminate_backend($greedy->{backend}); SELECT memai.set_limit(role => '*')");
 
 # HT19: cancel while a limit is waited for
 my $hang = chat_model('hang');
