@@ -14,6 +14,7 @@
 #include "job/job.h"
 #include "memory/memory.h"
 #include "model/model.h"
+#include "stats/stats.h"
 #include "text/text.h"
 #include "vector/vector.h"
 #include "worker/worker.h"
@@ -28,6 +29,7 @@ _PG_init(void)
 	memai_core_init();
 	memai_vector_init();
 	memai_text_init();
+	memai_stats_init();
 	memai_index_init();
 	memai_http_init();
 	memai_model_init();

@@ -35,5 +35,7 @@
 #define ERRCODE_MEMAI_BREAKER_OPEN		MAKE_SQLSTATE('M', 'A', '0', '1', '1')
 /* a budget that an administrator set is spent */
 #define ERRCODE_MEMAI_BUDGET_SPENT		MAKE_SQLSTATE('M', 'A', '0', '1', '2')
+/* a limit of requests or tokens that an administrator set; waiting helps */
+#define ERRCODE_MEMAI_LIMIT				MAKE_SQLSTATE('M', 'A', '0', '1', '3')
 
 #endif							/* MEMAI_CORE_ERRORS_H */

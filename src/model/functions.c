@@ -167,8 +167,9 @@ memai_complete(PG_FUNCTION_ARGS)
 	MemaiChatRequest request;
 	MemaiChatResult result;
 	instr_time	start;
-	Datum		values[8] = {0};
-	bool		nulls[8] = {false};
+	Datum		values[9] = {0};
+	bool		nulls[9] = {false};
+	double		cost;
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
@@ -194,6 +195,9 @@ memai_complete(PG_FUNCTION_ARGS)
 	set_token_count(result.completion_tokens, 5, values, nulls);
 	values[6] = Float8GetDatum(milliseconds_since(start));
 	values[7] = BoolGetDatum(result.cached);
+	cost = result.cached ? 0 : memai_model_cost(model, &result);
+	values[8] = Float8GetDatum(cost);
+	nulls[8] = isnan(cost);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }
 

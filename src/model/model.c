@@ -9,6 +9,7 @@
 #include "model/fallback.h"
 #include "model/registry.h"
 #include "model/static.h"
+#include "model/usage.h"
 #include "model/wire.h"
 
 /* the row that memai_model_lookup made; info is its first member */
@@ -48,12 +49,17 @@ embed_body(const MemaiModel *model, void *arg)
 {
 	EmbedArguments *call = arg;
 	const MemaiProvider *provider = memai_provider_find(model->provider);
+	instr_time	start;
 
 	if (provider->wire != NULL)
 		memai_wire_embed(provider->wire, model, call->type, call->ninputs, call->inputs,
 						 call->skip_refused, call->vectors);
 	else
+	{
+		INSTR_TIME_SET_CURRENT(start);
 		provider->embed(model, call->type, call->ninputs, call->inputs, call->vectors);
+		memai_usage_local(model, MEMAI_OPERATION_EMBED, start);
+	}
 	check_vectors(&model->info, call->ninputs, call->vectors);
 }
 
@@ -69,13 +75,18 @@ chat_body(const MemaiModel *model, void *arg)
 {
 	ChatArguments *call = arg;
 	const MemaiProvider *provider = memai_provider_find(model->provider);
+	instr_time	start;
 
 	memset(call->result, 0, sizeof(MemaiChatResult));
 	call->result->prompt_tokens = call->result->completion_tokens = -1;
 	if (provider->wire != NULL)
 		memai_wire_complete(provider->wire, model, call->request, call->result);
 	else
+	{
+		INSTR_TIME_SET_CURRENT(start);
 		provider->complete(model, call->request, call->result);
+		memai_usage_local(model, MEMAI_OPERATION_COMPLETE, start);
+	}
 	call->result->model = model->info.name;
 }
 
@@ -161,6 +172,12 @@ memai_model_rerank(const MemaiModelInfo *info, MemaiSpan query,
 	(void) memai_fallback_run(whole_row(info), rerank_body, &call);
 }
 
+double
+memai_model_cost(const MemaiModelInfo *info, const MemaiChatResult *result)
+{
+	return memai_usage_cost(whole_row(info), result->prompt_tokens, result->completion_tokens);
+}
+
 void
 memai_model_init(void)
 {
@@ -169,4 +186,5 @@ memai_model_init(void)
 	memai_wire_init();
 	memai_static_init();
 	memai_cache_init();
+	memai_usage_init();
 }

@@ -155,6 +155,9 @@ extern bool memai_model_stream_next(MemaiModelStream *stream, const char **piece
 extern void memai_model_stream_result(MemaiModelStream *stream, MemaiChatResult *result);
 extern void memai_model_stream_close(MemaiModelStream *stream);
 
+/* What an answer cost by the prices of its model; NaN when that is not known. */
+extern double memai_model_cost(const MemaiModelInfo *info, const MemaiChatResult *result);
+
 /*
  * Scores how well each of n documents answers the query; higher is better,
  * scores[i] belongs to documents[i], minus infinity to one that the provider

@@ -223,7 +223,8 @@ GRANT EXECUTE ON FUNCTION memai.embed(text[], text, text, text) TO memai_user, m
 
 CREATE FUNCTION memai.complete(messages jsonb, model text DEFAULT NULL, options jsonb DEFAULT '{}',
 	OUT content text, OUT tool_calls jsonb, OUT finish_reason text, OUT model_used text,
-	OUT prompt_tokens integer, OUT completion_tokens integer, OUT processing_ms double precision, OUT cached boolean)
+	OUT prompt_tokens integer, OUT completion_tokens integer, OUT processing_ms double precision, OUT cached boolean,
+	OUT cost double precision)
 	AS 'MODULE_PATHNAME', 'memai_complete' LANGUAGE C VOLATILE PARALLEL RESTRICTED COST 10000
 	SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION memai.complete(jsonb, text, jsonb) IS 'one answer of a chat model to a list of messages [{"role", "content"}]';

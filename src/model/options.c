@@ -15,6 +15,8 @@ const MemaiOption memai_common_model_options[] = {
 	{"cache_ttl", MEMAI_OPTION_INTEGER, 0, 366 * 86400.0},
 	{"fallback", MEMAI_OPTION_ARRAY, 0, 0},
 	{"fallback_on", MEMAI_OPTION_ARRAY, 0, 0},
+	{"input_price", MEMAI_OPTION_NUMBER, 0, 1e6},	/* of a million tokens */
+	{"output_price", MEMAI_OPTION_NUMBER, 0, 1e6},
 	{NULL, MEMAI_OPTION_ANY, 0, 0}
 };
 

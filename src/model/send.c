@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "model/breaker.h"
+#include "model/usage.h"
 #include "model/wire.h"
 #include "common/pg_prng.h"
 #include "mb/pg_wchar.h"
@@ -33,6 +34,8 @@ typedef struct Job
 	MemaiHttpUrl *url;
 	char	   *idempotency_key;
 	int			attempts;
+	MemaiAttempt attempt;
+	bool		admitted;		/* by the breaker, not started yet */
 	int64		not_before;		/* by memai_http_clock */
 	bool		done;
 	MemaiWireFailure failure;	/* of the last attempt, if there was one */
@@ -63,6 +66,8 @@ typedef struct Call
 	void	   *state;
 	bool		stream;
 	Probe	   *probe;
+	MemaiOperation operation;
+	MemaiUsageCall *usage;
 } Call;
 
 void
@@ -141,6 +146,7 @@ start_job(Call *call, int index)
 		explicit_bzero(key, strlen(key));
 		pfree(key);
 	}
+	memai_usage_sent(&job->attempt);
 	job->attempts++;
 	call->under_way++;
 }
@@ -161,11 +167,13 @@ raise_resting(const Call *call, const Job *job, const MemaiAdmission *admission)
 			 errhint("See memai.model_health; an administrator can run memai.reset_model, or give the model a fallback.")));
 }
 
-/* starts a job if its model takes requests; returns when to ask again */
-static int64
-admit_job(Call *call, int index)
+/*
+ * Asks whether the model takes requests; when it does the job is admitted, else
+ * its not_before says when to ask again.
+ */
+static void
+admit_job(Call *call, Job *job)
 {
-	Job		   *job = &call->jobs[index];
 	int64		now = memai_http_clock();
 	MemaiAdmission admission = memai_breaker_admit(call->model->info.name, job->attempts > 0,
 												   call->deadline - now);
@@ -179,15 +187,36 @@ admit_job(Call *call, int index)
 			/* not all at the same moment */
 			job->not_before = now + admission.wait +
 				(int64) (admission.wait * 0.1 * pg_prng_double(&pg_global_prng_state));
-			return job->not_before;
+			return;
 		case MEMAI_ADMITTED_AS_PROBE:
 			call->probe->held = true;
 			break;
 		case MEMAI_ADMITTED:
 			break;
 	}
-	start_job(call, index);
-	return PG_INT64_MAX;
+	job->admitted = true;
+}
+
+/* starts a job that is due, if its model takes requests and limits allow it */
+static void
+try_job(Call *call, int index)
+{
+	Job		   *job = &call->jobs[index];
+	int64		wait;
+
+	if (!job->admitted)
+		admit_job(call, job);
+	if (!job->admitted)
+		return;
+	wait = memai_usage_begin(call->usage, &job->attempt, job->attempts + 1, job->request->body.data,
+							 job->request->body.len, job->request->max_output, call->deadline);
+	if (wait > 0)
+		job->not_before = memai_http_clock() + wait;
+	else
+	{
+		job->admitted = false;
+		start_job(call, index);
+	}
 }
 
 /* starts what is due; returns when the next waiting job is due */
@@ -203,14 +232,12 @@ start_due_jobs(Call *call)
 
 		if (job->done || call->transfers[i] != NULL)
 			continue;
+		/* while a probe is under way, nothing else is */
+		if (job->not_before <= now && call->under_way < memai_http_max_parallel() &&
+			(!call->probe->held || job->admitted))
+			try_job(call, i);
 		if (job->not_before > now)
 			next = Min(next, job->not_before);
-		else if (call->under_way < memai_http_max_parallel() && !call->probe->held)
-		{
-			int64		again = admit_job(call, i);
-
-			next = Min(next, again);
-		}
 	}
 	return next;
 }
@@ -303,6 +330,14 @@ explain(const Call *call, const MemaiHttpResponse *response, MemaiWireFailure *e
 	explanation->words = memai_failure_clean(message, secret);
 }
 
+/* may the provider have done the work without our knowing? */
+static bool
+is_unclear(MemaiHttpOutcome outcome)
+{
+	return outcome == MEMAI_HTTP_TIMED_OUT || outcome == MEMAI_HTTP_BROKEN_OFF ||
+		outcome == MEMAI_HTTP_TOO_LARGE;
+}
+
 /* what to do about an answer that is none: wait and try again, or give up */
 static void
 fail_job(Call *call, int index, const MemaiHttpResponse *response)
@@ -313,6 +348,7 @@ fail_job(Call *call, int index, const MemaiHttpResponse *response)
 	explain(call, response, &job->failure);
 	job->failure.attempts = job->attempts;
 	report_attempt(call, response, &job->failure.failure);
+	memai_usage_failed(&job->attempt, job->failure.failure.sqlstate, is_unclear(response->outcome));
 	delay = retry_delay(call, job, response, &job->failure.failure);
 	if (delay >= 0)
 		job->not_before = memai_http_clock() + delay;
@@ -345,7 +381,8 @@ finish_job(Call *call, int index)
 	if (response->outcome == MEMAI_HTTP_ANSWERED && is_success(response->status))
 	{
 		report_attempt(call, response, NULL);
-		call->receive(call->state, index, response->body, response->body_len);
+		memai_usage_receive(&job->attempt, call->receive, call->state, index,
+							response->body, response->body_len);
 		job->done = true;
 	}
 	else
@@ -380,6 +417,7 @@ prepare(Call *call, MemaiWireRequest *requests)
 {
 	memai_breaker_exchange(call->model->info.name);
 	call->probe = new_probe(call->model);
+	call->usage = memai_usage_open(call->model, call->operation);
 	call->jobs = palloc0(sizeof(Job) * call->njobs);
 	call->transfers = palloc0(sizeof(MemaiHttpTransfer *) * call->njobs);
 	for (int i = 0; i < call->njobs; i++)
@@ -400,15 +438,15 @@ prepare(Call *call, MemaiWireRequest *requests)
 }
 
 void
-memai_wire_send(const MemaiWire *wire, const MemaiModel *model, int n,
+memai_wire_send(const MemaiWire *wire, const MemaiModel *model, MemaiOperation operation, int n,
 				MemaiWireRequest *requests, MemaiWireReceiver receive, void *state)
 {
-	memai_wire_send_each(wire, model, n, requests, receive, NULL, state);
+	memai_wire_send_each(wire, model, operation, n, requests, receive, NULL, state);
 }
 
 void
-memai_wire_send_each(const MemaiWire *wire, const MemaiModel *model, int n, MemaiWireRequest *requests,
-					 MemaiWireReceiver receive, MemaiWireRefusal refuse, void *state)
+memai_wire_send_each(const MemaiWire *wire, const MemaiModel *model, MemaiOperation operation, int n,
+					 MemaiWireRequest *requests, MemaiWireReceiver receive, MemaiWireRefusal refuse, void *state)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "memai model call",
 												  ALLOCSET_DEFAULT_SIZES);
@@ -417,6 +455,7 @@ memai_wire_send_each(const MemaiWire *wire, const MemaiModel *model, int n, Mema
 
 	call.wire = wire;
 	call.model = model;
+	call.operation = operation;
 	call.njobs = n;
 	call.receive = receive;
 	call.refuse = refuse;
@@ -441,8 +480,9 @@ memai_wire_send_each(const MemaiWire *wire, const MemaiModel *model, int n, Mema
 	if (call.credential != NULL)
 		memai_credential_forget(call.credential);
 	MemoryContextSwitchTo(old);
-	MemoryContextDelete(context);
 	memai_wait_end();
+	memai_usage_close(call.usage);
+	MemoryContextDelete(context);
 }
 
 /* ---- one request whose answer is read as it arrives ---- */
@@ -463,6 +503,7 @@ memai_wire_source_open(const MemaiWire *wire, const MemaiModel *model, MemaiWire
 	call->model = model;
 	call->njobs = 1;
 	call->stream = true;
+	call->operation = MEMAI_OPERATION_STREAM;
 	call->deadline = memai_http_clock() + memai_http_call_timeout();
 	prepare(call, request);
 	for (;;)
@@ -499,7 +540,16 @@ memai_wire_source_read(MemaiWireSource *source, const char **data, size_t *len)
 	explain(call, response, &failure);
 	failure.attempts = call->jobs[0].attempts;
 	report_attempt(call, response, &failure.failure);
+	memai_usage_failed(&call->jobs[0].attempt, failure.failure.sqlstate, true);
 	memai_wire_raise(call->model, &failure);
+	return false;
+}
+
+void
+memai_wire_source_complete(MemaiWireSource *source, int prompt_tokens, int completion_tokens, const char *text)
+{
+	memai_usage_streamed(&source->call.jobs[0].attempt, prompt_tokens, completion_tokens, text);
+	memai_usage_close(source->call.usage);
 }
 
 void
@@ -517,6 +567,7 @@ memai_wire_source_error(MemaiWireSource *source, const char *data, size_t len)
 	failure.status = 200;
 	failure.attempts = call->jobs[0].attempts;
 	failure.words = memai_failure_clean(message, call->credential ? call->credential->secret : NULL);
+	memai_usage_failed(&call->jobs[0].attempt, failure.failure.sqlstate, true);
 	memai_wire_raise(call->model, &failure);
 }
 

@@ -61,6 +61,7 @@ memai_wire_stream_open(const MemaiWire *wire, const MemaiModel *model, const Mem
 	stream->model = model;
 	initStringInfo(&out->body);
 	wire->write_chat(model, request, true, out);
+	out->max_output = memai_wire_max_tokens(model, request);
 	stream->source = memai_wire_source_open(wire, model, out);
 	MemoryContextSwitchTo(old);
 	return stream;
@@ -175,6 +176,17 @@ raise_broken_off(const MemaiModelStream *stream)
 			 errdetail("The stream ended before its last event.")));
 }
 
+/* what the whole answer cost; the text that was not handed out yet is a part of it */
+static void
+account(MemaiModelStream *stream)
+{
+	char	   *text = psprintf("%s%s", stream->whole.data, stream->state.text.data);
+
+	memai_wire_source_complete(stream->source, stream->state.prompt_tokens,
+							   stream->state.completion_tokens, text);
+	pfree(text);
+}
+
 /* one more piece of the body; false when the answer is complete */
 static bool
 read_more(MemaiModelStream *stream)
@@ -188,6 +200,8 @@ read_more(MemaiModelStream *stream)
 		raise_broken_off(stream);
 	appendBinaryStringInfo(&stream->pending, data, (int) len);
 	read_pending(stream);
+	if (stream->state.complete)
+		account(stream);
 	return true;
 }
 

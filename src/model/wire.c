@@ -6,6 +6,7 @@
 #include "postgres.h"
 
 #include "model/cache.h"
+#include "model/usage.h"
 #include "model/wire.h"
 #include "utils/float.h"
 #include "utils/memutils.h"
@@ -107,6 +108,7 @@ receive_chat(void *state, int index, const char *body, size_t len)
 		raise_error_in_answer(receiver->model, body, len);
 	result.prompt_tokens = result.completion_tokens = -1;
 	receiver->wire->read_chat(receiver->model, root, &result);
+	memai_usage_reported(result.prompt_tokens, result.completion_tokens, result.content);
 	*receiver->result = result;
 	receiver->result->content = MemoryContextStrdup(receiver->context, result.content);
 	if (result.tool_calls != NULL)
@@ -134,7 +136,8 @@ memai_wire_complete(const MemaiWire *wire, const MemaiModel *model,
 		if (memai_cache_find_chat(&key, result))
 			return;
 	}
-	memai_wire_send(wire, model, 1, &out, receive_chat, &receiver);
+	out.max_output = memai_wire_max_tokens(model, request);
+	memai_wire_send(wire, model, MEMAI_OPERATION_COMPLETE, 1, &out, receive_chat, &receiver);
 	if (ttl > 0)
 		memai_cache_store_chat(ttl, &key, result);
 	pfree(out.body.data);
@@ -191,6 +194,6 @@ memai_wire_rerank(const MemaiWire *wire, const MemaiModel *model, MemaiSpan quer
 
 	initStringInfo(&out.body);
 	wire->write_rerank(model, query, ndocuments, documents, &out);
-	memai_wire_send(wire, model, 1, &out, receive_ranking, &receiver);
+	memai_wire_send(wire, model, MEMAI_OPERATION_RERANK, 1, &out, receive_ranking, &receiver);
 	pfree(out.body.data);
 }

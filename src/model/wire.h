@@ -11,6 +11,7 @@
 #include "json/json.h"
 #include "model/provider.h"
 #include "model/registry.h"
+#include "stats/stats.h"
 
 /* a request as a provider's file writes it */
 typedef struct MemaiWireRequest
@@ -18,6 +19,7 @@ typedef struct MemaiWireRequest
 	const char *path;			/* appended to the model's URL */
 	const char *query;			/* NULL, or without question mark */
 	StringInfoData body;		/* JSON, UTF-8 */
+	int			max_output;		/* tokens of the answer; 0: not limited */
 	int			nheaders;		/* besides content type and key */
 	MemaiHttpHeader headers[4];
 } MemaiWireRequest;
@@ -245,12 +247,12 @@ typedef bool (*MemaiWireRefusal) (void *state, int index, const MemaiWireFailure
  * order; the body is gone afterwards).  Raises class MA errors, 42501, 54000
  * and 57014.
  */
-extern void memai_wire_send(const MemaiWire *wire, const MemaiModel *model, int n,
-							MemaiWireRequest *requests, MemaiWireReceiver receive, void *state);
+extern void memai_wire_send(const MemaiWire *wire, const MemaiModel *model, MemaiOperation operation,
+							int n, MemaiWireRequest *requests, MemaiWireReceiver receive, void *state);
 
 /* The same; failures that no further attempt can mend go to refuse. */
-extern void memai_wire_send_each(const MemaiWire *wire, const MemaiModel *model, int n,
-								 MemaiWireRequest *requests, MemaiWireReceiver receive,
+extern void memai_wire_send_each(const MemaiWire *wire, const MemaiModel *model, MemaiOperation operation,
+								 int n, MemaiWireRequest *requests, MemaiWireReceiver receive,
 								 MemaiWireRefusal refuse, void *state);
 
 /* a request whose answer is read as it arrives */
@@ -265,6 +267,10 @@ extern MemaiWireSource *memai_wire_source_open(const MemaiWire *wire, const Mema
 
 /* More of the body, as memai_http_read.  Raises class MA when the answer fails. */
 extern bool memai_wire_source_read(MemaiWireSource *source, const char **data, size_t *len);
+
+/* The answer is complete: what it cost (-1: not reported) and all its text. */
+extern void memai_wire_source_complete(MemaiWireSource *source, int prompt_tokens,
+									   int completion_tokens, const char *text);
 
 /* Raises the error that an event of the stream reports. */
 extern void memai_wire_source_error(MemaiWireSource *source, const char *data, size_t len)

@@ -228,7 +228,7 @@ send_batches(EmbedCall *call)
 		call->wire->write_embed(call->model, call->type, batch->end - batch->start,
 								call->inputs + batch->start, &requests[i]);
 	}
-	memai_wire_send_each(call->wire, call->model, call->nbatches, requests, receive_embed,
+	memai_wire_send_each(call->wire, call->model, MEMAI_OPERATION_EMBED, call->nbatches, requests, receive_embed,
 						 refuse_embed, call);
 	for (int i = 0; i < call->nbatches; i++)
 		pfree(requests[i].body.data);

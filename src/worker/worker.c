@@ -19,6 +19,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/interrupt.h"
+#include "stats/stats.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "tcop/tcopprot.h"
@@ -80,7 +81,7 @@ note_finish(const MemaiJobRunner *runner)
 	reported_failed = runner->failed;
 }
 
-/* registers this process when it meets the extension; false while there is none */
+/* registers this process when it meets the extension, and stores usage; false while there is none */
 static bool
 meet_extension(void)
 {
@@ -103,6 +104,12 @@ meet_extension(void)
 		SPI_finish();
 		PopActiveSnapshot();
 		known_extension = extension;
+	}
+	if (OidIsValid(extension) && memai_usage_fuller_than(0))
+	{
+		PushActiveSnapshot(GetTransactionSnapshot());
+		(void) memai_usage_flush();
+		PopActiveSnapshot();
 	}
 	CommitTransactionCommand();
 	pgstat_report_stat(false);

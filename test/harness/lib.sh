@@ -126,6 +126,26 @@ provide_data() {
 	MEMAI_DATA=$data
 }
 
+# Prometheus and its checker for the tests of metrics, where apt has them: taken
+# out of their package, because installing it would start a service.  Kept in
+# build/; tests skip what needs them when this fails.
+provide_prometheus() {
+	local cache=$ROOT/build/prometheus package=$WORK/prometheus-package
+	command -v promtool >/dev/null && command -v prometheus >/dev/null && return 0
+	if [ ! -x "$cache/prometheus" ] && command -v apt-get >/dev/null; then
+		mkdir -p "$package" "$cache"
+		(cd "$package" && apt-get download -qq prometheus) >/dev/null 2>&1 &&
+			dpkg-deb --fsys-tarfile "$package"/*.deb |
+			tar -x -C "$cache" --strip-components=3 ./usr/bin/promtool ./usr/bin/prometheus 2>/dev/null
+		rm -rf "$package"
+		chown -R --reference="$ROOT" "$ROOT/build"
+	fi
+	[ -x "$cache/prometheus" ] || return 0
+	mkdir "$WORK/prometheus" && cp "$cache"/prom* "$WORK/prometheus/"
+	chmod -R a+rX "$WORK/prometheus"
+	export PATH="$PATH:$WORK/prometheus"
+}
+
 # prepare NAME: packages, temporary folder, traps, copies.  Sets WORK and PGBIN.
 prepare() {
 	local config base=${TMPDIR:-/tmp} variable

@@ -101,6 +101,7 @@ if build; then
 	if ls test/specs/*.spec >/dev/null 2>&1; then
 		run_suite isolation "${target[@]}" installcheck REGRESS= TAP_TESTS=
 	fi
+	case " $SUITES " in *" tap "*) provide_prometheus ;; esac
 	run_suite tap env -u PGHOST -u PGPORT -u PGUSER -u PGDATABASE PERL5LIB="$WORK/src/test/harness" \
 		"${target[@]}" installcheck REGRESS= ISOLATION= PROVE_FLAGS="-I test/perl -j2 --harness=CountingHarness"
 else

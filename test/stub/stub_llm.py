@@ -16,6 +16,7 @@ which may be chained; what is left is the provider's own path:
   /switch/<key>/...          status 503 while POST /_switch/<key>/on is in force
   /poison/<code>/<b64url>/...  that status for embeddings of texts that contain the decoded word
   /twice/<b64url>/...        the answer, and behind it one more with the decoded body
+  /chaos/<percent>/...       that share of requests fails, in one of several ways
   /redirect/<code>/<b64url>/...
   /truncate/...              announces more body than it sends
   /reset/...                 closes the connection without an answer
@@ -38,7 +39,8 @@ which may be chained; what is left is the provider's own path:
   /prefix/<from>/replay/<file>/<line>/...  the n-th request gets the first <from> + n bytes
   /replay/<file>/<line>/...  answers as recorded in DATA/wire/<file>.jsonl
 
-GET /_requests returns what was received since the last POST /_reset.
+GET /_requests returns what was received since the last POST /_reset, GET /_tokens the sums of
+the tokens that its complete answers reported.
 """
 import base64
 import gzip
@@ -59,6 +61,7 @@ requests = []
 failures = {}
 scripts = {}
 switched_on = set()
+tokens = {'answers': 0, 'prompt': 0, 'completion': 0}
 wire = {}
 
 
@@ -112,10 +115,14 @@ class Handler(BaseHTTPRequestHandler):
             with lock:
                 scripts[self.path.split('/')[2]] = json.loads(self.raw)
             return self.send(200, [], b'{}')
+        if self.path.startswith('/_tokens'):
+            with lock:
+                return self.send(200, [], json.dumps(tokens).encode())
         if self.path.startswith('/_reset'):
             with lock:
                 requests.clear()
                 failures.clear()
+                tokens.update(answers=0, prompt=0, completion=0)
             return self.send(200, [], b'{}')
         if self.path.startswith('/_switch/'):
             _, _, key, position = self.path.split('/')
@@ -218,6 +225,16 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(text)
         self.wfile.flush()
         return True
+    def mode_chaos(self, answer, parts):
+        if random.random() * 100 >= int(parts.pop(0)):
+            return None
+        fault = random.choice(['overloaded', 'rate', 'garbage', 'refused', 'reset', 'truncate'])
+        if fault in ('reset', 'truncate'):
+            return getattr(self, 'mode_' + fault)(answer, parts)
+        answer.status = {'overloaded': 503, 'rate': 429, 'garbage': 200, 'refused': 400}[fault]
+        answer.body = b'<html>' if fault == 'garbage' else self.error_body(answer.status)
+        answer.headers.append(('Retry-After-Ms', '1'))
+        return None
 
     def mode_echo_key(self, answer, parts):
         key = ' '.join(self.headers.get(name) or '' for name in ('Authorization', 'x-api-key'))
@@ -400,14 +417,22 @@ class Handler(BaseHTTPRequestHandler):
         if 'no_index' in answer.modes:
             for item in data:
                 del item['index']
-        tokens = sum(len(text.split()) for text in texts)
+        count = sum(len(text.split()) for text in texts)
+        self.count_tokens(count, 0)
         return {'object': 'list', 'data': data, 'model': body['model'],
-                'usage': {'prompt_tokens': tokens, 'total_tokens': tokens}}
+                'usage': {'prompt_tokens': count, 'total_tokens': count}}
+
+    def count_tokens(self, prompt, completion):
+        with lock:
+            tokens['answers'] += 1
+            tokens['prompt'] += prompt
+            tokens['completion'] += completion
 
     def chat(self, body):
         messages = body['messages']
         text = 'echo: ' + (messages[-1].get('content') or '')
         prompt = sum(len((message.get('content') or '').split()) for message in messages)
+        self.count_tokens(prompt, len(text.split()))
         return {'id': 'chatcmpl-1', 'object': 'chat.completion', 'model': body['model'],
                 'choices': [{'index': 0, 'finish_reason': 'stop',
                              'message': {'role': 'assistant', 'content': text}}],

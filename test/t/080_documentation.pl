@@ -19,7 +19,8 @@ my $root = "$FindBin::RealBin/../..";
 my $stub = MemAI::StubLLM->new;
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
-$node->append_conf('postgresql.conf', "timezone = 'UTC'\n");
+# preloaded, because docs/usage.md needs it; workers run where an example starts them
+$node->append_conf('postgresql.conf', "timezone = 'UTC'\nshared_preload_libraries = 'memai'\nmemai.worker_databases = ''\n");
 $node->start;
 $ENV{MEMAI_OPENAI_KEY} = 'not-a-real-key';
 

@@ -65,6 +65,13 @@ sub requests
 	return @{ decode_json($self->request('GET', '/_requests')) };
 }
 
+# sums of the tokens in its complete answers since the last reset: answers, prompt, completion
+sub tokens
+{
+	my ($self) = @_;
+	return decode_json($self->request('GET', '/_tokens'));
+}
+
 sub reset
 {
 	my ($self) = @_;
