@@ -36,7 +36,7 @@ build(const uint32 *hashes, uint32 n, size_t *size)
 	unsigned char *payload = malloc(memai_terms_max_size(n));
 
 	memcpy(copy, hashes, n * sizeof(uint32));
-	*size = memai_terms_build(copy, n, payload);
+	*size = memai_terms_build(copy, n, 2, payload);
 	free(copy);
 	return payload;
 }
