@@ -78,10 +78,12 @@ static MemaiStatement select_memories = {
 	"valid_at <= $3 AND (invalid_at IS NULL OR invalid_at > $3 OR closed_at > $4) "
 	"AND created_at <= $4 AND (expired_at IS NULL OR expired_at > $4) "
 	"AND (expires_at IS NULL OR is_pinned OR expires_at > $6) AS is_live, "
-	"needs_review, superseded_by, CASE WHEN is_pinned THEN 1 ELSE importance END, confidence, subject_id, object_id "
+	"needs_review, superseded_by, CASE WHEN is_pinned THEN 1 ELSE importance END, confidence, subject_id, object_id, "
+	"CASE WHEN $7 THEN (SELECT e.thread_id FROM memai.memory_source s JOIN memai.episode e ON e.scope = s.scope AND e.id = s.episode_id "
+	"WHERE s.scope = $1 AND s.memory_id = memory.id LIMIT 1) END, provenance "
 	"FROM memai.memory WHERE scope = $1) m WHERE is_live OR superseded_by IS NOT NULL",
-	.nargs = 6,
-	.argtypes = {INT8OID, JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTARRAYOID, TIMESTAMPTZOID},
+	.nargs = 7,
+	.argtypes = {INT8OID, JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTARRAYOID, TIMESTAMPTZOID, BOOLOID},
 };
 
 static MemaiStatement select_feedback = {
@@ -233,6 +235,24 @@ nullable_id(int row, int attribute, pg_uuid_t *id)
 	return !null;
 }
 
+/*
+ * Where a memory comes from: the conversation that it was taken from, or, when
+ * it is not the user's own word, whose it is.
+ */
+static void
+set_source(RecallCandidate *candidate, int row)
+{
+	bool		null;
+	text	   *provenance = DatumGetTextPP(column(row, 18, &null));
+	size_t		len = Min(VARSIZE_ANY_EXHDR(provenance), UUID_LEN);
+
+	candidate->has_source = nullable_id(row, 17, &candidate->source);
+	if (candidate->has_source || (len == 4 && memcmp(VARDATA_ANY(provenance), "user", 4) == 0))
+		return;
+	candidate->has_source = true;
+	memcpy(&candidate->source, VARDATA_ANY(provenance), len);
+}
+
 /* what only memories have */
 static void
 set_memory(const Recall *recall, RecallCandidate *candidate, int row)
@@ -248,6 +268,8 @@ set_memory(const Recall *recall, RecallCandidate *candidate, int row)
 	candidate->confidence = DatumGetFloat4(column(row, 14, &null));
 	candidate->has_subject = nullable_id(row, 15, &candidate->subject);
 	candidate->has_object = nullable_id(row, 16, &candidate->object);
+	if (recall->query->max_per_thread > 0)
+		set_source(candidate, row);
 }
 
 /* a row of select_episodes or select_memories */
@@ -262,6 +284,8 @@ gather_item(Recall *recall, int row, bool is_memory)
 
 	candidate->id = *DatumGetUUIDP(column(row, 1, &null));
 	candidate->has_thread = nullable_id(row, 2, &candidate->thread_id);
+	candidate->has_source = candidate->has_thread;
+	candidate->source = candidate->thread_id;
 	terms = DatumGetByteaPCopy(column(row, 3, &null));
 	memai_terms_open((unsigned char *) VARDATA(terms), VARSIZE(terms) - VARHDRSZ, &candidate->terms);
 	candidate->language = language_row(recall, candidate->terms.language);
@@ -390,6 +414,7 @@ gather_items(Recall *recall)
 	nulls[4] = query->categories ? ' ' : 'n';
 	nulls[5] = ' ';
 	values[5] = TimestampTzGetDatum(recall->now);
+	values[6] = BoolGetDatum(query->max_per_thread > 0);
 	if (wants(query, "memory"))
 		gather_rows(recall, GATHER_MEMORIES, &select_memories, values, nulls);
 }

@@ -114,6 +114,7 @@ typedef struct RecallCandidate
 	pg_uuid_t	thread_id;
 	bool		is_memory;
 	bool		has_thread;
+	bool		has_source;
 	bool		eligible;
 	bool		is_live;		/* false: a memory that stands for its
 								 * successor */
@@ -129,6 +130,8 @@ typedef struct RecallCandidate
 	pg_uuid_t	successor;
 	pg_uuid_t	subject;
 	pg_uuid_t	object;
+	pg_uuid_t	source;			/* the conversation, or a word for whose word it is; of a
+								 * memory only where max_per_thread asks */
 	int64		occurred_at;
 	double		asking;
 	double		similarity;

@@ -67,16 +67,26 @@ CREATE FUNCTION memai.context(query text, user_id text DEFAULT NULL, namespace t
 COMMENT ON FUNCTION memai.context(text, text, text, integer, integer, text[]) IS
 	'blocks, profile, recalled memories and recent messages, by the sections asked for, as one text for a model''s prompt, marked as data, within a budget of estimated tokens';
 
+CREATE FUNCTION memai.context_sections(query text, user_id text DEFAULT NULL, namespace text DEFAULT NULL,
+		max_tokens integer DEFAULT 1000, k integer DEFAULT 20, sections text[] DEFAULT '{blocks, memories}')
+	RETURNS TABLE (section text, tokens integer, items integer, content text)
+	AS 'MODULE_PATHNAME', 'memai_context_sections' LANGUAGE C VOLATILE PARALLEL RESTRICTED COST 10000 ROWS 2
+	SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION memai.context_sections(text, text, text, integer, integer, text[]) IS
+	'memai.context section by section: how many tokens and items each takes; the contents in this order are the context';
+
 REVOKE ALL ON FUNCTION memai._metadata_matches(jsonb, jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai._nearest(bigint, text, @extschema@.vector, bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.recall(text, text, text, integer, jsonb, double precision, text, boolean, uuid, timestamptz, timestamptz, text, text[], text, interval, double precision, integer, integer, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.recall_vector(@extschema@.vector, text, text, integer, jsonb, double precision, text, boolean, uuid, timestamptz, timestamptz, text, text[], text, interval, double precision, integer, integer, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.explain_recall(text, text, text, integer, jsonb, double precision, text, boolean, uuid, timestamptz, timestamptz, text, text[], text, interval, double precision, integer, integer, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.context(text, text, text, integer, integer, text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION memai.context_sections(text, text, text, integer, integer, text[]) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION memai._metadata_matches(jsonb, jsonb),
 	memai._nearest(bigint, text, @extschema@.vector, bigint),
 	memai.recall(text, text, text, integer, jsonb, double precision, text, boolean, uuid, timestamptz, timestamptz, text, text[], text, interval, double precision, integer, integer, text, text),
 	memai.recall_vector(@extschema@.vector, text, text, integer, jsonb, double precision, text, boolean, uuid, timestamptz, timestamptz, text, text[], text, interval, double precision, integer, integer, text, text),
 	memai.explain_recall(text, text, text, integer, jsonb, double precision, text, boolean, uuid, timestamptz, timestamptz, text, text[], text, interval, double precision, integer, integer, text, text),
-	memai.context(text, text, text, integer, integer, text[])
+	memai.context(text, text, text, integer, integer, text[]),
+	memai.context_sections(text, text, text, integer, integer, text[])
 	TO memai_user;

@@ -182,14 +182,20 @@ choose(Choices *choices, int candidate, int via, double score)
 	choices->choices[choices->n++] = (Choice) {.candidate = candidate, .via = via, .score = score};
 }
 
-/* how many of a conversation are chosen */
+static bool
+same_source(const RecallCandidate *a, const RecallCandidate *b)
+{
+	return a->has_source && b->has_source && memcmp(&a->source, &b->source, UUID_LEN) == 0;
+}
+
+/* how many of a candidate's source are chosen */
 static int
-count_conversation(const Recall *recall, const Choices *choices, int candidate)
+count_source(const Recall *recall, const Choices *choices, int candidate)
 {
 	int			n = 0;
 
 	for (int i = 0; i < choices->n; i++)
-		n += same_conversation(&recall->candidates[choices->choices[i].candidate], &recall->candidates[candidate]);
+		n += same_source(&recall->candidates[choices->choices[i].candidate], &recall->candidates[candidate]);
 	return n;
 }
 
@@ -200,7 +206,7 @@ choose_ranked(const Recall *recall, Choices *choices, int ranked, double score, 
 	int			chosen = memai_gather_successor(recall, ranked);
 
 	if (chosen < 0 || choices->taken[chosen] ||
-		(limit_threads && count_conversation(recall, choices, chosen) >= recall->query->max_per_thread))
+		(limit_threads && count_source(recall, choices, chosen) >= recall->query->max_per_thread))
 		return;
 	choose(choices, chosen, chosen == ranked ? -1 : ranked, score);
 	for (int i = 0; i < recall->nlinks; i++)

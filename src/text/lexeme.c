@@ -127,6 +127,7 @@ static const struct config_enum_entry language_options[] = {
 PG_FUNCTION_INFO_V1(memai_terms_sql);
 PG_FUNCTION_INFO_V1(memai_detect_language);
 PG_FUNCTION_INFO_V1(memai_terms_language);
+PG_FUNCTION_INFO_V1(memai_estimate_tokens_sql);
 
 /* the configuration's name with its schema, palloc'd */
 static char *
@@ -692,6 +693,15 @@ memai_terms_language(PG_FUNCTION_ARGS)
 	if (name == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text(name));
+}
+
+/* _estimate_tokens(content text) returns integer: immutable */
+Datum
+memai_estimate_tokens_sql(PG_FUNCTION_ARGS)
+{
+	text	   *content = PG_GETARG_TEXT_PP(0);
+
+	PG_RETURN_INT32(memai_text_estimate_tokens(VARDATA_ANY(content), VARSIZE_ANY_EXHDR(content)));
 }
 
 void

@@ -138,6 +138,15 @@ extern uint32 memai_terms_frequency(const MemaiTermsView *view, uint32 hash);
  */
 extern double memai_text_asking(const char *utf8, size_t len);
 
+/* ---- oneline.c: pure ---- */
+
+/*
+ * Writes a text on one line to out, which has room for len bytes, and returns
+ * the length: controls and line separators become blanks; what nobody sees
+ * (tag characters, direction overrides, zero-width spaces) is left out.
+ */
+extern size_t memai_text_one_line(const char *utf8, size_t len, char *out);
+
 /* ---- when.c: pure ---- */
 
 /* days as Julian day numbers; end is the first day after */
