@@ -5,6 +5,7 @@
 #ifndef MEMAI_MEMORY_INT_H
 #define MEMAI_MEMORY_INT_H
 
+#include "job/job.h"
 #include "memory/memory.h"
 #include "model/model.h"
 #include "text/text.h"
@@ -206,6 +207,39 @@ extern void memai_gather_sort(Recall *recall);
 
 /* The live end of a chain of successors, or -1. */
 extern int	memai_gather_successor(const Recall *recall, int candidate);
+
+/* ---- partition.c ---- */
+
+/* the role to go back to */
+typedef struct MemaiCaller
+{
+	Oid			user;
+	int			context;
+} MemaiCaller;
+
+/*
+ * Goes on as the owner of memai's tables, without row-level security, until
+ * memai_become_caller or the end of the (sub)transaction.  For statements that
+ * show the caller nothing of other tenants.
+ */
+extern void memai_become_owner(MemaiCaller *caller);
+extern void memai_become_caller(const MemaiCaller *caller);
+
+/* ---- switch.c ---- */
+
+typedef enum MemaiSwitch
+{
+	SWITCH_DONE,				/* the model is the default now */
+	SWITCH_LATER,				/* another job will see to it */
+	SWITCH_OTHERS_LACK			/* items of other tenants have no vectors yet */
+} MemaiSwitch;
+
+/*
+ * For the end of a reembed job, not connected to SPI: makes its model the
+ * default of embeddings if it is the last one and nothing is lacking.  The
+ * job's role must be an administrator.
+ */
+extern MemaiSwitch memai_switch_when_filled(const MemaiJob *job, const char *model);
 
 /* ---- vectors.c ---- */
 

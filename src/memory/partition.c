@@ -17,6 +17,7 @@
 #include "catalog/pg_type_d.h"
 #include "memory/memory_int.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -45,17 +46,12 @@ static MemaiStatement find_index = {
 
 PG_FUNCTION_INFO_V1(memai_create_vector_index);
 PG_FUNCTION_INFO_V1(memai_drop_vector_index);
+PG_FUNCTION_INFO_V1(memai_own_partition);
 
 /* ---- as the owner ---- */
 
-typedef struct Caller
-{
-	Oid			user;
-	int			context;
-} Caller;
-
-static void
-become_owner(Caller *caller)
+void
+memai_become_owner(MemaiCaller *caller)
 {
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(get_relname_relid("embedding", get_namespace_oid("memai", false))));
 
@@ -67,8 +63,8 @@ become_owner(Caller *caller)
 	ReleaseSysCache(tuple);
 }
 
-static void
-become_caller(const Caller *caller)
+void
+memai_become_caller(const MemaiCaller *caller)
 {
 	SetUserIdAndSecContext(caller->user, caller->context);
 }
@@ -208,12 +204,12 @@ memai_create_vector_index(PG_FUNCTION_ARGS)
 {
 	MemoryContext result_context = CurrentMemoryContext;
 	MemaiModelInfo *model = model_argument(fcinfo);
-	Caller		caller;
+	MemaiCaller caller;
 	char	   *partition;
 	char	   *index = NULL;
 	Oid			relid;
 
-	become_owner(&caller);
+	memai_become_owner(&caller);
 	SPI_connect();
 	if (lookup_partition(model->name, &partition, &relid))
 		index = lookup_index(relid);
@@ -228,8 +224,40 @@ memai_create_vector_index(PG_FUNCTION_ARGS)
 	}
 	index = MemoryContextStrdup(result_context, index);
 	SPI_finish();
-	become_caller(&caller);
+	memai_become_caller(&caller);
 	PG_RETURN_TEXT_P(cstring_to_text(index));
+}
+
+/*
+ * _own_partition(model text, wanted boolean) returns text: the name of the
+ * model's partition, made when it has none; NULL unless wanted.  The rights are
+ * checked here, since an ACL would be checked when it is not wanted, too.
+ */
+Datum
+memai_own_partition(PG_FUNCTION_ARGS)
+{
+	MemoryContext result_context = CurrentMemoryContext;
+	MemaiModelInfo *model;
+	MemaiCaller caller;
+	char	   *partition;
+	Oid			relid;
+
+	if (!PG_GETARG_BOOL(1))
+		PG_RETURN_NULL();
+	if (!has_privs_of_role(GetUserId(), get_role_oid("memai_admin", false)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to switch to another embedding model"),
+				 errhint("A member of memai_admin can; without switch, reembed makes the vectors only.")));
+	model = model_argument(fcinfo);
+	memai_become_owner(&caller);
+	SPI_connect();
+	if (!lookup_partition(model->name, &partition, &relid))
+		partition = create_partition(model);
+	partition = MemoryContextStrdup(result_context, partition);
+	SPI_finish();
+	memai_become_caller(&caller);
+	PG_RETURN_TEXT_P(cstring_to_text(partition));
 }
 
 /* drop_vector_index(model text) returns boolean */
@@ -237,18 +265,18 @@ Datum
 memai_drop_vector_index(PG_FUNCTION_ARGS)
 {
 	MemaiModelInfo *model = model_argument(fcinfo);
-	Caller		caller;
+	MemaiCaller caller;
 	char	   *partition;
 	char	   *index = NULL;
 	Oid			relid;
 
-	become_owner(&caller);
+	memai_become_owner(&caller);
 	SPI_connect();
 	if (lookup_partition(model->name, &partition, &relid))
 		index = lookup_index(relid);
 	if (index != NULL)
 		execute("DROP INDEX memai.%s", quote_identifier(index));
 	SPI_finish();
-	become_caller(&caller);
+	memai_become_caller(&caller);
 	PG_RETURN_BOOL(index != NULL);
 }
