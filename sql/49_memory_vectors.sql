@@ -24,7 +24,7 @@ DECLARE line text; plan text := '';
 BEGIN
 	FOR line IN EXECUTE format('EXPLAIN (COSTS OFF) SELECT * FROM memai._nearest(memai.scope_hash(%L, %L, %L), %L, %L, %s)', 'regress', 'ann', ns, 'wide/16', pg_temp.point(7), count)
 	LOOP plan := plan || line || E'\n'; END LOOP;
-	RETURN CASE WHEN plan LIKE '%vector_idx%' THEN 'vector index' ELSE 'all compared' END;
+	RETURN CASE WHEN plan LIKE '%embedding_wide_16_%' THEN 'vector index' ELSE 'all compared' END;
 END $$;
 -- of the ten nearest in truth, how many recall finds, over 10 questions; how many rows; whether they come with a similarity
 CREATE FUNCTION pg_temp.quality(ns text, filter jsonb DEFAULT NULL) RETURNS TABLE (found numeric, fewest bigint, untold bigint) LANGUAGE sql AS $$
@@ -41,10 +41,10 @@ SELECT pg_temp.plan('large') AS large, pg_temp.plan('small') AS small;
 SELECT * FROM pg_temp.quality('large');
 SELECT * FROM pg_temp.quality('small');
 
--- the index, in a partition of the model's own; again it is the same
+-- the index, of this model's vectors only; again it is the same
 SELECT memai.create_vector_index('wide/16') AS name \gset
-SELECT :'name' LIKE 'embedding\_wide\_16\_%\_vector\_idx' AS named, memai.create_vector_index('wide/16') = :'name' AS same;
-SELECT count(*) AS moved, count(DISTINCT tableoid) AS partitions FROM memai.embedding WHERE model = 'wide/16';
+SELECT :'name' LIKE 'embedding\_wide\_16\_%\_idx' AS named, memai.create_vector_index('wide/16') = :'name' AS same;
+SELECT regexp_replace(pg_get_indexdef(('memai.' || :'name')::regclass), '16_[0-9a-f]{8}', '16_hash') AS definition;
 ANALYZE memai.embedding;
 SELECT pg_temp.plan('large') AS large, pg_temp.plan('small') AS small, pg_temp.plan('empty') AS empty;
 SELECT found >= 0.95 AS found, fewest, untold FROM pg_temp.quality('large');
@@ -61,14 +61,18 @@ SELECT count(*), bool_and(right(id::text, 1)::integer % 2 = 1) AS odd FROM memai
 INSERT INTO memai.embedding (tenant, user_id, namespace, scope, model, memory_id, embedding)
 SELECT tenant, user_id, namespace, scope, 'wide/16', id, pg_temp.point(7) FROM memai.memory WHERE namespace = 'large' AND content = 'item 2';
 SELECT content, round(similarity::numeric, 6) AS similarity FROM memai.recall_vector(pg_temp.point(7), namespace => 'large', model => 'wide/16', k => 2) ORDER BY content;
--- isolation of the new partition
-SELECT relrowsecurity, relforcerowsecurity, (SELECT count(*) FROM pg_policy WHERE polrelid = c.oid) AS policies
-FROM pg_class c WHERE relname LIKE 'embedding\_wide\_16\_%' AND relkind = 'r';
+-- vectors of another model and dimension beside them
+SELECT memai.create_model('narrow/3', 'embed', 'openai', 'm', url => 'http://127.0.0.1:9/v1', dimensions => 3);
+INSERT INTO memai.embedding (tenant, user_id, namespace, scope, model, memory_id, embedding)
+SELECT tenant, user_id, namespace, scope, 'narrow/3', id, '[1,2,3]' FROM memai.memory WHERE content = 'item 2';
+SELECT memai.create_vector_index('narrow/3') LIKE 'embedding\_narrow\_3\_%' AS another, memai.create_vector_index('local/hash-384') LIKE 'embedding\_local\_hash\_384\_%' AS built_in;
+SELECT count(*), count(similarity) FROM memai.recall_vector('[1,2,4]', namespace => 'small', model => 'narrow/3', k => 100);
+SELECT count(*) FROM pg_indexes WHERE schemaname = 'memai' AND indexdef LIKE '%USING memai %';
+SELECT memai.drop_vector_index('narrow/3'), memai.drop_vector_index('local/hash-384');
 SELECT has_function_privilege('memai_user', 'memai.create_vector_index(text)', 'EXECUTE') AS users, has_function_privilege('memai_admin', 'memai.create_vector_index(text)', 'EXECUTE') AS administrators;
 
 SELECT memai.drop_vector_index('wide/16') AS dropped, memai.drop_vector_index('wide/16') AS again;
 SELECT memai.create_vector_index('nowhere');
-SELECT oid::regclass AS partition FROM pg_class WHERE relname LIKE 'embedding\_wide\_16\_%' AND relkind = 'r' \gset
 DELETE FROM memai.memory;
-DROP TABLE :partition;
+SELECT memai.drop_model('narrow/3');
 SELECT memai.drop_model('wide/16');

@@ -208,7 +208,7 @@ extern void memai_gather_sort(Recall *recall);
 /* The live end of a chain of successors, or -1. */
 extern int	memai_gather_successor(const Recall *recall, int candidate);
 
-/* ---- partition.c ---- */
+/* ---- vector_index.c ---- */
 
 /* the role to go back to */
 typedef struct MemaiCaller

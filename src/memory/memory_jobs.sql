@@ -1,27 +1,25 @@
 -- ---- memory: background work ----
 
-CREATE FUNCTION memai._own_partition(model text, wanted boolean) RETURNS text
-	AS 'MODULE_PATHNAME', 'memai_own_partition' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
-	SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION memai._own_partition(text, boolean) IS
-	'private: for administrators, the partition of a model''s vectors, which is made when it has none of its own; NULL unless wanted';
-REVOKE ALL ON FUNCTION memai._own_partition(text, boolean) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION memai._own_partition(text, boolean) TO memai_user;
+CREATE FUNCTION memai._may_switch(wanted boolean) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'memai_may_switch' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION memai._may_switch(boolean) IS 'private: what is wanted, or an error when the role may not choose models for all';
+REVOKE ALL ON FUNCTION memai._may_switch(boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION memai._may_switch(boolean) TO memai_user;
 
 CREATE FUNCTION memai.reembed(model text DEFAULT NULL, user_id text DEFAULT NULL, namespace text DEFAULT NULL,
 		switch boolean DEFAULT false) RETURNS bigint
 	LANGUAGE sql VOLATILE PARALLEL UNSAFE
 BEGIN ATOMIC
 	-- named here, so that the jobs of a model rest with it
-	WITH chosen AS MATERIALIZED (
-		SELECT n.model, memai._own_partition(n.model, reembed.switch) AS partition
-		FROM (SELECT coalesce(reembed.model, (SELECT m.name FROM memai.models m WHERE m.kind = 'embed' AND m.is_default)) AS model) n),
+	WITH chosen AS (
+		SELECT coalesce(reembed.model, (SELECT m.name FROM memai.models m WHERE m.kind = 'embed' AND m.is_default)) AS model,
+			memai._may_switch(coalesce(reembed.switch, false)) AS switch),
 	scope AS (
 		SELECT e.tenant, e.user_id, e.namespace FROM memai.episode e
 		UNION SELECT m.tenant, m.user_id, m.namespace FROM memai.memory m),
 	submitted AS (
-		SELECT memai.submit_job('reembed', jsonb_build_object('switch', reembed.switch), s.user_id, s.namespace, c.model, 2, NULL, 5,
-			CASE WHEN reembed.switch THEN 'switch to ' ELSE '' END || c.model) AS id
+		SELECT memai.submit_job('reembed', jsonb_build_object('switch', c.switch), s.user_id, s.namespace, c.model, 2, NULL, 5,
+			CASE WHEN c.switch THEN 'switch to ' ELSE '' END || c.model) AS id
 		FROM scope s, chosen c
 		WHERE s.tenant = memai.current_tenant()
 			AND (reembed.user_id IS NULL OR s.user_id = reembed.user_id)
@@ -57,7 +55,7 @@ CREATE FUNCTION memai.create_vector_index(model text DEFAULT NULL) RETURNS text
 	AS 'MODULE_PATHNAME', 'memai_create_vector_index' LANGUAGE C VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION memai.create_vector_index(text) IS
-	'index the vectors of a model, for users with thousands of items, in a partition of its own, and return the index''s name; blocks writes while it works';
+	'index the vectors of a model, for users with thousands of items, and return the index''s name; blocks writes while it works';
 
 CREATE FUNCTION memai.drop_vector_index(model text DEFAULT NULL) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'memai_drop_vector_index' LANGUAGE C VOLATILE PARALLEL UNSAFE

@@ -45,8 +45,6 @@ is(status($model), 'f|60|0|0|0', 'nothing is made yet');
 is(as('boss', "SELECT memai.reembed('$model', switch => true)"), 12, 'a job a user');
 is(as('boss', "SELECT memai.reembed('$model', switch => true)"), 12, 'asked again,');
 is(status($model), 'f|60|0|12|0', 'they are the same jobs');
-like($node->safe_psql('postgres', q{SELECT string_agg(relname, ' ') FROM pg_class WHERE relispartition AND relkind = 'r' AND relname LIKE 'embedding_embed%'}),
-	qr/^embedding_embed_\d+_[0-9a-f]{8}$/, 'the model has a partition of its own');
 my $worker = MemAI::Session->new($node);
 $worker->query("SET ROLE boss; SET application_name = 'filling'");
 $worker->send('CALL memai.run_jobs()');
@@ -69,7 +67,6 @@ $node->safe_psql('postgres', q{UPDATE memai.job SET run_after = now() WHERE fini
 as('boss', 'CALL memai.run_jobs()');
 is(status($model), 't|62|62|0|0', 'resumed to the end: all vectors are there, the model is the default');
 is(as('boss', "SELECT count(*), count(DISTINCT id) FROM memai.embedding WHERE model = '$model'"), '62|62', 'each once');
-is(as('boss', "SELECT DISTINCT tableoid::regclass::text LIKE 'memai.embedding_embed%' FROM memai.embedding WHERE model = '$model'"), 't', 'in its partition');
 is(as('boss', q{SELECT count(*) FROM memai.job WHERE result ->> 'switched' = 'done'}), 1, 'one job switched');
 like(as('boss', $recall), qr/of user 2\|[tf]$/, 'recall uses it');
 as('boss', q{SELECT memai.remember('written with the new model', 'user 3')});
