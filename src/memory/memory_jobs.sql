@@ -24,7 +24,8 @@ BEGIN ATOMIC
 		WHERE s.tenant = memai.current_tenant()
 			AND (reembed.user_id IS NULL OR s.user_id = reembed.user_id)
 			AND (reembed.namespace IS NULL OR s.namespace = reembed.namespace))
-	SELECT count(*) FROM submitted;
+	-- asked of those, too, who have nothing
+	SELECT count(*) FROM submitted WHERE (SELECT c.switch IS NOT NULL FROM chosen c);
 END;
 COMMENT ON FUNCTION memai.reembed(text, text, text, boolean) IS
 	'submit jobs that make the missing vectors of a model, one a user and namespace, and return how many; with switch, for administrators, the model becomes the default when no item lacks its vector';
