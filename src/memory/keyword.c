@@ -47,7 +47,7 @@
 #define SPEAKER_WEIGHT 3.0
 #define DAYS_WEIGHT 3.0
 #define WHEN_WEIGHT 1.0
-#define ENTITY_WEIGHT 1.0		/* half of it at two steps */
+#define ENTITY_WEIGHT 2.0		/* half of it at two steps */
 #define ASKING_PENALTY 0.4
 
 #define FEEDBACK_ITEMS 5		/* the best items, whose words are taken */
