@@ -19,13 +19,11 @@
 
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
-#include "catalog/pg_type_d.h"
 #include "memory/memory_int.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/rel.h"
 #include "utils/syscache.h"
 
 /* letters of the model's name in the name of its index */
@@ -76,31 +74,12 @@ memai_become_caller(const MemaiCaller *caller)
 
 /* Runs a command whose names and values are quoted already. */
 static void
-execute(const char *format,...) pg_attribute_printf(1, 2);
-
-static void
-execute(const char *format,...)
+execute(const char *command)
 {
-	StringInfoData command;
-	int			result;
+	int			result = SPI_execute(command, false, 0);
 
-	initStringInfo(&command);
-	for (;;)
-	{
-		va_list		arguments;
-		int			needed;
-
-		va_start(arguments, format);
-		needed = appendStringInfoVA(&command, format, arguments);
-		va_end(arguments);
-		if (needed == 0)
-			break;
-		enlargeStringInfo(&command, needed);
-	}
-	result = SPI_execute(command.data, false, 0);
 	if (result < 0)
 		elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(result));
-	pfree(command.data);
 }
 
 /* the extension's schema of types and operators, quoted */
@@ -193,10 +172,10 @@ memai_create_vector_index(PG_FUNCTION_ARGS)
 	if (index == NULL)
 	{
 		index = index_name(model->name);
-		execute("CREATE INDEX %s ON memai.%s USING memai (scope, embedding %s.vector_cosine_ops) WITH (dimensions = %d)%s",
-				quote_identifier(index), quote_identifier(partition), types_schema(), model->dimensions,
-				own ? "" : psprintf(" WHERE model = %s", quote_literal_cstr(model->name)));
-		execute("COMMENT ON INDEX memai.%s IS 'the nearest vectors of a scope'", quote_identifier(index));
+		execute(psprintf("CREATE INDEX %s ON memai.%s USING memai (scope, embedding %s.vector_cosine_ops) WITH (dimensions = %d)%s",
+						 quote_identifier(index), quote_identifier(partition), types_schema(), model->dimensions,
+						 own ? "" : psprintf(" WHERE model = %s", quote_literal_cstr(model->name))));
+		execute(psprintf("COMMENT ON INDEX memai.%s IS 'the nearest vectors of a scope'", quote_identifier(index)));
 	}
 	index = MemoryContextStrdup(result_context, index);
 	SPI_finish();
@@ -217,7 +196,7 @@ memai_drop_vector_index(PG_FUNCTION_ARGS)
 	SPI_connect();
 	index = lookup_index(partition_of(model->name, &own), model->name);
 	if (index != NULL)
-		execute("DROP INDEX memai.%s", quote_identifier(index));
+		execute(psprintf("DROP INDEX memai.%s", quote_identifier(index)));
 	SPI_finish();
 	memai_become_caller(&caller);
 	PG_RETURN_BOOL(index != NULL);
