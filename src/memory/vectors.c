@@ -22,6 +22,7 @@
 #include "nodes/nodeFuncs.h"
 #include "nodes/plannodes.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 
 #define FETCH_ROWS 1000
@@ -31,6 +32,8 @@
 /* at least so many of the nearest: beyond, a rank adds next to nothing to a score */
 #define NEAREST_ITEMS 300
 #define NEAREST_PER_RESULT 5
+/* of them that the index is to find, see memai.target_recall */
+#define LEAST_INDEX_RECALL 0.999
 /* items that say how similar a question is to anything here */
 #define SAMPLE_ITEMS 256
 
@@ -183,11 +186,24 @@ prepare_nearest(void)
 		elog(ERROR, "could not prepare the search for the nearest vectors");
 }
 
+/*
+ * Lets the index look more closely than usual: what it misses shifts the ranks
+ * of all that follow, and comparing a few more lists is cheap beside the rest.
+ */
+static void
+demand_recall(void)
+{
+	if (atof(GetConfigOption("memai.target_recall", false, false)) < LEAST_INDEX_RECALL)
+		(void) set_config_option("memai.target_recall", psprintf("%g", LEAST_INDEX_RECALL), PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+}
+
 static void
 read_nearest(Recall *recall, Datum *values, int neligible)
 {
 	double		wanted = Max(NEAREST_ITEMS, NEAREST_PER_RESULT * recall->query->k);
 	Moments		moments = {0};
+	int			nest_level;
 
 	values[2] = Int64GetDatum(SAMPLE_ITEMS);
 	read_vectors(recall, &select_sample, values, &moments);
@@ -202,7 +218,10 @@ read_nearest(Recall *recall, Datum *values, int neligible)
 	values[2] = PointerGetDatum(recall->vector);
 	/* as many that pass the filters, if these do not depend on the vector */
 	values[3] = Int64GetDatum((int64) (wanted * recall->ncandidates / neligible));
+	nest_level = NewGUCNestLevel();
+	demand_recall();
 	read_vectors(recall, &select_nearest, values, NULL);
+	AtEOXact_GUC(true, nest_level);
 }
 
 static Datum
