@@ -70,6 +70,9 @@ SELECT * FROM pg_temp.weighed('exponential');
 SELECT * FROM pg_temp.weighed('linear', '1 day');
 UPDATE memai.memory SET importance = 1, confidence = 0.5 WHERE id = :'new';
 SELECT content, importance_factor, confidence_factor, feedback_factor FROM memai.recall('tea nine', namespace => 'weigh');
+SELECT memai.feedback(:'old', true, namespace => 'weigh') AS useful, memai.feedback(:'new', false, namespace => 'weigh') AS harmful;
+SELECT content, round(feedback_factor::numeric, 4) AS feedback_factor, round((score / importance_factor / confidence_factor / feedback_factor)::numeric, 4) AS fused
+FROM memai.recall('tea nine', namespace => 'weigh');
 SELECT count(*) FROM memai.recall('tea', recency => 'sometimes');
 SELECT count(*) FROM memai.recall('tea', half_life => '-1 day');
 

@@ -48,7 +48,7 @@ SELECT count(*) AS previews, count(*) FILTER (WHERE total_tokens > max_prompt_to
 FROM preview;
 SELECT bool_or(whole LIKE '%<blocks>%') AS blocks, bool_or(whole LIKE '%<memories>%') AS memories, bool_or(whole LIKE '%<business>%') AS business,
 	bool_or(tokens ->> 'history' = '0') AS no_history, max((tokens ->> 'history')::int) > 300 AS long_history, bool_or(context_cut) AS cut,
-	round(max(total_tokens * 1.0 / max_prompt_tokens), 1) AS fullest
+	max(total_tokens * 1.0 / max_prompt_tokens) > 0.5 AS well_used
 FROM preview;
 
 SELECT memai.drop_model('window-' || w) FROM unnest(ARRAY[250, 1000, 4000]) w;

@@ -4,11 +4,18 @@
  *
  * Stored text may have been written by anyone, so it is shown as data: each
  * section stands between markers that carry a random number made for this
- * call, which no stored text can know, and each item keeps to one line.
+ * call, which no stored text can know, and each item keeps to one line.  Its
+ * date and its source stand before it: who said it in a conversation, or whose
+ * word a memory is when it is not the user's.
+ *
+ * Tokens are estimated line by line; the estimate is additive at line ends, so
+ * what sections are said to take is what the whole takes.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "memory/memory_int.h"
 #include "miscadmin.h"
 #include "text/text.h"
@@ -22,6 +29,7 @@ struct MemaiContextWriter
 {
 	StringInfo	out;
 	int64		tokens_left;
+	int			lines;			/* of the section that is written */
 	char		marker[17];		/* 64 random bits in hexadecimal */
 };
 
@@ -39,6 +47,15 @@ typedef enum Section
 static const char *const section_names[] = {"blocks", "profile", "facts", "episodes", "memories", "recent"};
 
 #define MAX_SECTIONS lengthof(section_names)
+
+/* a section as it was written */
+typedef struct WrittenSection
+{
+	int			start;			/* in the context's bytes */
+	int			end;
+	int			tokens;
+	int			items;
+} WrittenSection;
 
 static MemaiStatement select_profile = {
 	.sql = "SELECT coalesce(slot, category), content, since, needs_review FROM memai.profile($1, $2)",
@@ -61,6 +78,7 @@ static MemaiStatement select_blocks = {
 };
 
 PG_FUNCTION_INFO_V1(memai_context);
+PG_FUNCTION_INFO_V1(memai_context_sections);
 
 static void
 make_marker(MemaiContextWriter *writer)
@@ -74,10 +92,17 @@ make_marker(MemaiContextWriter *writer)
 	snprintf(writer->marker, sizeof(writer->marker), "%016llx", (unsigned long long) random);
 }
 
-/* Appends stored text on one line. */
+/* Appends stored text on one line, without characters that nobody sees. */
 static void
 append_line(StringInfo line, const char *data, int len)
 {
+	if (GetDatabaseEncoding() == PG_UTF8)
+	{
+		enlargeStringInfo(line, len);
+		line->len += (int) memai_text_one_line(data, len, line->data + line->len);
+		line->data[line->len] = '\0';
+		return;
+	}
 	for (int i = 0; i < len; i++)
 	{
 		bool		control = (unsigned char) data[i] < 0x20 || data[i] == 0x7f;
@@ -117,6 +142,7 @@ write_line(MemaiContextWriter *writer, const char *section, bool *opened, const 
 	if (tokens > writer->tokens_left)
 		return false;
 	writer->tokens_left -= tokens;
+	writer->lines++;
 	appendBinaryStringInfo(writer->out, piece.data, piece.len);
 	*opened = true;
 	return true;
@@ -173,6 +199,20 @@ append_date(StringInfo line, TimestampTz timestamp)
 		timestamp2tm(timestamp, &tz, &tm, &fsec, NULL, NULL) != 0)
 		return;
 	appendStringInfo(line, "%04d-%02d-%02d ", tm.tm_year, tm.tm_mon, tm.tm_mday);
+}
+
+/* Appends whose word a memory is, unless it is the user's own. */
+static void
+append_provenance(StringInfo line, const text *provenance)
+{
+	static const char *const own = "user";
+
+	if (provenance == NULL ||
+		(VARSIZE_ANY_EXHDR(provenance) == strlen(own) && memcmp(VARDATA_ANY(provenance), own, strlen(own)) == 0))
+		return;
+	appendStringInfoChar(line, '[');
+	append_text(line, provenance);
+	appendStringInfoString(line, "] ");
 }
 
 /* Appends a remark that what stands before it may no longer hold. */
@@ -240,6 +280,7 @@ write_recalled(MemaiContextWriter *writer, Section section, List *recalled, Mema
 			append_text(&line, item->name ? item->name : item->role);
 			appendStringInfoString(&line, ": ");
 		}
+		append_provenance(&line, item->provenance);
 		append_text(&line, item->content);
 		append_doubt(&line, item->status != NULL && strcmp(item->status, "needs_review") == 0);
 		if (write_line(writer, name, &opened, &line))
@@ -272,16 +313,25 @@ write_section(MemaiContextWriter *writer, Section section, const MemaiScope *sco
 	}
 }
 
+/* Writes the sections; written has room for as many, or is NULL. */
 static void
 write_context(StringInfo out, const MemaiScope *scope, List *recalled, int max_tokens,
-			  int nsections, const Section *sections, MemaiContext *context)
+			  int nsections, const Section *sections, MemaiContext *context, WrittenSection *written)
 {
 	MemaiContextWriter writer = {.out = out,.tokens_left = max_tokens};
 
 	memset(context, 0, sizeof(MemaiContext));
 	make_marker(&writer);
 	for (int i = 0; i < nsections; i++)
+	{
+		int			start = out->len;
+		int64		tokens_left = writer.tokens_left;
+
+		writer.lines = 0;
 		write_section(&writer, sections[i], scope, recalled, context);
+		if (written != NULL)
+			written[i] = (WrittenSection) {start, out->len, (int) (tokens_left - writer.tokens_left), writer.lines};
+	}
 	context->tokens = max_tokens - (int) writer.tokens_left;
 }
 
@@ -372,22 +422,19 @@ read_sections(ArrayType *names, Section *sections)
 	return n;
 }
 
-/*
- * context(query text, user_id text, namespace text, max_tokens integer,
- * k integer, sections text[]) returns text: volatile, since it may call a model
- */
-Datum
-memai_context(PG_FUNCTION_ARGS)
+/* Renders the context that a call's arguments ask for; returns the number of sections. */
+static int
+render(FunctionCallInfo fcinfo, StringInfo out, Section *sections, WrittenSection *written)
 {
 	MemoryContext result_context = CurrentMemoryContext;
 	MemaiScope	scope;
 	MemaiRecallQuery query = {.scope = &scope};
 	int			max_tokens = PG_ARGISNULL(3) ? 1000 : PG_GETARG_INT32(3);
-	Section		sections[MAX_SECTIONS] = {SECTION_BLOCKS, SECTION_MEMORIES};
 	int			nsections = 2;
 	MemaiContext context;
-	StringInfoData out;
 
+	sections[0] = SECTION_BLOCKS;
+	sections[1] = SECTION_MEMORIES;
 	query.query = PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0);
 	memai_check_content("query", query.query);
 	memai_scope_resolve(&scope, PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1),
@@ -399,13 +446,56 @@ memai_context(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("max_tokens is out of range: %d", max_tokens),
 				 errdetail("The range is 1 to %d.", MAX_TOKENS_LIMIT)));
-
 	if (!PG_ARGISNULL(5))
 		nsections = read_sections(PG_GETARG_ARRAYTYPE_P(5), sections);
 
-	initStringInfo(&out);
+	initStringInfo(out);
 	SPI_connect();
-	write_context(&out, &scope, memai_recall_run(&query, result_context, NULL), max_tokens, nsections, sections, &context);
+	write_context(out, &scope, memai_recall_run(&query, result_context, NULL), max_tokens, nsections, sections,
+				  &context, written);
 	SPI_finish();
+	return nsections;
+}
+
+/*
+ * context(query text, user_id text, namespace text, max_tokens integer,
+ * k integer, sections text[]) returns text: volatile, since it may call a model
+ */
+Datum
+memai_context(PG_FUNCTION_ARGS)
+{
+	MemoryContext result_context = CurrentMemoryContext;
+	Section		sections[MAX_SECTIONS];
+	StringInfoData out;
+
+	render(fcinfo, &out, sections, NULL);
+	MemoryContextSwitchTo(result_context);
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(out.data, out.len));
+}
+
+/* context_sections(as above) returns setof record: section, tokens, items, content */
+Datum
+memai_context_sections(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	Section		sections[MAX_SECTIONS];
+	WrittenSection written[MAX_SECTIONS];
+	StringInfoData out;
+	int			n;
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	n = render(fcinfo, &out, sections, written);
+	for (int i = 0; i < n; i++)
+	{
+		Datum		values[4] = {
+			CStringGetTextDatum(section_names[sections[i]]),
+			Int32GetDatum(written[i].tokens),
+			Int32GetDatum(written[i].items),
+			PointerGetDatum(cstring_to_text_with_len(out.data + written[i].start, written[i].end - written[i].start)),
+		};
+		bool		nulls[4] = {false};
+
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
 }

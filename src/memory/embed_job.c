@@ -180,8 +180,21 @@ drop_refused(Batch *batch)
 	return n;
 }
 
+/* whether the job is to make its model the default */
+static bool
+wants_switch(const MemaiJob *job)
+{
+	JsonbValue	buffer;
+	JsonbValue *value = NULL;
+
+	if (strcmp(job->kind, "reembed") == 0 && JB_ROOT_IS_OBJECT(job->payload))
+		value = getKeyJsonValueFromContainer(&job->payload->root, "switch", strlen("switch"), &buffer);
+	return value != NULL && value->type == jbvBool && value->val.boolean;
+}
+
+/* switched: NULL when that was not asked for */
 static Jsonb *
-embedded_result(const char *model, int64 done, int64 refused)
+embedded_result(const char *model, int64 done, int64 refused, const char *switched)
 {
 	StringInfoData json;
 
@@ -191,9 +204,14 @@ embedded_result(const char *model, int64 done, int64 refused)
 	appendStringInfo(&json, ", \"embedded\": %lld", (long long) done);
 	if (refused > 0)
 		appendStringInfo(&json, ", \"refused\": %lld", (long long) refused);
+	if (switched != NULL)
+		appendStringInfo(&json, ", \"switched\": \"%s\"", switched);
 	appendStringInfoChar(&json, '}');
 	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data)));
 }
+
+/* in the order of MemaiSwitch */
+static const char *const switch_states[] = {"done", "later", "other tenants lack vectors"};
 
 /* handler of the kinds embed and reembed */
 static Jsonb *
@@ -207,6 +225,7 @@ embed_missing(MemaiJob *job)
 	int64		total = count_items(job, info->name);
 	int64		done = 0;
 	int64		refused = 0;
+	const char *switched = NULL;
 
 	for (;;)
 	{
@@ -230,7 +249,9 @@ embed_missing(MemaiJob *job)
 		MemoryContextReset(batch_context);
 	}
 	MemoryContextSwitchTo(job_context);
-	return embedded_result(info->name, done, refused);
+	if (wants_switch(job))
+		switched = switch_states[memai_switch_when_filled(job, info->name)];
+	return embedded_result(info->name, done, refused, switched);
 }
 
 void

@@ -1,16 +1,14 @@
 /*
  * gather.c
- *	  What a recall reads: episodes, memories, their statistics, links and
- *	  vectors of one scope, each by one index scan on the scope, none of their
- *	  contents.
+ *	  What a recall reads: episodes, memories, their statistics and links of
+ *	  one scope, each by one index scan on the scope, none of their contents;
+ *	  vectors.c reads their vectors.
  *
  * Memories that were superseded are read too: they may match a question that
  * their successor does not ("does she still live in Lund?"), and then the
  * successor is returned in their place.
  */
 #include "postgres.h"
-
-#include <math.h>
 
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
@@ -79,11 +77,13 @@ static MemaiStatement select_memories = {
 	MATCHES_FILTER "AND ($5 IS NULL OR category = ANY ($5)), "
 	"valid_at <= $3 AND (invalid_at IS NULL OR invalid_at > $3 OR closed_at > $4) "
 	"AND created_at <= $4 AND (expired_at IS NULL OR expired_at > $4) "
-	"AND (expires_at IS NULL OR is_pinned OR expires_at > now()) AS is_live, "
-	"needs_review, superseded_by, CASE WHEN is_pinned THEN 1 ELSE importance END, confidence "
+	"AND (expires_at IS NULL OR is_pinned OR expires_at > $6) AS is_live, "
+	"needs_review, superseded_by, CASE WHEN is_pinned THEN 1 ELSE importance END, confidence, subject_id, object_id, "
+	"CASE WHEN $7 THEN (SELECT e.thread_id FROM memai.memory_source s JOIN memai.episode e ON e.scope = s.scope AND e.id = s.episode_id "
+	"WHERE s.scope = $1 AND s.memory_id = memory.id LIMIT 1) END, provenance "
 	"FROM memai.memory WHERE scope = $1) m WHERE is_live OR superseded_by IS NOT NULL",
-	.nargs = 5,
-	.argtypes = {INT8OID, JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTARRAYOID},
+	.nargs = 7,
+	.argtypes = {INT8OID, JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTARRAYOID, TIMESTAMPTZOID, BOOLOID},
 };
 
 static MemaiStatement select_feedback = {
@@ -99,12 +99,6 @@ static MemaiStatement select_links = {
 	.argtypes = {INT8OID},
 };
 
-static MemaiStatement select_embeddings = {
-	.sql = "SELECT id, embedding FROM memai.embedding WHERE scope = $1 AND model = $2",
-	.nargs = 2,
-	.argtypes = {INT8OID, TEXTOID},
-};
-
 /* ---- rows ---- */
 
 static Datum
@@ -113,8 +107,8 @@ column(int row, int attribute, bool *null)
 	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, attribute, null);
 }
 
-static RecallCandidate *
-find_candidate(const Recall *recall, pg_uuid_t id)
+RecallCandidate *
+memai_gather_find(const Recall *recall, pg_uuid_t id)
 {
 	IdEntry    *entry = idtable_lookup(recall->by_id->table, id);
 
@@ -137,19 +131,20 @@ add_candidate(Recall *recall)
 static uint64
 compute_speaker_terms(const Recall *recall, const text *name)
 {
-	uint32	   *hashes;
-	int			n = memai_text_query_terms(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name), &hashes);
+	MemaiQueryWord *words;
+	int			language = recall->languages[0];
+	int			n = memai_text_query_words(&language, VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name), &words);
 	uint64		terms = 0;
 
 	for (int i = 0; i < n; i++)
 	{
 		for (int t = 0; t < Min(recall->nterms, RANK_SPEAKER_TERMS); t++)
 		{
-			if (recall->terms[t] == hashes[i])
+			if (recall->terms[t] == words[i].term)
 				terms |= UINT64CONST(1) << t;
 		}
 	}
-	pfree(hashes);
+	pfree(words);
 	return terms;
 }
 
@@ -180,13 +175,14 @@ speaker_terms(Recall *recall, const text *name)
  * of him.  Episodes are gathered first, so the speakers are known.
  */
 static uint64
-mentioned_terms(const Recall *recall, const MemaiTermsView *content)
+mentioned_terms(const Recall *recall, const MemaiTermsView *content, int language)
 {
+	const uint32 *hashes = recall->terms + (size_t) language * recall->nterms;
 	uint64		terms = 0;
 
 	for (int t = 0; t < Min(recall->nterms, RANK_SPEAKER_TERMS); t++)
 	{
-		if (((recall->speakers->mask >> t) & 1) && memai_terms_frequency(content, recall->terms[t]) > 0)
+		if (((recall->speakers->mask >> t) & 1) && memai_terms_frequency(content, hashes[t]) > 0)
 			terms |= UINT64CONST(1) << t;
 	}
 	return terms;
@@ -209,23 +205,71 @@ set_times(const Recall *recall, RecallCandidate *candidate, int row)
 		(candidate->occurred_at >= first * USECS_PER_DAY && candidate->occurred_at < end * USECS_PER_DAY);
 }
 
+/* The row of terms in a language, which is made when the first item speaks it. */
+static int
+language_row(Recall *recall, int language)
+{
+	int			row = 0;
+
+	while (row < recall->nlanguages && recall->languages[row] != language)
+		row++;
+	if (row < recall->nlanguages || recall->nterms == 0)
+		return row % recall->nlanguages;
+	if (recall->nlanguages == RECALL_MAX_LANGUAGES)
+		return 0;
+	recall->terms = repalloc(recall->terms, sizeof(uint32) * Max(recall->nterms, 1) * (row + 1));
+	memai_text_translate_terms(language, recall->nterms, recall->words, recall->terms + (size_t) row * recall->nterms);
+	recall->languages[recall->nlanguages++] = language;
+	return row;
+}
+
+/* an id that may be NULL; false when it is */
+static bool
+nullable_id(int row, int attribute, pg_uuid_t *id)
+{
+	bool		null;
+	Datum		value = column(row, attribute, &null);
+
+	if (!null)
+		*id = *DatumGetUUIDP(value);
+	return !null;
+}
+
+/*
+ * Where a memory comes from: the conversation that it was taken from, or, when
+ * it is not the user's own word, whose it is.
+ */
+static void
+set_source(RecallCandidate *candidate, int row)
+{
+	bool		null;
+	text	   *provenance = DatumGetTextPP(column(row, 18, &null));
+	size_t		len = Min(VARSIZE_ANY_EXHDR(provenance), UUID_LEN);
+
+	candidate->has_source = nullable_id(row, 17, &candidate->source);
+	if (candidate->has_source || (len == 4 && memcmp(VARDATA_ANY(provenance), "user", 4) == 0))
+		return;
+	candidate->has_source = true;
+	memcpy(&candidate->source, VARDATA_ANY(provenance), len);
+}
+
 /* what only memories have */
 static void
 set_memory(const Recall *recall, RecallCandidate *candidate, int row)
 {
 	bool		null;
-	Datum		successor;
 
 	candidate->is_memory = true;
-	candidate->speaker_terms = mentioned_terms(recall, &candidate->terms);
+	candidate->speaker_terms = mentioned_terms(recall, &candidate->terms, candidate->language);
 	candidate->is_live = DatumGetBool(column(row, 10, &null));
 	candidate->needs_review = DatumGetBool(column(row, 11, &null));
-	successor = column(row, 12, &null);
-	candidate->has_successor = !null;
-	if (!null)
-		candidate->successor = *DatumGetUUIDP(successor);
+	candidate->has_successor = nullable_id(row, 12, &candidate->successor);
 	candidate->importance = DatumGetFloat4(column(row, 13, &null));
 	candidate->confidence = DatumGetFloat4(column(row, 14, &null));
+	candidate->has_subject = nullable_id(row, 15, &candidate->subject);
+	candidate->has_object = nullable_id(row, 16, &candidate->object);
+	if (recall->query->max_per_thread > 0)
+		set_source(candidate, row);
 }
 
 /* a row of select_episodes or select_memories */
@@ -233,19 +277,18 @@ static void
 gather_item(Recall *recall, int row, bool is_memory)
 {
 	RecallCandidate *candidate = add_candidate(recall);
-	Datum		thread_id;
 	Datum		name;
 	bytea	   *terms;
 	bool		null,
 				found;
 
 	candidate->id = *DatumGetUUIDP(column(row, 1, &null));
-	thread_id = column(row, 2, &null);
-	candidate->has_thread = !null;
-	if (!null)
-		candidate->thread_id = *DatumGetUUIDP(thread_id);
+	candidate->has_thread = nullable_id(row, 2, &candidate->thread_id);
+	candidate->has_source = candidate->has_thread;
+	candidate->source = candidate->thread_id;
 	terms = DatumGetByteaPCopy(column(row, 3, &null));
 	memai_terms_open((unsigned char *) VARDATA(terms), VARSIZE(terms) - VARHDRSZ, &candidate->terms);
+	candidate->language = language_row(recall, candidate->terms.language);
 	candidate->occurred_at = DatumGetTimestampTz(column(row, 4, &null));
 	set_times(recall, candidate, row);
 	candidate->asking = DatumGetFloat4(column(row, 7, &null));
@@ -266,7 +309,7 @@ static void
 gather_feedback(Recall *recall, int row)
 {
 	bool		null;
-	RecallCandidate *candidate = find_candidate(recall, *DatumGetUUIDP(column(row, 1, &null)));
+	RecallCandidate *candidate = memai_gather_find(recall, *DatumGetUUIDP(column(row, 1, &null)));
 
 	if (candidate != NULL)
 		candidate->feedback = (float) DatumGetFloat8(column(row, 2, &null));
@@ -292,26 +335,6 @@ gather_link(Recall *recall, int row)
 	recall->links[recall->nlinks++] = (RecallLink) {from->candidate, to->candidate};
 }
 
-/* a row of select_embeddings: its similarity to the question */
-static void
-gather_embedding(Recall *recall, int row)
-{
-	bool		null;
-	RecallCandidate *candidate = find_candidate(recall, *DatumGetUUIDP(column(row, 1, &null)));
-	MemaiVector *vector;
-
-	if (candidate == NULL)
-		return;					/* of a memory that is not live */
-	vector = memai_vector_from_datum(column(row, 2, &null));
-	if (vector->dim != recall->vector->dim)
-	{
-		recall->nmisfits++;
-		return;
-	}
-	candidate->similarity = 1.0 - memai_vector_cosine_distance(vector->dim, vector->x, recall->vector->x);
-	candidate->has_similarity = !isnan(candidate->similarity);
-}
-
 /* ---- statements ---- */
 
 typedef enum GatherKind
@@ -319,15 +342,12 @@ typedef enum GatherKind
 	GATHER_EPISODES,
 	GATHER_MEMORIES,
 	GATHER_FEEDBACK,
-	GATHER_LINKS,
-	GATHER_EMBEDDINGS
+	GATHER_LINKS
 } GatherKind;
 
 static void
-gather_row(Recall *recall, GatherKind kind, int row, MemoryContext row_context)
+gather_row(Recall *recall, GatherKind kind, int row)
 {
-	MemoryContext previous;
-
 	switch (kind)
 	{
 		case GATHER_EPISODES:
@@ -340,11 +360,6 @@ gather_row(Recall *recall, GatherKind kind, int row, MemoryContext row_context)
 		case GATHER_LINKS:
 			gather_link(recall, row);
 			break;
-		case GATHER_EMBEDDINGS:
-			previous = MemoryContextSwitchTo(row_context);
-			gather_embedding(recall, row);
-			MemoryContextSwitchTo(previous);
-			break;
 	}
 }
 
@@ -352,8 +367,6 @@ gather_row(Recall *recall, GatherKind kind, int row, MemoryContext row_context)
 static void
 gather_rows(Recall *recall, GatherKind kind, MemaiStatement *statement, Datum *values, const char *nulls)
 {
-	MemoryContext rows_context = AllocSetContextCreate(CurrentMemoryContext, "memai memory rows",
-													   ALLOCSET_DEFAULT_SIZES);
 	Portal		portal = memai_statement_open(statement, values, nulls);
 
 	for (;;)
@@ -364,13 +377,11 @@ gather_rows(Recall *recall, GatherKind kind, MemaiStatement *statement, Datum *v
 		for (uint64 row = 0; row < SPI_processed; row++)
 		{
 			CHECK_FOR_INTERRUPTS();
-			gather_row(recall, kind, (int) row, rows_context);
+			gather_row(recall, kind, (int) row);
 		}
 		SPI_freetuptable(SPI_tuptable);
-		MemoryContextReset(rows_context);
 	}
 	SPI_cursor_close(portal);
-	MemoryContextDelete(rows_context);
 }
 
 static bool
@@ -401,6 +412,9 @@ gather_items(Recall *recall)
 
 	values[4] = PointerGetDatum(query->categories);
 	nulls[4] = query->categories ? ' ' : 'n';
+	nulls[5] = ' ';
+	values[5] = TimestampTzGetDatum(recall->now);
+	values[6] = BoolGetDatum(query->max_per_thread > 0);
 	if (wants(query, "memory"))
 		gather_rows(recall, GATHER_MEMORIES, &select_memories, values, nulls);
 }
@@ -408,7 +422,7 @@ gather_items(Recall *recall)
 void
 memai_gather_scope(Recall *recall, const char *model)
 {
-	Datum		values[2];
+	Datum		value;
 	int			nepisodes;
 
 	recall->capacity = 256;
@@ -418,23 +432,16 @@ memai_gather_scope(Recall *recall, const char *model)
 	recall->speakers = palloc0(sizeof(RecallSpeakers));
 	gather_items(recall);
 
-	values[0] = Int64GetDatum(recall->query->scope->scope);
+	value = Int64GetDatum(recall->query->scope->scope);
 	for (nepisodes = 0; nepisodes < recall->ncandidates && !recall->candidates[nepisodes].is_memory;)
 		nepisodes++;
 	if (nepisodes < recall->ncandidates)
 	{
-		gather_rows(recall, GATHER_FEEDBACK, &select_feedback, values, NULL);
-		gather_rows(recall, GATHER_LINKS, &select_links, values, NULL);
+		gather_rows(recall, GATHER_FEEDBACK, &select_feedback, &value, NULL);
+		gather_rows(recall, GATHER_LINKS, &select_links, &value, NULL);
+		memai_gather_graph(recall);
 	}
-	values[1] = CStringGetTextDatum(model);
-	gather_rows(recall, GATHER_EMBEDDINGS, &select_embeddings, values, NULL);
-	if (recall->nmisfits > 0)
-		ereport(WARNING,
-				(errcode(ERRCODE_WARNING),
-				 errmsg("%lld stored vectors have other dimensions than those of model \"%s\"",
-						(long long) recall->nmisfits, model),
-				 errdetail("Their items are found by words alone."),
-				 errhint("Delete these rows of memai.embedding and run memai.fill_embeddings.")));
+	memai_gather_vectors(recall, model);
 }
 
 /* ---- order ---- */

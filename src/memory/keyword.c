@@ -17,6 +17,13 @@
  * speaks of then; one that asks when is answered by what names a time.  Both
  * classes of items get their rarity on top, as speakers do.
  *
+ * Linked to what.  A memory whose subject or object the question names, or that
+ * is one step further in the graph ("Where is Ann's employer?" - Ann works at
+ * Acme - Acme is in Lund), gets the rarity of being so on top.
+ *
+ * Languages.  An item is searched for the question's words as its own language
+ * stems them.
+ *
  * Feedback.  The rarest words of the best items stand for what the question is
  * about and lift items that word it differently (pseudo relevance feedback,
  * after Lavrenko and Croft 2001); they count a fifth of the question's own and
@@ -40,6 +47,7 @@
 #define SPEAKER_WEIGHT 3.0
 #define DAYS_WEIGHT 3.0
 #define WHEN_WEIGHT 1.0
+#define ENTITY_WEIGHT 2.0		/* half of it at two steps */
 #define ASKING_PENALTY 0.4
 
 #define FEEDBACK_ITEMS 5		/* the best items, whose words are taken */
@@ -218,8 +226,11 @@ score_terms(Scratch *scratch, int nterms, const uint32 *terms, double weight, bo
 	scratch->level.nterms = nterms;
 	for (int i = 0; i < scratch->nitems; i++)
 	{
+		/* words of stored texts are in their language already */
+		const uint32 *row = feedback ? terms : terms + (size_t) scratch->items[i].language * nterms;
+
 		for (int t = 0; t < nterms; t++)
-			scratch->own[(size_t) i * nterms + t] = memai_terms_frequency(&scratch->items[i].terms, terms[t]);
+			scratch->own[(size_t) i * nterms + t] = memai_terms_frequency(&scratch->items[i].terms, row[t]);
 	}
 	score_items(scratch, weight, feedback ? RANK_FEEDBACK : RANK_OWN);
 	score_neighbourhoods(scratch, weight, feedback ? RANK_FEEDBACK : RANK_NEIGHBOURHOOD);
@@ -274,6 +285,24 @@ add_times(Scratch *scratch, const RankQuestion *question)
 			add_part(&items[i], RANK_TIME, DAYS_WEIGHT * memai_bm25_idf(scratch->nitems, nin_days));
 		if (question->asks_when && items[i].names_time)
 			add_part(&items[i], RANK_TIME, WHEN_WEIGHT * memai_bm25_idf(scratch->nitems, nnames_time));
+	}
+}
+
+/* ---- what it is linked to ---- */
+
+static void
+add_entities(Scratch *scratch)
+{
+	RankItem   *items = scratch->items;
+	int			nlinked[3] = {0};
+
+	for (int i = 0; i < scratch->nitems; i++)
+		nlinked[items[i].hops]++;
+	for (int i = 0; i < scratch->nitems; i++)
+	{
+		if (items[i].hops > 0)
+			add_part(&items[i], RANK_ENTITY, ENTITY_WEIGHT / items[i].hops *
+					 memai_bm25_idf(scratch->nitems, nlinked[items[i].hops]));
 	}
 }
 
@@ -399,7 +428,7 @@ static void
 add_feedback(Scratch *scratch, const RankQuestion *question)
 {
 	uint32		chosen[FEEDBACK_TERMS];
-	int			nchosen = feedback_terms(scratch, question->nterms, question->terms, chosen);
+	int			nchosen = feedback_terms(scratch, question->nterms * (1 + question->nmore_languages), question->terms, chosen);
 
 	if (nchosen > 0)
 		score_terms(scratch, nchosen, chosen, FEEDBACK_WEIGHT, true);
@@ -433,6 +462,7 @@ memai_keyword_score(int nitems, RankItem *items, const RankQuestion *question, v
 		add_speakers(&scratch, question->nterms);
 	}
 	add_times(&scratch, question);
+	add_entities(&scratch);
 	if (question->nterms > 0)
 		add_feedback(&scratch, question);
 	for (int i = 0; i < nitems; i++)

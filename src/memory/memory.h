@@ -88,6 +88,10 @@ typedef struct MemaiRecallQuery
 	int			max_per_thread; /* of one conversation among the first; 0: no
 								 * limit */
 	int			max_tokens;		/* estimated, of all contents; 0: no limit */
+	const char *rerank;			/* model that orders the best once more; NULL:
+								 * none */
+	bool		has_language;	/* else the question's is the setting's, or detected */
+	int			language;		/* see memai_text_language_argument */
 } MemaiRecallQuery;
 
 /* something found; everything is palloc'd in the context of the call */
@@ -120,7 +124,12 @@ typedef struct MemaiRecalled
 	double		importance;
 	double		confidence;
 	double		feedback;
-	double		parts[6];		/* of keyword, in the order of RankPart */
+	double		parts[7];		/* of keyword, in the order of RankPart */
+	double		rerank;			/* the rerank model's score, NaN without */
+	int			place;			/* among those that were reranked */
+	const char *language;		/* in which its words were stemmed; NULL: by a
+								 * configuration */
+	text	   *provenance;		/* NULL of an episode */
 } MemaiRecalled;
 
 /* numbers about one recall; all of the scope */
@@ -133,6 +142,9 @@ typedef struct MemaiRecallCounts
 	int			eligible;		/* that pass the filters */
 	int			terms;			/* of the question */
 	double		similarity_weight;
+	const char *language;		/* of the question; NULL: a configuration */
+	const char *vectors_read;	/* all, eligible or nearest */
+	char	   *vector_index;	/* that found the nearest, or NULL; palloc'd */
 } MemaiRecallCounts;
 
 /*

@@ -241,9 +241,10 @@ COMMENT ON INDEX memai.embedding_memory_id_idx IS 'for the cascade from memory';
 
 CREATE TABLE memai.embedding_local_hash_384 PARTITION OF memai.embedding
 	(CONSTRAINT embedding_dimensions_check CHECK (@extschema@.vector_dims(embedding) = 384))
-	FOR VALUES IN ('local/hash-384');
+	FOR VALUES IN ('local/hash-384') WITH (toast_tuple_target = 8160);
 COMMENT ON TABLE memai.embedding_local_hash_384 IS 'vectors of the built-in model local/hash-384';
-CREATE TABLE memai.embedding_other PARTITION OF memai.embedding DEFAULT;
+-- a vector stays in its row while a page holds it: one read instead of several
+CREATE TABLE memai.embedding_other PARTITION OF memai.embedding DEFAULT WITH (toast_tuple_target = 8160);
 COMMENT ON TABLE memai.embedding_other IS 'vectors of models without a partition of their own';
 
 CREATE TABLE memai.block (

@@ -120,15 +120,24 @@ typedef struct RecallCandidate
 	pg_uuid_t	thread_id;
 	bool		is_memory;
 	bool		has_thread;
+	bool		has_source;
 	bool		eligible;
 	bool		is_live;		/* false: a memory that stands for its
 								 * successor */
 	bool		needs_review;
 	bool		has_similarity;
 	bool		has_successor;
+	bool		has_subject;
+	bool		has_object;
 	bool		in_days;
 	bool		names_time;
+	uint8		hops;			/* from an entity of the question: 1 or 2; 0: not linked */
+	int			language;		/* row of Recall.terms that is in the item's language */
 	pg_uuid_t	successor;
+	pg_uuid_t	subject;
+	pg_uuid_t	object;
+	pg_uuid_t	source;			/* the conversation, or a word for whose word it is; of a
+								 * memory only where max_per_thread asks */
 	int64		occurred_at;
 	double		asking;
 	double		similarity;
@@ -149,19 +158,37 @@ typedef struct RecallLink
 typedef struct RecallSpeakers RecallSpeakers;
 typedef struct RecallIds RecallIds;
 
+#define RECALL_MAX_LANGUAGES 40
+
+/* which vectors a recall reads */
+typedef enum RecallVectors
+{
+	RECALL_VECTORS_ALL,			/* of the scope */
+	RECALL_VECTORS_ELIGIBLE,	/* of the items that pass the filters */
+	RECALL_VECTORS_NEAREST		/* the planner chooses how to find them */
+} RecallVectors;
+
 /* one recall on its way */
 typedef struct Recall
 {
 	const MemaiRecallQuery *query;
 	TimestampTz as_of;
+	TimestampTz now;			/* when the recall began */
 	int			nterms;
-	uint32	   *terms;
+	MemaiQueryWord *words;		/* of the question, nterms */
+	uint32	   *terms;			/* their terms, nterms a language; first the question's own */
+	int			nlanguages;
+	int			languages[RECALL_MAX_LANGUAGES];	/* of the rows of terms */
 	bool		has_days;		/* the question names days */
 	MemaiDaySpan days;
 	bool		asks_when;
 	const MemaiVector *vector;	/* of the question */
 	RecallSpeakers *speakers;
 	int64		nmisfits;		/* stored vectors of other dimensions than the question's */
+	RecallVectors vectors;
+	Oid			vector_index;	/* that found the nearest; invalid: none did */
+	double		similarity_mean;	/* NEAREST: of a sample of the scope */
+	double		similarity_deviation;
 	int			ncandidates;
 	int			capacity;
 	RecallCandidate *candidates;
@@ -177,11 +204,66 @@ typedef struct Recall
  */
 extern void memai_gather_scope(Recall *recall, const char *model);
 
+/* The candidate of an id, or NULL. */
+extern RecallCandidate *memai_gather_find(const Recall *recall, pg_uuid_t id);
+
 /* Sorts the candidates as rank.c wants them; links follow. */
 extern void memai_gather_sort(Recall *recall);
 
 /* The live end of a chain of successors, or -1. */
 extern int	memai_gather_successor(const Recall *recall, int candidate);
+
+/* ---- vector_index.c ---- */
+
+/* the role to go back to */
+typedef struct MemaiCaller
+{
+	Oid			user;
+	int			context;
+} MemaiCaller;
+
+/*
+ * Goes on as the owner of memai's tables, without row-level security, until
+ * memai_become_caller or the end of the (sub)transaction.  For statements that
+ * show the caller nothing of other tenants.
+ */
+extern void memai_become_owner(MemaiCaller *caller);
+extern void memai_become_caller(const MemaiCaller *caller);
+
+/* ---- switch.c ---- */
+
+typedef enum MemaiSwitch
+{
+	SWITCH_DONE,				/* the model is the default now */
+	SWITCH_LATER,				/* another job will see to it */
+	SWITCH_OTHERS_LACK			/* items of other tenants have no vectors yet */
+} MemaiSwitch;
+
+/*
+ * For the end of a reembed job, not connected to SPI: makes its model the
+ * default of embeddings if it is the last one and nothing is lacking.  The
+ * job's role must be an administrator.
+ */
+extern MemaiSwitch memai_switch_when_filled(const MemaiJob *job, const char *model);
+
+/* ---- vectors.c ---- */
+
+/*
+ * Fills in similarities: of all candidates in a small scope, of those that
+ * pass the filters when they are few, else of the nearest and of a sample.
+ */
+extern void memai_gather_vectors(Recall *recall, const char *model);
+
+/* The similarities of some candidates, by position, that were not read. */
+extern void memai_gather_similarities(Recall *recall, const char *model, int n, const int *positions);
+
+/* ---- graph.c ---- */
+
+/*
+ * Marks the memories that are one or two steps from an entity that the
+ * question names: of their subject or object, or linked to such a one.
+ */
+extern void memai_gather_graph(Recall *recall);
 
 /* ---- rank.c and keyword.c: pure ---- */
 
@@ -197,6 +279,7 @@ typedef enum RankPart
 	RANK_SPEAKER,
 	RANK_TIME,
 	RANK_FEEDBACK,
+	RANK_ENTITY,
 	RANK_NPARTS
 } RankPart;
 
@@ -221,6 +304,8 @@ typedef struct RankItem
 	bool		in_days;		/* happened in, or speaks of, the days of the
 								 * question */
 	bool		names_time;		/* its text has a time expression */
+	int			hops;			/* from an entity of the question: 1 or 2; 0: not linked */
+	int			language;		/* row of the question's terms */
 	double		factor;			/* times which the fused score counts; 1: as
 								 * it is */
 	int64		occurred_at;	/* of equals the later one comes first */
@@ -234,9 +319,14 @@ typedef struct RankItem
 typedef struct RankQuestion
 {
 	int			nterms;
-	const uint32 *terms;		/* distinct hashes */
+	const uint32 *terms;		/* hashes, distinct in a row */
+	int			nmore_languages;	/* further rows of as many terms, for items that say so */
 	bool		asks_when;
 	double		similarity_weight;	/* trust in similarity relative to keywords */
+	bool		has_moments;	/* of the similarity of all items; else those
+								 * of the items that have one */
+	double		similarity_mean;
+	double		similarity_deviation;
 	void		(*check) (void);	/* called now and then, may not return; or NULL */
 } RankQuestion;
 

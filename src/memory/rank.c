@@ -99,24 +99,25 @@ fuse_keywords(Ranked *ranked, int nitems, RankItem *items, double scale)
 }
 
 static void
-fuse_similarity(Ranked *ranked, int nitems, RankItem *items, double scale, double weight)
+fuse_similarity(Ranked *ranked, int nitems, RankItem *items, double scale, const RankQuestion *question)
 {
 	int			n = 0;
-	double		mean;
-	double		deviation;
+	double		mean = question->similarity_mean;
+	double		deviation = question->similarity_deviation;
 
 	for (int i = 0; i < nitems; i++)
 	{
 		if (items[i].eligible && items[i].has_similarity)
 			add_ranked(ranked, &n, items, i, items[i].similarity);
 	}
-	moments(ranked, n, &mean, &deviation);
+	if (!question->has_moments)
+		moments(ranked, n, &mean, &deviation);
 	qsort(ranked, n, sizeof(Ranked), compare_ranked);
 	for (int r = 0; r < n; r++)
 	{
 		double		deviations = deviation > 0 ? (ranked[r].value - mean) / deviation : 0;
 
-		items[ranked[r].item].score += scale * trust(weight, deviations) / (RRF_CONSTANT + r + 1);
+		items[ranked[r].item].score += scale * trust(question->similarity_weight, deviations) / (RRF_CONSTANT + r + 1);
 	}
 }
 
@@ -131,7 +132,7 @@ memai_rank(int nitems, RankItem *items, const RankQuestion *question, int *order
 	for (int i = 0; i < nitems; i++)
 		items[i].score = 0;
 	fuse_keywords(ranked, nitems, items, scale);
-	fuse_similarity(ranked, nitems, items, scale, question->similarity_weight);
+	fuse_similarity(ranked, nitems, items, scale, question);
 	for (int i = 0; i < nitems; i++)
 	{
 		items[i].score *= items[i].factor;

@@ -19,6 +19,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 /* a question of more distinct words than this is cut; contexts may be long */
@@ -34,15 +35,17 @@
 
 /* of this many of the best, times k, the unlike are chosen */
 #define DIVERSITY_POOL 4
+/* so many of the best are ordered once more by a rerank model */
+#define RERANK_POOL 50
 
 static MemaiStatement select_episode_contents = {
-	.sql = "SELECT id, content, role, name, metadata, NULL::text FROM memai.episode WHERE scope = $1 AND id = ANY ($2)",
+	.sql = "SELECT id, content, role, name, metadata, NULL::text, NULL::text FROM memai.episode WHERE scope = $1 AND id = ANY ($2)",
 	.nargs = 2,
 	.argtypes = {INT8OID, UUIDARRAYOID},
 };
 
 static MemaiStatement select_memory_contents = {
-	.sql = "SELECT id, content, NULL::text, NULL::text, metadata, category FROM memai.memory WHERE scope = $1 AND id = ANY ($2)",
+	.sql = "SELECT id, content, NULL::text, NULL::text, metadata, category, provenance FROM memai.memory WHERE scope = $1 AND id = ANY ($2)",
 	.nargs = 2,
 	.argtypes = {INT8OID, UUIDARRAYOID},
 };
@@ -121,8 +124,11 @@ rank_candidates(Recall *recall, double similarity_weight, RankItem **result, int
 	RankItem   *items = MemoryContextAllocHuge(CurrentMemoryContext, mul_size(sizeof(RankItem), Max(n, 1)));
 	void	   *scratch = MemoryContextAllocHuge(CurrentMemoryContext,
 												 memai_rank_scratch_size(Max(n, 1), recall->nterms));
-	RankQuestion question = {.nterms = recall->nterms,.terms = recall->terms,
-	.asks_when = recall->asks_when,.similarity_weight = similarity_weight,.check = check_interrupts};
+	RankQuestion question = {.nterms = recall->nterms,.terms = recall->terms,.nmore_languages = recall->nlanguages - 1,
+		.asks_when = recall->asks_when,.similarity_weight = similarity_weight,.check = check_interrupts,
+		.has_moments = recall->vectors == RECALL_VECTORS_NEAREST,
+		.similarity_mean = recall->similarity_mean,.similarity_deviation = recall->similarity_deviation
+	};
 
 	memai_gather_sort(recall);
 	for (int i = 0; i < n; i++)
@@ -140,6 +146,8 @@ rank_candidates(Recall *recall, double similarity_weight, RankItem **result, int
 			.similarity = candidate->similarity,
 			.in_days = candidate->in_days,
 			.names_time = candidate->names_time,
+			.hops = candidate->hops,
+			.language = candidate->language,
 			.occurred_at = candidate->occurred_at,
 			.factor = recency_factor(recall, candidate->occurred_at) * importance_factor(candidate) *
 			confidence_factor(candidate) * feedback_factor(candidate),
@@ -174,14 +182,20 @@ choose(Choices *choices, int candidate, int via, double score)
 	choices->choices[choices->n++] = (Choice) {.candidate = candidate, .via = via, .score = score};
 }
 
-/* how many of a conversation are chosen */
+static bool
+same_source(const RecallCandidate *a, const RecallCandidate *b)
+{
+	return a->has_source && b->has_source && memcmp(&a->source, &b->source, UUID_LEN) == 0;
+}
+
+/* how many of a candidate's source are chosen */
 static int
-count_conversation(const Recall *recall, const Choices *choices, int candidate)
+count_source(const Recall *recall, const Choices *choices, int candidate)
 {
 	int			n = 0;
 
 	for (int i = 0; i < choices->n; i++)
-		n += same_conversation(&recall->candidates[choices->choices[i].candidate], &recall->candidates[candidate]);
+		n += same_source(&recall->candidates[choices->choices[i].candidate], &recall->candidates[candidate]);
 	return n;
 }
 
@@ -192,7 +206,7 @@ choose_ranked(const Recall *recall, Choices *choices, int ranked, double score, 
 	int			chosen = memai_gather_successor(recall, ranked);
 
 	if (chosen < 0 || choices->taken[chosen] ||
-		(limit_threads && count_conversation(recall, choices, chosen) >= recall->query->max_per_thread))
+		(limit_threads && count_source(recall, choices, chosen) >= recall->query->max_per_thread))
 		return;
 	choose(choices, chosen, chosen == ranked ? -1 : ranked, score);
 	for (int i = 0; i < recall->nlinks; i++)
@@ -212,7 +226,7 @@ choose_best(const Recall *recall, const RankItem *items, const int *order, int n
 {
 	const MemaiRecallQuery *query = recall->query;
 
-	choices->k = Min(query->k, recall->ncandidates);
+	choices->k = Min(query->rerank ? Max(query->k, RERANK_POOL) : query->k, recall->ncandidates);
 	choices->choices = palloc(sizeof(Choice) * Max(choices->k, 1));
 	choices->taken = palloc0(Max(recall->ncandidates, 1));
 	/* what the limit of a conversation leaves out fills the room that stays */
@@ -278,9 +292,26 @@ fetch_contents(const MemaiRecallQuery *query, bool is_memory, MemaiRecalled *fou
 		item->name = copy_text((int) row, 4);
 		item->metadata = DatumGetJsonbPCopy(column((int) row, 5, &null));
 		item->category = copy_text((int) row, 6);
+		item->provenance = copy_text((int) row, 7);
 		MemoryContextSwitchTo(previous);
 	}
 	SPI_freetuptable(SPI_tuptable);
+}
+
+/* What was chosen by its words in a large scope has a similarity, too. */
+static void
+fill_similarities(Recall *recall, const char *model, const Choices *choices)
+{
+	int		   *positions = palloc(sizeof(int) * Max(choices->n, 1));
+	int			n = 0;
+
+	for (int i = 0; i < choices->n && recall->vectors != RECALL_VECTORS_ALL; i++)
+	{
+		if (!recall->candidates[choices->choices[i].candidate].has_similarity)
+			positions[n++] = choices->choices[i].candidate;
+	}
+	memai_gather_similarities(recall, model, n, positions);
+	pfree(positions);
 }
 
 static const char *
@@ -303,7 +334,9 @@ fill_recalled(const Recall *recall, const RankItem *items, const Choice *choice,
 		.id = candidate->id,
 		.is_memory = candidate->is_memory,
 		.score = choice->score,
-		.similarity = item->has_similarity ? item->similarity : get_float8_nan(),
+		.similarity = candidate->has_similarity ? candidate->similarity : get_float8_nan(),
+		.rerank = get_float8_nan(),
+		.language = memai_text_language_name(candidate->terms.language),
 		.keyword = item->keyword,
 		.occurred_at = candidate->occurred_at,
 		.has_thread = candidate->has_thread,
@@ -323,22 +356,75 @@ fill_recalled(const Recall *recall, const RankItem *items, const Choice *choice,
 		found->via = recall->candidates[choice->via].id;
 }
 
+/* Best by the rerank model first; of equals the one that was before. */
+static int
+compare_reranked(const void *left, const void *right)
+{
+	const MemaiRecalled *a = left;
+	const MemaiRecalled *b = right;
+
+	if (a->rerank != b->rerank)
+		return a->rerank > b->rerank ? -1 : 1;
+	return a->place - b->place;
+}
+
+/* Orders what was found by a rerank model.  May call out. */
+static void
+rerank(const Recall *recall, const MemaiModelInfo *model, MemaiRecalled *found, int nfound)
+{
+	const text *query = recall->query->query;
+	MemaiSpan  *documents = palloc(sizeof(MemaiSpan) * Max(nfound, 1));
+	double	   *scores = palloc(sizeof(double) * Max(nfound, 1));
+
+	if (nfound == 0)
+		return;
+	for (int i = 0; i < nfound; i++)
+		documents[i] = memai_search_text(found[i].name, found[i].content);
+	memai_model_rerank(model, (MemaiSpan) {VARDATA_ANY(query), VARSIZE_ANY_EXHDR(query)}, nfound, documents, scores);
+	for (int i = 0; i < nfound; i++)
+	{
+		found[i].rerank = scores[i];
+		found[i].place = i;
+	}
+	qsort(found, nfound, sizeof(MemaiRecalled), compare_reranked);
+}
+
+/* Drops what was removed meanwhile by a transaction that this one sees; returns how many are left. */
+static int
+drop_missing(MemaiRecalled *found, int nfound)
+{
+	int			n = 0;
+
+	for (int i = 0; i < nfound; i++)
+	{
+		if (found[i].content != NULL)
+			found[n++] = found[i];
+	}
+	return n;
+}
+
 static List *
-make_result(const Recall *recall, const RankItem *items, const Choices *choices, MemoryContext result_context)
+make_result(Recall *recall, const char *model, const RankItem *items, const Choices *choices,
+			const MemaiModelInfo *rerank_model, MemoryContext result_context)
 {
 	const MemaiRecallQuery *query = recall->query;
 	MemaiRecalled *found = MemoryContextAllocZero(result_context, sizeof(MemaiRecalled) * Max(choices->n, 1));
+	int			nfound = choices->n;
 	List	   *result = NIL;
 	int64		tokens = 0;
 	MemoryContext previous;
 
-	for (int i = 0; i < choices->n; i++)
+	fill_similarities(recall, model, choices);
+	for (int i = 0; i < nfound; i++)
 		fill_recalled(recall, items, &choices->choices[i], &found[i]);
-	fetch_contents(query, false, found, choices->n, result_context);
-	fetch_contents(query, true, found, choices->n, result_context);
+	fetch_contents(query, false, found, nfound, result_context);
+	fetch_contents(query, true, found, nfound, result_context);
+	nfound = drop_missing(found, nfound);
+	if (rerank_model != NULL)
+		rerank(recall, rerank_model, found, nfound);
 
 	previous = MemoryContextSwitchTo(result_context);
-	for (int i = 0; i < choices->n; i++)
+	for (int i = 0; i < Min(nfound, query->k); i++)
 	{
 		if (query->max_tokens > 0)
 		{
@@ -360,17 +446,24 @@ read_question(Recall *recall, const MemaiModelInfo *model)
 	const MemaiRecallQuery *query = recall->query;
 	MemaiVector *vector;
 
-	recall->as_of = query->as_of ? *query->as_of : GetCurrentTransactionStartTimestamp();
+	/* of the clock: what others have committed since this transaction began is true, too */
+	recall->now = GetCurrentTimestamp();
+	recall->as_of = query->as_of ? *query->as_of : recall->now;
+	recall->nlanguages = 1;
+	recall->languages[0] = query->has_language ? query->language : -1;
 	if (query->query != NULL)
 	{
 		MemaiSpan	span = {VARDATA_ANY(query->query), VARSIZE_ANY_EXHDR(query->query)};
 		size_t		len;
 		const char *utf8 = memai_text_to_utf8(span.data, span.len, &len);
 
-		recall->nterms = Min(memai_text_query_terms(span.data, span.len, &recall->terms), QUERY_MAX_TERMS);
+		recall->nterms = Min(memai_text_query_words(&recall->languages[0], span.data, span.len, &recall->words), QUERY_MAX_TERMS);
 		recall->has_days = memai_days_of(query->query, recall->as_of, &recall->days);
 		recall->asks_when = memai_text_asks_when(utf8, len);
 	}
+	recall->terms = palloc(sizeof(uint32) * Max(recall->nterms, 1));
+	for (int i = 0; i < recall->nterms; i++)
+		recall->terms[i] = recall->words[i].term;
 	recall->vector = query->vector;
 	if (query->vector == NULL)
 	{
@@ -382,9 +475,18 @@ read_question(Recall *recall, const MemaiModelInfo *model)
 }
 
 static void
-count_candidates(const Recall *recall, double similarity_weight, MemaiRecallCounts *counts)
+count_candidates(const Recall *recall, double similarity_weight, MemaiRecallCounts *counts, MemoryContext result_context)
 {
-	*counts = (MemaiRecallCounts) {.terms = recall->nterms, .similarity_weight = similarity_weight};
+	static const char *const vectors_read[] = {"all", "eligible", "nearest"};
+
+	*counts = (MemaiRecallCounts) {
+		.terms = recall->nterms,
+		.similarity_weight = similarity_weight,
+		.language = memai_text_language_name(recall->languages[0]),
+		.vectors_read = vectors_read[recall->vectors],
+	};
+	if (OidIsValid(recall->vector_index))
+		counts->vector_index = MemoryContextStrdup(result_context, get_rel_name(recall->vector_index));
 	for (int i = 0; i < recall->ncandidates; i++)
 	{
 		const RecallCandidate *candidate = &recall->candidates[i];
@@ -404,6 +506,7 @@ memai_recall_run(const MemaiRecallQuery *query, MemoryContext result_context, Me
 											   ALLOCSET_DEFAULT_SIZES);
 	MemoryContext previous = MemoryContextSwitchTo(work);
 	MemaiModelInfo *model = memai_model_lookup(query->model, "embed");
+	MemaiModelInfo *rerank_model = query->rerank ? memai_model_lookup(query->rerank, "rerank") : NULL;
 	Recall		recall = {.query = query};
 	Choices		choices = {0};
 	RankItem   *items;
@@ -416,9 +519,9 @@ memai_recall_run(const MemaiRecallQuery *query, MemoryContext result_context, Me
 	nranked = rank_candidates(&recall, model->recall_weight, &items, &order);
 	diversify(&recall, items, order, nranked);
 	choose_best(&recall, items, order, nranked, &choices);
-	result = make_result(&recall, items, &choices, result_context);
+	result = make_result(&recall, model->name, items, &choices, rerank_model, result_context);
 	if (counts != NULL)
-		count_candidates(&recall, model->recall_weight, counts);
+		count_candidates(&recall, model->recall_weight, counts, result_context);
 
 	MemoryContextSwitchTo(previous);
 	MemoryContextDelete(work);

@@ -15,7 +15,7 @@
 #include "utils/numeric.h"
 
 #define DEFAULT_HALF_LIFE (30.0 * SECS_PER_DAY)
-#define RESULT_COLUMNS 21
+#define RESULT_COLUMNS 24
 
 /* the arguments that the three functions share, in this order */
 enum
@@ -38,7 +38,9 @@ enum
 	ARG_DIVERSITY,
 	ARG_MAX_PER_THREAD,
 	ARG_MAX_TOKENS,
-	ARG_TEXT					/* of recall_vector only: the question in
+	ARG_LANGUAGE,
+	ARG_RERANK,					/* not of recall_vector */
+	ARG_TEXT = ARG_RERANK		/* of recall_vector only: the question in
 								 * words */
 };
 
@@ -179,6 +181,11 @@ read_preferences(FunctionCallInfo fcinfo, MemaiRecallQuery *query)
 				 errdetail("The range is 0 (the best match first) to 1 (the most unlike first).")));
 	query->max_per_thread = positive_argument(fcinfo, ARG_MAX_PER_THREAD, "max_per_thread");
 	query->max_tokens = positive_argument(fcinfo, ARG_MAX_TOKENS, "max_tokens");
+	if (!PG_ARGISNULL(ARG_LANGUAGE))
+	{
+		query->language = memai_text_language_argument(PG_GETARG_TEXT_PP(ARG_LANGUAGE));
+		query->has_language = true;
+	}
 }
 
 static void
@@ -191,6 +198,8 @@ read_arguments(FunctionCallInfo fcinfo, int text_argument, Arguments *arguments)
 		memai_check_content("query", arguments->query.query);
 	read_selection(fcinfo, arguments);
 	read_preferences(fcinfo, &arguments->query);
+	if (text_argument == ARG_QUERY && !PG_ARGISNULL(ARG_RERANK))
+		arguments->query.rerank = text_to_cstring(PG_GETARG_TEXT_PP(ARG_RERANK));
 }
 
 /* ---- rows ---- */
@@ -233,6 +242,10 @@ put_recalled(ReturnSetInfo *rsinfo, const MemaiRecalled *item)
 	values[18] = Float8GetDatum(item->feedback);
 	values[19] = Float8GetDatum(item->parts[RANK_TIME]);
 	values[20] = Float8GetDatum(item->parts[RANK_SPEAKER]);
+	values[21] = Float8GetDatum(item->parts[RANK_ENTITY]);
+	values[22] = Float8GetDatum(item->rerank);
+	nulls[22] = isnan(item->rerank);
+	set_text(values, nulls, 23, item->language ? cstring_to_text(item->language) : NULL);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
@@ -330,6 +343,9 @@ push_counts(JsonbParseState **state, const MemaiRecallCounts *counts)
 	push_number(state, "vectors", counts->vectors);
 	push_number(state, "pass_filters", counts->eligible);
 	pushJsonbValue(state, WJB_END_OBJECT, NULL);
+	push_string(state, "vectors_read", counts->vectors_read);
+	push_string(state, "vector_index", counts->vector_index);
+	push_string(state, "language", counts->language);
 	push_number(state, "question_terms", counts->terms);
 	push_number(state, "similarity_weight", counts->similarity_weight);
 }
@@ -337,7 +353,7 @@ push_counts(JsonbParseState **state, const MemaiRecallCounts *counts)
 static void
 push_recalled(JsonbParseState **state, const MemaiRecalled *item)
 {
-	static const char *const parts[] = {"own", "neighbourhood", "conversation", "speaker", "time", "feedback"};
+	static const char *const parts[] = {"own", "neighbourhood", "conversation", "speaker", "time", "feedback", "entity"};
 
 	pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
 	push_string(state, "id", uuid_string(&item->id));
@@ -352,6 +368,8 @@ push_recalled(JsonbParseState **state, const MemaiRecalled *item)
 	for (int i = 0; i < RANK_NPARTS; i++)
 		push_number(state, parts[i], item->parts[i]);
 	pushJsonbValue(state, WJB_END_OBJECT, NULL);
+	push_number(state, "rerank", item->rerank);
+	push_string(state, "language", item->language);
 	push_key(state, "factors");
 	pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
 	push_number(state, "recency", item->recency);

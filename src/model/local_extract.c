@@ -116,6 +116,7 @@ rank_statements(const MemaiChatRequest *request, const MemaiSpan *question)
 	MemaiBm25	bm25 = {bm25_k1, bm25_b, 0.0};
 	double		rarity = 0;
 	uint32	   *terms;
+	int			language = memai_text_language(question->data, question->len);
 	int			nterms = memai_text_query_terms(question->data, question->len, &terms);
 
 	for (int i = 0; i < n; i++)
@@ -125,7 +126,7 @@ rank_statements(const MemaiChatRequest *request, const MemaiSpan *question)
 
 		CHECK_FOR_INTERRUPTS();
 		candidates[i].statement = &request->grounding[i];
-		terms_bytea = memai_text_terms(content->data, content->len);
+		terms_bytea = memai_text_terms_in(language, content->data, content->len);
 		memai_terms_open((const unsigned char *) VARDATA(terms_bytea), VARSIZE(terms_bytea) - VARHDRSZ,
 						 &candidates[i].terms);
 		bm25.average_length += (double) candidates[i].terms.length / n;

@@ -2,13 +2,15 @@
  * lexeme.c
  *	  Words to terms, with the server's text search dictionaries.
  *
- * memai's own tokeniser finds the words, the dictionaries of the configuration
- * memai.text_search_config drop stop words and stem the rest, then accents go
- * and the term is hashed.  The configuration's parser is not used: it knows no
- * script without spaces and splits words in ways that depend on the locale.
+ * memai's own tokeniser finds the words, the dictionaries of the text's
+ * language drop stop words and stem the rest, then accents go and the term is
+ * hashed.  The configuration's parser is not used: it knows no script without
+ * spaces and splits words in ways that depend on the locale.
  *
- * Stored terms follow the setting of the session that stored them.  A question
- * under another configuration finds only the words whose stems agree.
+ * The language is detected (language.c) or set, and stored with the terms: a
+ * question is stemmed in each language that it meets.  A configuration of the
+ * user's own, memai.text_search_config, takes the place of all languages; what
+ * is stored under one is found by questions under the same.
  */
 #include "postgres.h"
 
@@ -17,6 +19,7 @@
 #include "catalog/pg_ts_config.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "nodes/value.h"
 #include "tsearch/ts_cache.h"
 #include "tsearch/ts_public.h"
 #include "utils/builtins.h"
@@ -27,10 +30,14 @@
 #include "utils/syscache.h"
 
 #include "core/core.h"
+#include "text/language.h"
 #include "text/terms.h"
 #include "text/text.h"
 
+/* terms without a language were stemmed by this before languages were told */
 #define DEFAULT_CONFIG "pg_catalog.english"
+
+#define LANGUAGE_AUTO (-1)
 
 /* separates term hashes from every other use of memai_hash64 */
 #define TERM_SEED UINT64CONST(0x6d656d6169740001)
@@ -74,14 +81,53 @@ typedef struct Lexer
 	uint32	   *terms;
 	uint32		nterms;
 	uint32		capacity;
+	MemaiToken *words_of_terms; /* of a question: beside terms; else NULL */
 	CacheSlot  *cache;
 	MemoryContext scratch;		/* what dictionaries allocate */
 	uint32		words;			/* since the last reset of scratch */
 } Lexer;
 
 static char *config_setting = NULL;
+static int	language_setting = LANGUAGE_AUTO;
+
+static const struct config_enum_entry language_options[] = {
+	{"auto", LANGUAGE_AUTO, false},
+	{"simple", LANGUAGE_SIMPLE, false},
+	{"arabic", LANGUAGE_ARABIC, false},
+	{"armenian", LANGUAGE_ARMENIAN, false},
+	{"basque", LANGUAGE_BASQUE, false},
+	{"catalan", LANGUAGE_CATALAN, false},
+	{"danish", LANGUAGE_DANISH, false},
+	{"dutch", LANGUAGE_DUTCH, false},
+	{"english", LANGUAGE_ENGLISH, false},
+	{"finnish", LANGUAGE_FINNISH, false},
+	{"french", LANGUAGE_FRENCH, false},
+	{"german", LANGUAGE_GERMAN, false},
+	{"greek", LANGUAGE_GREEK, false},
+	{"hindi", LANGUAGE_HINDI, false},
+	{"hungarian", LANGUAGE_HUNGARIAN, false},
+	{"indonesian", LANGUAGE_INDONESIAN, false},
+	{"irish", LANGUAGE_IRISH, false},
+	{"italian", LANGUAGE_ITALIAN, false},
+	{"lithuanian", LANGUAGE_LITHUANIAN, false},
+	{"nepali", LANGUAGE_NEPALI, false},
+	{"norwegian", LANGUAGE_NORWEGIAN, false},
+	{"portuguese", LANGUAGE_PORTUGUESE, false},
+	{"romanian", LANGUAGE_ROMANIAN, false},
+	{"russian", LANGUAGE_RUSSIAN, false},
+	{"serbian", LANGUAGE_SERBIAN, false},
+	{"spanish", LANGUAGE_SPANISH, false},
+	{"swedish", LANGUAGE_SWEDISH, false},
+	{"tamil", LANGUAGE_TAMIL, false},
+	{"turkish", LANGUAGE_TURKISH, false},
+	{"yiddish", LANGUAGE_YIDDISH, false},
+	{NULL, 0, false}
+};
 
 PG_FUNCTION_INFO_V1(memai_terms_sql);
+PG_FUNCTION_INFO_V1(memai_detect_language);
+PG_FUNCTION_INFO_V1(memai_terms_language);
+PG_FUNCTION_INFO_V1(memai_estimate_tokens_sql);
 
 /* the configuration's name with its schema, palloc'd */
 static char *
@@ -112,7 +158,7 @@ check_config(char **newval, void **extra, GucSource source)
 	Oid			config;
 	char	   *kept;
 
-	if (!IsTransactionState() || !OidIsValid(MyDatabaseId))
+	if ((*newval)[0] == '\0' || !IsTransactionState() || !OidIsValid(MyDatabaseId))
 		return true;
 	config = get_ts_config_oid(memai_qualified_name_list(*newval), true);
 	if (!OidIsValid(config))
@@ -158,21 +204,32 @@ find_token_types(Lexer *lexer)
 	}
 }
 
+/* The configuration that stems a language. */
 static Oid
-current_config(void)
+config_of(int language)
 {
-	Oid			config = get_ts_config_oid(memai_qualified_name_list(config_setting), true);
+	const char *name = memai_language_name(language);
+	const char *setting = config_setting[0] ? config_setting : DEFAULT_CONFIG;
+	Oid			config;
 
+	if (name != NULL)
+	{
+		config = get_ts_config_oid(list_make2(makeString("pg_catalog"), makeString(pstrdup(name))), true);
+		if (OidIsValid(config))
+			return config;
+		setting = "pg_catalog.simple";
+	}
+	config = get_ts_config_oid(memai_qualified_name_list(setting), true);
 	if (!OidIsValid(config))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("text search configuration \"%s\" does not exist", config_setting),
-				 errhint("Set memai.text_search_config to one that does.")));
+				 errmsg("text search configuration \"%s\" does not exist", setting),
+				 errhint("Set memai.text_search_config to one that does, or to nothing.")));
 	return config;
 }
 
 static void
-start_lexer(Lexer *lexer, size_t len)
+start_lexer(Lexer *lexer, int language, size_t len)
 {
 	MemoryContext caller;
 
@@ -183,7 +240,8 @@ start_lexer(Lexer *lexer, size_t len)
 				 errdetail("It has %zu bytes, the limit is %d.", len, MEMAI_TEXT_MAX_BYTES),
 				 errhint("Split the text into parts.")));
 
-	lexer->config = current_config();
+	lexer->config = config_of(language);
+	lexer->words_of_terms = NULL;
 	lexer->scratch = AllocSetContextCreate(CurrentMemoryContext, "memai text lexemes",
 										   ALLOCSET_DEFAULT_SIZES);
 	lexer->words = 0;
@@ -204,14 +262,24 @@ finish_lexer(Lexer *lexer)
 	pfree(lexer->cache);
 }
 
+/* Adds a term, which was made of a word. */
 static void
-add_term(Lexer *lexer, uint32 term)
+add_term(Lexer *lexer, uint32 term, const char *word, int len)
 {
 	/* MEMAI_TEXT_MAX_BYTES keeps this far from overflow */
 	if (lexer->nterms == lexer->capacity)
 	{
 		lexer->capacity *= 2;
 		lexer->terms = repalloc(lexer->terms, lexer->capacity * sizeof(uint32));
+		if (lexer->words_of_terms != NULL)
+			lexer->words_of_terms = repalloc_huge(lexer->words_of_terms, lexer->capacity * sizeof(MemaiToken));
+	}
+	if (lexer->words_of_terms != NULL)
+	{
+		MemaiToken *token = &lexer->words_of_terms[lexer->nterms];
+
+		token->len = Min(len, MEMAI_TOKEN_MAX_BYTES);
+		memcpy(token->data, word, token->len);
 	}
 	lexer->terms[lexer->nterms++] = term;
 }
@@ -363,8 +431,9 @@ add_word(Lexer *lexer, const MemaiToken *token)
 
 	if (slot->set && slot->word == hash)
 	{
-		if (!slot->is_stop)
-			add_term(lexer, slot->term);
+		/* a question's words count once */
+		if (!slot->is_stop && lexer->words_of_terms == NULL)
+			add_term(lexer, slot->term, word, len);
 		return;
 	}
 
@@ -375,13 +444,13 @@ add_word(Lexer *lexer, const MemaiToken *token)
 		is_stop = stems != NULL && stems->lexeme == NULL;
 	}
 	if (stems == NULL && !is_stop)
-		add_term(lexer, term_hash(word, len));
+		add_term(lexer, term_hash(word, len), word, len);
 	for (; stems != NULL && stems->lexeme != NULL; stems++)
 	{
 		size_t		stem_len;
 		const char *stem = memai_text_to_utf8(stems->lexeme, strlen(stems->lexeme), &stem_len);
 
-		add_term(lexer, term_hash(stem, stem_len));
+		add_term(lexer, term_hash(stem, stem_len), word, len);
 	}
 
 	if (lexer->nterms - nterms <= 1)
@@ -448,36 +517,149 @@ memai_text_estimate_tokens(const char *data, size_t len)
 	return (int) Min(tokens, PG_INT32_MAX);
 }
 
+int
+memai_text_language(const char *data, size_t len)
+{
+	size_t		utf8_len;
+	const char *utf8;
+	MemaiLanguage language;
+
+	if (config_setting[0])
+		return LANGUAGE_CONFIGURED;
+	if (language_setting != LANGUAGE_AUTO)
+		return language_setting;
+	utf8 = memai_text_to_utf8(data, len, &utf8_len);
+	language = memai_language_detect(utf8, utf8_len, LANGUAGE_ENGLISH);
+	if (utf8 != data)
+		pfree(unconstify(char *, utf8));
+	return language;
+}
+
+const char *
+memai_text_language_name(int language)
+{
+	return memai_language_name(language);
+}
+
+int
+memai_text_language_argument(const text *name)
+{
+	const char *data = VARDATA_ANY(name);
+	size_t		len = VARSIZE_ANY_EXHDR(name);
+	int			language;
+
+	if (len == 4 && memcmp(data, "auto", 4) == 0)
+		return LANGUAGE_AUTO;
+	language = memai_language_by_name(data, len);
+	if (language < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unknown language"),
+				 errhint("It is auto, simple, or a language by name or code, such as swedish or sv.")));
+	return language;
+}
+
 bytea *
-memai_text_terms(const char *data, size_t len)
+memai_text_terms_in(int language, const char *data, size_t len)
 {
 	Lexer		lexer;
 	bytea	   *result;
 	size_t		size;
 
-	start_lexer(&lexer, len);
+	start_lexer(&lexer, language, len);
 	add_text(&lexer, data, len);
 	result = palloc(VARHDRSZ + memai_terms_max_size(lexer.nterms));
-	size = memai_terms_build(lexer.terms, lexer.nterms, (unsigned char *) VARDATA(result));
+	size = memai_terms_build(lexer.terms, lexer.nterms, language, (unsigned char *) VARDATA(result));
 	SET_VARSIZE(result, VARHDRSZ + size);
 	pfree(lexer.terms);
 	finish_lexer(&lexer);
 	return result;
 }
 
+bytea *
+memai_text_terms(const char *data, size_t len)
+{
+	return memai_text_terms_in(memai_text_language(data, len), data, len);
+}
+
+/* ---- questions ---- */
+
 int
 memai_text_query_terms(const char *data, size_t len, uint32 **hashes)
 {
 	Lexer		lexer;
 
-	start_lexer(&lexer, len);
+	start_lexer(&lexer, memai_text_language(data, len), len);
 	add_text(&lexer, data, len);
 	finish_lexer(&lexer);
 	*hashes = lexer.terms;
 	return (int) memai_terms_distinct(lexer.terms, lexer.nterms);
 }
 
-/* _terms(content text) returns bytea: stable, depends on memai.text_search_config */
+static int
+compare_words(const void *left, const void *right)
+{
+	const MemaiQueryWord *a = left;
+	const MemaiQueryWord *b = right;
+
+	return a->term < b->term ? -1 : a->term > b->term;
+}
+
+int
+memai_text_query_words(int *language, const char *data, size_t len, MemaiQueryWord **words)
+{
+	Lexer		lexer;
+	MemaiQueryWord *found;
+	int			n = 0;
+
+	if (*language == LANGUAGE_AUTO)
+		*language = memai_text_language(data, len);
+	start_lexer(&lexer, *language, len);
+	lexer.words_of_terms = palloc(sizeof(MemaiToken) * lexer.capacity);
+	add_text(&lexer, data, len);
+	finish_lexer(&lexer);
+	found = MemoryContextAllocHuge(CurrentMemoryContext, mul_size(sizeof(MemaiQueryWord), Max(lexer.nterms, 1)));
+	for (uint32 i = 0; i < lexer.nterms; i++)
+		found[i] = (MemaiQueryWord) {.term = lexer.terms[i],.word = lexer.words_of_terms[i]};
+	qsort(found, lexer.nterms, sizeof(MemaiQueryWord), compare_words);
+	for (uint32 i = 0; i < lexer.nterms; i++)
+	{
+		if (n == 0 || found[n - 1].term != found[i].term)
+			found[n++] = found[i];
+	}
+	pfree(lexer.words_of_terms);
+	pfree(lexer.terms);
+	*words = found;
+	return n;
+}
+
+void
+memai_text_translate_terms(int language, int nwords, const MemaiQueryWord *words, uint32 *terms)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Lexer		lexer;
+
+	start_lexer(&lexer, language, 0);
+	MemoryContextSwitchTo(lexer.scratch);
+	for (int i = 0; i < nwords; i++)
+	{
+		const MemaiToken *word = &words[i].word;
+		TSLexeme   *stems = stems_of_word(&lexer, word->data, word->len);
+		const char *stem = word->data;
+		size_t		len = word->len;
+
+		if (stems != NULL && stems->lexeme != NULL)
+			stem = memai_text_to_utf8(stems->lexeme, strlen(stems->lexeme), &len);
+		terms[i] = term_hash(stem, len);
+	}
+	MemoryContextSwitchTo(caller);
+	pfree(lexer.terms);
+	finish_lexer(&lexer);
+}
+
+/* ---- in SQL ---- */
+
+/* _terms(content text) returns bytea: stable, depends on settings */
 Datum
 memai_terms_sql(PG_FUNCTION_ARGS)
 {
@@ -486,12 +668,53 @@ memai_terms_sql(PG_FUNCTION_ARGS)
 	PG_RETURN_BYTEA_P(memai_text_terms(VARDATA_ANY(content), VARSIZE_ANY_EXHDR(content)));
 }
 
+/* detect_language(content text) returns text: stable, depends on settings; NULL under a configuration */
+Datum
+memai_detect_language(PG_FUNCTION_ARGS)
+{
+	text	   *content = PG_GETARG_TEXT_PP(0);
+	const char *name = memai_language_name(memai_text_language(VARDATA_ANY(content), VARSIZE_ANY_EXHDR(content)));
+
+	if (name == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(name));
+}
+
+/* _terms_language(terms bytea) returns text: immutable */
+Datum
+memai_terms_language(PG_FUNCTION_ARGS)
+{
+	bytea	   *terms = PG_GETARG_BYTEA_PP(0);
+	MemaiTermsView view;
+	const char *name;
+
+	memai_terms_open((unsigned char *) VARDATA_ANY(terms), VARSIZE_ANY_EXHDR(terms), &view);
+	name = memai_language_name(view.language);
+	if (name == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(name));
+}
+
+/* _estimate_tokens(content text) returns integer: immutable */
+Datum
+memai_estimate_tokens_sql(PG_FUNCTION_ARGS)
+{
+	text	   *content = PG_GETARG_TEXT_PP(0);
+
+	PG_RETURN_INT32(memai_text_estimate_tokens(VARDATA_ANY(content), VARSIZE_ANY_EXHDR(content)));
+}
+
 void
 memai_text_init(void)
 {
+	DefineCustomEnumVariable("memai.language",
+							 "Sets the language in which words are stemmed and stop words known.",
+							 "With auto each text's own is detected, English when in doubt.",
+							 &language_setting, LANGUAGE_AUTO, language_options, PGC_USERSET, 0,
+							 NULL, NULL, NULL);
 	DefineCustomStringVariable("memai.text_search_config",
-							   "Sets the text search configuration that finds the stems of words.",
-							   "It decides how new memories are found by their words; use one for all.",
-							   &config_setting, DEFAULT_CONFIG, PGC_USERSET, 0,
+							   "Sets a text search configuration that takes the place of memai.language.",
+							   "Empty for none. It decides how memories are found by their words; use one for all.",
+							   &config_setting, "", PGC_USERSET, 0,
 							   check_config, NULL, NULL);
 }

@@ -5,7 +5,8 @@
  *
  * Payload, the same on every machine:
  *
- *	 1 byte		format version, 1
+ *	 1 byte		format version, 1 or 2
+ *	 1 byte		the language of the stems (language.h); of version 1 absent and 0
  *	 varint		occurrences: the document's length in terms, stop words apart
  *	 varint		n, the number of distinct terms
  *	 n * 4		their hashes, little-endian, ascending
@@ -27,7 +28,8 @@
 #define ST_DEFINE
 #include "lib/sort_template.h"
 
-#define FORMAT_VERSION 1
+#define FORMAT_VERSION 2
+#define FORMAT_WITHOUT_LANGUAGE 1
 #define VARINT_MAX_BYTES 5
 #define HASH_BYTES 4
 #define MAX_FREQUENCY 255
@@ -69,8 +71,11 @@ read_header(const unsigned char *payload, size_t size, MemaiTermsView *view)
 	const unsigned char *next = payload;
 	const unsigned char *end = payload + size;
 
-	if (size < 1 || *next++ != FORMAT_VERSION)
+	view->language = 0;
+	if (size < 2 || (payload[0] != FORMAT_VERSION && payload[0] != FORMAT_WITHOUT_LANGUAGE))
 		return false;
+	if (*next++ == FORMAT_VERSION)
+		view->language = *next++;
 	if (!read_varint(&next, end, &view->length) ||
 		!read_varint(&next, end, &view->nterms))
 		return false;
@@ -93,7 +98,7 @@ read_hash(const unsigned char *bytes)
 size_t
 memai_terms_max_size(uint32 n)
 {
-	return 1 + 2 * VARINT_MAX_BYTES + (size_t) n * (HASH_BYTES + 1);
+	return 2 + 2 * VARINT_MAX_BYTES + (size_t) n * (HASH_BYTES + 1);
 }
 
 uint32
@@ -121,7 +126,7 @@ count_distinct(const uint32 *sorted, uint32 n)
 }
 
 size_t
-memai_terms_build(uint32 *hashes, uint32 n, unsigned char *payload)
+memai_terms_build(uint32 *hashes, uint32 n, int language, unsigned char *payload)
 {
 	unsigned char *out = payload;
 	unsigned char *frequency;
@@ -130,6 +135,7 @@ memai_terms_build(uint32 *hashes, uint32 n, unsigned char *payload)
 	sort_hashes(hashes, n);
 	nterms = count_distinct(hashes, n);
 	*out++ = FORMAT_VERSION;
+	*out++ = (unsigned char) language;
 	out += write_varint(out, n);
 	out += write_varint(out, nterms);
 	frequency = out + (size_t) nterms * HASH_BYTES;

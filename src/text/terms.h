@@ -12,10 +12,10 @@
 extern size_t memai_terms_max_size(uint32 n);
 
 /*
- * Sorts n term hashes and writes the payload of terms.c, of which it returns
+ * Sorts n term hashes of a language and writes the payload of terms.c, of which it returns
  * the size.  payload has room for memai_terms_max_size(n) bytes.
  */
-extern size_t memai_terms_build(uint32 *hashes, uint32 n, unsigned char *payload);
+extern size_t memai_terms_build(uint32 *hashes, uint32 n, int language, unsigned char *payload);
 
 /* Sorts n hashes and leaves each once; returns the new number. */
 extern uint32 memai_terms_distinct(uint32 *hashes, uint32 n);

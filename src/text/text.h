@@ -57,14 +57,33 @@ extern const char *memai_text_to_utf8(const char *data, size_t len, size_t *utf8
 extern int	memai_text_estimate_tokens(const char *data, size_t len);
 
 /*
+ * The language in which the words of a text are stemmed: that of
+ * memai.text_search_config when it is set (0), else that of memai.language, or
+ * the one detected.
+ */
+extern int	memai_text_language(const char *data, size_t len);
+
+/* The name of a stored language; NULL when words were stemmed by a configuration. */
+extern const char *memai_text_language_name(int language);
+
+/*
+ * A language by name or ISO 639-1 code; "auto" is -1, what the text says.  Raises
+ * 22023 for any other name.
+ */
+extern int	memai_text_language_argument(const text *name);
+
+/*
  * The hashed terms of a document: a bytea that stands beside the text and is
- * all that BM25 needs of it.  Stop words are gone, words are stemmed by the
- * dictionary of memai.text_search_config, each distinct stem is a 32-bit hash
+ * all that BM25 needs of it.  Stop words are gone, words are stemmed in the
+ * text's language, which is stored too, each distinct stem is a 32-bit hash
  * with its frequency.  data is in the server's encoding.  Palloc'd in the
  * current context.  Format: terms.c.  Raises 54000 over MEMAI_TEXT_MAX_BYTES
  * and 42704 when the configuration does not exist.
  */
 extern bytea *memai_text_terms(const char *data, size_t len);
+
+/* The same in a language that the caller knows. */
+extern bytea *memai_text_terms_in(int language, const char *data, size_t len);
 
 /*
  * The distinct term hashes of a question, ascending; palloc'd array, its length
@@ -72,11 +91,28 @@ extern bytea *memai_text_terms(const char *data, size_t len);
  */
 extern int	memai_text_query_terms(const char *data, size_t len, uint32 **hashes);
 
+/* one distinct word of a question */
+typedef struct MemaiQueryWord
+{
+	uint32		term;			/* its hash, in the question's language */
+	MemaiToken	word;			/* not stemmed */
+} MemaiQueryWord;
+
+/*
+ * The words of a question in a language (-1: its own), without stop words, by
+ * ascending term; palloc'd array, its length returned.  Raises as above.
+ */
+extern int	memai_text_query_words(int *language, const char *data, size_t len, MemaiQueryWord **words);
+
+/* What the terms of these words are in the texts of another language. */
+extern void memai_text_translate_terms(int language, int nwords, const MemaiQueryWord *words, uint32 *terms);
+
 /* ---- terms.c: pure; the argument is the bytea's payload ---- */
 
 /* stored terms opened for reading; points into the payload */
 typedef struct MemaiTermsView
 {
+	int			language;		/* of the stems; a MemaiLanguage */
 	uint32		length;			/* term occurrences: the document's BM25
 								 * length */
 	uint32		nterms;			/* distinct terms */
@@ -101,6 +137,15 @@ extern uint32 memai_terms_frequency(const MemaiTermsView *view, uint32 hash);
  * in a question mark, of any script, to those of all of its sentences.
  */
 extern double memai_text_asking(const char *utf8, size_t len);
+
+/* ---- oneline.c: pure ---- */
+
+/*
+ * Writes a text on one line to out, which has room for len bytes, and returns
+ * the length: controls and line separators become blanks; what nobody sees
+ * (tag characters, direction overrides, zero-width spaces) is left out.
+ */
+extern size_t memai_text_one_line(const char *utf8, size_t len, char *out);
 
 /* ---- when.c: pure ---- */
 

@@ -38,7 +38,7 @@ check_round_trip(const uint8_t *data, size_t size)
 	size_t		payload_size;
 
 	memcpy(hashes, data, n * sizeof(uint32));
-	payload_size = memai_terms_build(hashes, n, payload);
+	payload_size = memai_terms_build(hashes, n, 2, payload);
 	if (payload_size > memai_terms_max_size(n) || length_of(payload, payload_size) != n)
 		abort();
 	for (uint32 i = 0; i < n; i++)

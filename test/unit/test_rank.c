@@ -35,7 +35,7 @@ item(int conversation, int64 occurred_at, uint32 first, uint32 second)
 	unsigned char *payload = payloads[npayloads++];
 	RankItem	result = {.conversation = conversation,.eligible = true,.factor = 1,.weight = 1,.occurred_at = occurred_at};
 
-	memai_terms_open(payload, memai_terms_build(hashes, 5, payload), &result.terms);
+	memai_terms_open(payload, memai_terms_build(hashes, 5, 2, payload), &result.terms);
 	return result;
 }
 

@@ -36,7 +36,7 @@ build(const uint32 *hashes, uint32 n, size_t *size)
 	unsigned char *payload = malloc(memai_terms_max_size(n));
 
 	memcpy(copy, hashes, n * sizeof(uint32));
-	*size = memai_terms_build(copy, n, payload);
+	*size = memai_terms_build(copy, n, 2, payload);
 	free(copy);
 	return payload;
 }
@@ -47,7 +47,7 @@ test_bytes(void)
 {
 	static const uint32 hashes[] = {0xDEADBEEF, 7, 0xDEADBEEF, 0x01020304, 7, 7};
 	static const unsigned char expected[] = {
-		1, 6, 3,
+		2, 2, 6, 3,
 		7, 0, 0, 0, 4, 3, 2, 1, 0xEF, 0xBE, 0xAD, 0xDE,
 		3, 1, 2
 	};
@@ -65,10 +65,23 @@ test_bytes(void)
 	free(payload);
 }
 
+/* the format before languages were told */
+static void
+test_first_version(void)
+{
+	static const unsigned char payload[] = {1, 6, 2, 7, 0, 0, 0, 4, 3, 2, 1, 5, 1};
+	MemaiTermsView view;
+
+	memai_terms_open(payload, sizeof(payload), &view);
+	ok(view.length == 6 && view.language == 0 && memai_terms_frequency(&view, 7) == 5, "the first version is read, without a language");
+	memai_terms_open((const unsigned char *) "\2\3\0", 4, &view);
+	ok(view.length == 0 && view.language == 3, "a text without terms has a language");
+}
+
 static void
 test_empty(void)
 {
-	static const unsigned char expected[] = {1, 0, 0};
+	static const unsigned char expected[] = {2, 2, 0, 0};
 	uint32		none[1] = {0};
 	size_t		size;
 	unsigned char *payload = build(none, 0, &size);
@@ -98,7 +111,7 @@ test_large(void)
 		hashes[distinct + i] = 2654435761U;
 	payload = build(hashes, distinct + 999, &size);
 
-	ok(size == 1 + 2 + 2 + distinct * 5, "size of 5000 terms");
+	ok(size == 2 + 2 + 2 + distinct * 5, "size of 5000 terms");
 	ok(length_of(payload, size) == distinct + 999, "their length");
 	for (uint32 i = 0; i < distinct; i++)
 		found &= frequency_of(payload, size, i * 2654435761U) == (i == 1 ? 255 : 1);
@@ -136,7 +149,7 @@ test_damaged(void)
 			memcpy(copy, payload, size);
 			copy[i] = (unsigned char) value;
 			(void) frequency_of(copy, size, 3);
-			if (i == 0 && value != 1)
+			if (i == 0 && value != 2)
 				refused &= length_of(copy, size) == 0;
 			free(copy);
 		}
@@ -172,6 +185,7 @@ main(void)
 	test_bytes();
 	test_empty();
 	test_large();
+	test_first_version();
 	test_damaged();
 	test_forged_headers();
 	return done_testing();

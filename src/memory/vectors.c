@@ -1,0 +1,297 @@
+/*
+ * vectors.c
+ *	  The vectors that a recall compares with its question.
+ *
+ * In a small scope all of them.  In a large one those of the items that pass
+ * the filters, when these are few; else the nearest, as the planner finds them
+ * at the least cost: with the vector index of the model's partition, if there
+ * is one, or by comparing all.  That statement is planned for each question,
+ * since the number of rows of its scope decides.
+ *
+ * An item without a similarity still takes part by its words, so no filter and
+ * no index ever makes the result shorter than the rows that there are.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "memory/memory_int.h"
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "nodes/plannodes.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+
+#define FETCH_ROWS 1000
+
+/* up to so many vectors are all read: about two milliseconds */
+#define EXACT_ITEMS 2000
+/* at least so many of the nearest: beyond, a rank adds next to nothing to a score */
+#define NEAREST_ITEMS 300
+#define NEAREST_PER_RESULT 5
+/* of them that the index is to find, see memai.target_recall */
+#define LEAST_INDEX_RECALL 0.999
+/* items that say how similar a question is to anything here */
+#define SAMPLE_ITEMS 256
+
+static MemaiStatement select_all = {
+	.sql = "SELECT id, embedding FROM memai.embedding WHERE scope = $1 AND model = $2",
+	.nargs = 2,
+	.argtypes = {INT8OID, TEXTOID},
+};
+
+static MemaiStatement select_sample = {
+	.sql = "SELECT id, embedding FROM memai.embedding WHERE scope = $1 AND model = $2 ORDER BY id LIMIT $3",
+	.nargs = 3,
+	.argtypes = {INT8OID, TEXTOID, INT8OID},
+};
+
+static MemaiStatement select_some = {
+	.sql = "SELECT id, embedding FROM memai.embedding WHERE scope = $1 AND model = $2 AND id = ANY ($3)",
+	.nargs = 3,
+	.argtypes = {INT8OID, TEXTOID, UUIDARRAYOID},
+};
+
+/* the function is inlined: its body knows the schema of the vector type */
+static MemaiStatement select_nearest = {
+	.sql = "SELECT id, embedding FROM memai._nearest($1, $2, $3, $4)",
+	.nargs = 4,
+	.argtypes = {INT8OID, TEXTOID, InvalidOid, INT8OID},
+};
+
+/* sums for the moments of a sample */
+typedef struct Moments
+{
+	int			n;
+	double		sum;
+	double		squares;
+} Moments;
+
+/* A row of id and vector: the similarity to the question, NaN when there is none. */
+static double
+read_similarity(Recall *recall, int row)
+{
+	bool		null;
+	MemaiVector *vector;
+	RecallCandidate *candidate = memai_gather_find(recall, *DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[row],
+																						SPI_tuptable->tupdesc, 1, &null)));
+
+	if (candidate == NULL)
+		return NAN;				/* of a memory that is not live */
+	vector = memai_vector_from_datum(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 2, &null));
+	if (vector->dim != recall->vector->dim)
+	{
+		recall->nmisfits++;
+		return NAN;
+	}
+	if (!candidate->has_similarity)
+	{
+		candidate->similarity = 1.0 - memai_vector_cosine_distance(vector->dim, vector->x, recall->vector->x);
+		candidate->has_similarity = !isnan(candidate->similarity);
+	}
+	return candidate->similarity;
+}
+
+/* ---- which index ---- */
+
+static bool
+find_vector_index(Plan *plan, Oid *index)
+{
+	ListCell   *cell;
+
+	if (plan == NULL)
+		return false;
+	if (IsA(plan, IndexScan) && ((IndexScan *) plan)->indexorderby != NIL)
+	{
+		*index = ((IndexScan *) plan)->indexid;
+		return true;
+	}
+	if (IsA(plan, Append))
+	{
+		foreach(cell, ((Append *) plan)->appendplans)
+		{
+			if (find_vector_index(lfirst(cell), index))
+				return true;
+		}
+	}
+	if (IsA(plan, MergeAppend))
+	{
+		foreach(cell, ((MergeAppend *) plan)->mergeplans)
+		{
+			if (find_vector_index(lfirst(cell), index))
+				return true;
+		}
+	}
+	if (IsA(plan, SubqueryScan) && find_vector_index(((SubqueryScan *) plan)->subplan, index))
+		return true;
+	return find_vector_index(outerPlan(plan), index);
+}
+
+/* ---- reading ---- */
+
+/* Reads the rows of a statement; moments may be NULL. */
+static void
+read_vectors(Recall *recall, MemaiStatement *statement, Datum *values, Moments *moments)
+{
+	MemoryContext rows_context = AllocSetContextCreate(CurrentMemoryContext, "memai memory vectors",
+													   ALLOCSET_DEFAULT_SIZES);
+	Portal		portal = memai_statement_open(statement, values, NULL);
+
+	if (statement == &select_nearest)
+		find_vector_index(linitial_node(PlannedStmt, portal->stmts)->planTree, &recall->vector_index);
+	for (;;)
+	{
+		MemoryContext previous;
+
+		SPI_cursor_fetch(portal, true, FETCH_ROWS);
+		if (SPI_processed == 0)
+			break;
+		previous = MemoryContextSwitchTo(rows_context);
+		for (uint64 row = 0; row < SPI_processed; row++)
+		{
+			double		similarity;
+
+			CHECK_FOR_INTERRUPTS();
+			similarity = read_similarity(recall, (int) row);
+			if (moments != NULL && !isnan(similarity))
+			{
+				moments->n++;
+				moments->sum += similarity;
+				moments->squares += similarity * similarity;
+			}
+		}
+		MemoryContextSwitchTo(previous);
+		SPI_freetuptable(SPI_tuptable);
+		MemoryContextReset(rows_context);
+	}
+	SPI_cursor_close(portal);
+	MemoryContextDelete(rows_context);
+}
+
+/* Prepares the statement to be planned with the values of each call. */
+static void
+prepare_nearest(void)
+{
+	/* the type has its OID from CREATE EXTENSION */
+	if (select_nearest.plan != NULL && select_nearest.argtypes[2] == memai_vector_type_oid())
+		return;
+	memai_statement_forget(&select_nearest);
+	select_nearest.argtypes[2] = memai_vector_type_oid();
+	select_nearest.plan = SPI_prepare_cursor(select_nearest.sql, select_nearest.nargs, select_nearest.argtypes,
+											 CURSOR_OPT_CUSTOM_PLAN);
+	if (select_nearest.plan == NULL || SPI_keepplan(select_nearest.plan) != 0)
+		elog(ERROR, "could not prepare the search for the nearest vectors");
+}
+
+/*
+ * Lets the index look more closely than usual: what it misses shifts the ranks
+ * of all that follow, and comparing a few more lists is cheap beside the rest.
+ */
+static void
+demand_recall(void)
+{
+	if (atof(GetConfigOption("memai.target_recall", false, false)) < LEAST_INDEX_RECALL)
+		(void) set_config_option("memai.target_recall", psprintf("%g", LEAST_INDEX_RECALL), PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+}
+
+static void
+read_nearest(Recall *recall, Datum *values, int neligible)
+{
+	double		wanted = Max(NEAREST_ITEMS, NEAREST_PER_RESULT * recall->query->k);
+	Moments		moments = {0};
+	int			nest_level;
+
+	values[2] = Int64GetDatum(SAMPLE_ITEMS);
+	read_vectors(recall, &select_sample, values, &moments);
+	if (moments.n > 0)
+	{
+		recall->similarity_mean = moments.sum / moments.n;
+		recall->similarity_deviation = sqrt(Max(0.0, moments.squares / moments.n -
+												recall->similarity_mean * recall->similarity_mean));
+	}
+
+	prepare_nearest();
+	values[2] = PointerGetDatum(recall->vector);
+	/* as many that pass the filters, if these do not depend on the vector */
+	values[3] = Int64GetDatum((int64) (wanted * recall->ncandidates / neligible));
+	nest_level = NewGUCNestLevel();
+	demand_recall();
+	read_vectors(recall, &select_nearest, values, NULL);
+	AtEOXact_GUC(true, nest_level);
+}
+
+static Datum
+ids_of(const Recall *recall, int n, const int *positions)
+{
+	Datum	   *ids = palloc(sizeof(Datum) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		ids[i] = UUIDPGetDatum(&recall->candidates[positions[i]].id);
+	return PointerGetDatum(construct_array(ids, n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+}
+
+static void
+read_some(Recall *recall, Datum *values, int n, const int *positions)
+{
+	values[2] = ids_of(recall, n, positions);
+	read_vectors(recall, &select_some, values, NULL);
+}
+
+static void
+warn_of_misfits(const Recall *recall, const char *model)
+{
+	if (recall->nmisfits > 0)
+		ereport(WARNING,
+				(errcode(ERRCODE_WARNING),
+				 errmsg("%lld stored vectors have other dimensions than those of model \"%s\"",
+						(long long) recall->nmisfits, model),
+				 errdetail("Their items are found by words alone."),
+				 errhint("Delete these rows of memai.embedding and run memai.fill_embeddings.")));
+}
+
+void
+memai_gather_vectors(Recall *recall, const char *model)
+{
+	Datum		values[4] = {Int64GetDatum(recall->query->scope->scope), CStringGetTextDatum(model)};
+	int		   *eligible;
+	int			neligible = 0;
+
+	if (recall->ncandidates <= EXACT_ITEMS)
+	{
+		recall->vectors = RECALL_VECTORS_ALL;
+		read_vectors(recall, &select_all, values, NULL);
+		warn_of_misfits(recall, model);
+		return;
+	}
+	eligible = MemoryContextAllocHuge(CurrentMemoryContext, mul_size(sizeof(int), recall->ncandidates));
+	for (int i = 0; i < recall->ncandidates; i++)
+	{
+		if (recall->candidates[i].eligible)
+			eligible[neligible++] = i;
+	}
+	if (neligible <= EXACT_ITEMS)
+	{
+		recall->vectors = RECALL_VECTORS_ELIGIBLE;
+		read_some(recall, values, neligible, eligible);
+	}
+	else
+	{
+		recall->vectors = RECALL_VECTORS_NEAREST;
+		read_nearest(recall, values, neligible);
+	}
+	warn_of_misfits(recall, model);
+	pfree(eligible);
+}
+
+void
+memai_gather_similarities(Recall *recall, const char *model, int n, const int *positions)
+{
+	Datum		values[4] = {Int64GetDatum(recall->query->scope->scope), CStringGetTextDatum(model)};
+
+	if (n > 0)
+		read_some(recall, values, n, positions);
+}
