@@ -31,7 +31,7 @@ extern void memai_new_id(pg_uuid_t *id);
 
 /* ---- statement.c ---- */
 
-#define MEMAI_STATEMENT_MAX_ARGS 24
+#define MEMAI_STATEMENT_MAX_ARGS 26
 
 /*
  * One SQL statement of memai's own, prepared at first use and kept for the

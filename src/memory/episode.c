@@ -2,8 +2,9 @@
  * episode.c
  *	  Storing what happened: memai.remember_messages and its C counterpart.
  *
- * A call stores all of its messages or none.  Vectors are made after the rows
- * are in, in slices, so only the texts themselves take memory all at once.
+ * A call stores all of its messages or none.  Vectors are made before the rows
+ * are in, so that nothing is locked while a model answers; those of very many
+ * messages after it, in slices, so that only the texts take memory all at once.
  */
 #include "postgres.h"
 
@@ -154,6 +155,16 @@ memai_episodes_store(const MemaiScope *scope, const pg_uuid_t *thread_id, const 
 	{
 		texts[i] = memai_search_text(episodes[i].name, episodes[i].content);
 		ids[i] = &episodes[i].id;
+	}
+	if (nepisodes <= MEMAI_EMBED_SLICE)
+	{
+		MemaiModelInfo *model = memai_model_lookup(NULL, "embed");
+		MemaiVector **vectors = palloc(sizeof(MemaiVector *) * nepisodes);
+
+		memai_model_embed(model, MEMAI_INPUT_DOCUMENT, nepisodes, texts, vectors);
+		insert_rows(scope, thread_id, source, nepisodes, episodes, texts);
+		memai_vectors_store(scope, model->name, false, nepisodes, ids, vectors);
+		return;
 	}
 	insert_rows(scope, thread_id, source, nepisodes, episodes, texts);
 	memai_embeddings_store(scope, NULL, false, nepisodes, ids, texts);

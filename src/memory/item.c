@@ -14,9 +14,6 @@
 #include "utils/memutils.h"
 #include "vector/vector.h"
 
-/* vectors in memory at a time; a batch is one call of the provider or more */
-#define EMBED_SLICE 512
-
 static MemaiStatement insert_embeddings = {
 	.sql = "INSERT INTO memai.embedding (tenant, user_id, namespace, scope, model, episode_id, memory_id, embedding) "
 	"SELECT $1, $2, $3, $4, $5, e.episode_id, e.memory_id, e.embedding "
@@ -196,12 +193,12 @@ memai_embeddings_store(const MemaiScope *scope, const char *model_name, bool is_
 	MemoryContext slice_context = AllocSetContextCreate(CurrentMemoryContext, "memai memory embed",
 														ALLOCSET_DEFAULT_SIZES);
 
-	for (int start = 0; start < nitems; start += EMBED_SLICE)
+	for (int start = 0; start < nitems; start += MEMAI_EMBED_SLICE)
 	{
 		MemoryContext previous = MemoryContextSwitchTo(slice_context);
 
 		CHECK_FOR_INTERRUPTS();
-		store_slice(scope, model, is_memory, Min(EMBED_SLICE, nitems - start), ids + start, texts + start);
+		store_slice(scope, model, is_memory, Min(MEMAI_EMBED_SLICE, nitems - start), ids + start, texts + start);
 		MemoryContextSwitchTo(previous);
 		MemoryContextReset(slice_context);
 	}

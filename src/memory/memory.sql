@@ -280,9 +280,10 @@ CREATE TABLE memai.memory_history (
 	before jsonb,
 	reason text,
 	actor name NOT NULL DEFAULT current_user,
+	job_id uuid,
 	xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
 	created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-	CONSTRAINT memory_history_pkey PRIMARY KEY (scope, id),
+	CONSTRAINT memory_history_pkey PRIMARY KEY (scope, memory_id, id),
 	CONSTRAINT memory_history_scope_check CHECK (scope = memai.scope_hash(tenant, user_id, namespace)),
 	CONSTRAINT memory_history_event_check CHECK (event IN
 		('ADD', 'UPDATE', 'SUPERSEDE', 'INVALIDATE', 'EXPIRE', 'FORGET', 'RESTORE', 'REVIEW', 'CONFIRM', 'PIN', 'UNPIN'))
@@ -290,9 +291,8 @@ CREATE TABLE memai.memory_history (
 COMMENT ON TABLE memai.memory_history IS 'every change of a memory: what, who, when and why; keeps no text of what was forgotten for good';
 COMMENT ON COLUMN memai.memory_history.related_id IS 'the memory that new_content quotes, when it is another one';
 COMMENT ON COLUMN memai.memory_history.before IS 'what the row held before the change, for memai.undo; NULL after a hard forget';
+COMMENT ON COLUMN memai.memory_history.job_id IS 'the background job that made the change, if one did';
 COMMENT ON COLUMN memai.memory_history.xid IS 'the transaction that made the change';
-CREATE INDEX memory_history_memory_id_idx ON memai.memory_history (scope, memory_id, id);
-COMMENT ON INDEX memai.memory_history_memory_id_idx IS 'the changes of one memory in order';
 CREATE INDEX memory_history_related_id_idx ON memai.memory_history (scope, related_id) WHERE related_id IS NOT NULL;
 COMMENT ON INDEX memai.memory_history_related_id_idx IS 'where a memory is quoted in the history of another';
 
@@ -436,8 +436,8 @@ GRANT UPDATE (metadata, memory_type, category, slot, importance, confidence, is_
 	closed_at, expired_at, expires_at, superseded_by, reason) ON memai.memory TO memai_user;
 GRANT UPDATE (name) ON memai.entity TO memai_user;
 GRANT SELECT, INSERT, UPDATE, DELETE ON memai.block, memai.memory_stat TO memai_user;
-GRANT SELECT, INSERT, UPDATE (old_content, new_content, before, reason) ON memai.memory_history TO memai_user;
-GRANT SELECT, INSERT ON memai.erasure TO memai_user;
+-- records: memai's functions write them for the caller, nobody else does
+GRANT SELECT ON memai.memory_history, memai.erasure TO memai_user;
 
 -- ---- dump and restore: the rows are the user's, the tables the extension's ----
 

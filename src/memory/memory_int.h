@@ -12,6 +12,9 @@
 
 /* ---- item.c: what episodes and memories have in common ---- */
 
+/* vectors in memory at a time; a batch is one call of the provider or more */
+#define MEMAI_EMBED_SLICE 512
+
 /*
  * The text under which an item is found: its content, after "name: " when a
  * speaker is known.  The span points into content or into palloc'd memory.
@@ -36,6 +39,37 @@ extern bool memai_days_of(const text *content, TimestampTz reference, MemaiDaySp
 /* days.first or days.end as SQL's date */
 extern Datum memai_day_datum(int32 julian_day);
 
+/* ---- history.c: records that roles cannot write themselves ---- */
+
+/* whose rights were in force */
+typedef struct MemaiOwner
+{
+	Oid			user;
+	int			context;
+} MemaiOwner;
+
+/*
+ * Between the two, statements run as the owner of memai's tables without
+ * row-level security: only for statements of constant text that name a scope
+ * which was resolved for the caller.
+ */
+extern void memai_owner_begin(MemaiOwner *saved);
+extern void memai_owner_end(const MemaiOwner *saved);
+
+/* The job that changes from now on are noted under; NULL: none. */
+extern void memai_history_set_job(const pg_uuid_t *job);
+
+/* Its id as a uuid parameter. */
+extern Datum memai_history_job(bool *isnull);
+
+/* Notes that a memory was stored by the current role; reason may be NULL. */
+extern void memai_history_added(const MemaiScope *scope, const pg_uuid_t *memory_id, const text *content, const text *reason);
+
+/* ---- import.c ---- */
+
+/* Notes every memory of a scope whose storing is not noted yet as imported. */
+extern void memai_history_imported(const MemaiScope *scope);
+
 /* ---- fact.c ---- */
 
 /* a memory that is to be stored; NULL: absent */
@@ -58,6 +92,8 @@ typedef struct MemaiFact
 	pg_uuid_t	subject_id;
 	text	   *predicate;
 	pg_uuid_t	object_id;
+	bool		has_successor;
+	pg_uuid_t	successor;		/* took its place at invalid_at */
 	ArrayType  *sources;		/* episodes it was taken from */
 	ArrayType  *depends_on;		/* memories it rests on */
 	const char *embed_model;	/* that made vector */

@@ -22,10 +22,10 @@ COMMENT ON FUNCTION memai._same_claim(text, text) IS 'private: whether two texts
 
 CREATE FUNCTION memai.history(id uuid, user_id text DEFAULT NULL, namespace text DEFAULT NULL)
 	RETURNS TABLE (history_id uuid, event text, old_content text, new_content text, related_id uuid, reason text,
-		actor name, xid xid8, created_at timestamptz)
+		actor name, job_id uuid, xid xid8, created_at timestamptz)
 	LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-	SELECT h.id, h.event, h.old_content, coalesce(h.new_content, r.content), h.related_id, h.reason, h.actor, h.xid, h.created_at
+	SELECT h.id, h.event, h.old_content, coalesce(h.new_content, r.content), h.related_id, h.reason, h.actor, h.job_id, h.xid, h.created_at
 	FROM memai.memory_history h
 		LEFT JOIN memai.memory r ON r.scope = h.scope AND r.id = h.related_id AND h.event IN ('SUPERSEDE', 'UPDATE')
 	WHERE h.scope = memai._scope(history.user_id, history.namespace) AND h.memory_id = history.id
@@ -424,12 +424,12 @@ END;
 COMMENT ON FUNCTION memai.forget_matching(text, text, text, boolean, integer, jsonb, double precision, text, text, text) IS
 	'what memai.recall finds by the same arguments; with dry_run => false each is forgotten';
 
-CREATE FUNCTION memai.undo(history_id uuid DEFAULT NULL, since timestamptz DEFAULT NULL, user_id text DEFAULT NULL, namespace text DEFAULT NULL, reason text DEFAULT NULL)
+CREATE FUNCTION memai.undo(history_id uuid DEFAULT NULL, since timestamptz DEFAULT NULL, job uuid DEFAULT NULL, user_id text DEFAULT NULL, namespace text DEFAULT NULL, reason text DEFAULT NULL)
 	RETURNS bigint
 	AS 'MODULE_PATHNAME', 'memai_undo' LANGUAGE C VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION memai.undo(uuid, timestamptz, text, text, text) IS
-	'take changes of memories back, newest first: one of memai.history, or all of a user since a time; what was removed for good stays removed; returns how many';
+COMMENT ON FUNCTION memai.undo(uuid, timestamptz, uuid, text, text, text) IS
+	'take changes of memories back, newest first: one of memai.history, all of a user since a time, or all of a background job; what was removed for good stays removed; returns how many';
 
 CREATE FUNCTION memai.forget_user(user_id text, confirm boolean DEFAULT false, namespace text DEFAULT NULL, reason text DEFAULT NULL)
 	RETURNS TABLE (what text, removed bigint)
@@ -491,71 +491,8 @@ COMMENT ON FUNCTION memai.export_user(text, text) IS
 
 CREATE FUNCTION memai.import_user(lines jsonb, user_id text DEFAULT NULL, namespace text DEFAULT NULL)
 	RETURNS TABLE (what text, imported bigint)
-	LANGUAGE sql VOLATILE PARALLEL UNSAFE
-BEGIN ATOMIC
-	WITH s AS (
-		SELECT memai.current_tenant() AS tenant, coalesce(import_user.user_id, memai.current_user_id()) AS user_id,
-			coalesce(import_user.namespace, 'default') AS namespace, memai._scope(import_user.user_id, import_user.namespace) AS scope),
-	episode_rows AS (
-		INSERT INTO memai.episode (tenant, user_id, namespace, scope, id, thread_id, source, role, name, content, metadata, occurred_at, created_at, asking, about_from, about_until, terms)
-		SELECT s.tenant, s.user_id, s.namespace, s.scope, r.id, r.thread_id, r.source, r.role, r.name, r.content, r.metadata, r.occurred_at, r.created_at, r.asking, r.about_from, r.about_until, memai._terms(CASE WHEN r.name IS NULL THEN r.content ELSE r.name || ': ' || r.content END)
-		FROM s, jsonb_array_elements(import_user.lines) l (line), jsonb_populate_record(NULL::memai.episode, l.line - '{tenant,user_id,namespace,scope}'::text[]) r
-		WHERE l.line ->> 'table' = 'episode'
-		ON CONFLICT DO NOTHING
-		RETURNING 1),
-	entity_rows AS (
-		INSERT INTO memai.entity (tenant, user_id, namespace, scope, id, name, created_at)
-		SELECT s.tenant, s.user_id, s.namespace, s.scope, r.id, r.name, r.created_at
-		FROM s, jsonb_array_elements(import_user.lines) l (line), jsonb_populate_record(NULL::memai.entity, l.line - '{tenant,user_id,namespace,scope}'::text[]) r
-		WHERE l.line ->> 'table' = 'entity'
-		ON CONFLICT DO NOTHING
-		RETURNING 1),
-	memory_rows AS (
-		INSERT INTO memai.memory (tenant, user_id, namespace, scope, id, content, memory_type, category, slot, subject_id, predicate, object_id, provenance, metadata, importance, confidence, is_pinned, needs_review, valid_at, invalid_at, created_at, closed_at, expired_at, expires_at, superseded_by, reason, about_from, about_until, terms)
-		SELECT s.tenant, s.user_id, s.namespace, s.scope, r.id, r.content, r.memory_type, r.category, r.slot, r.subject_id, r.predicate, r.object_id, 'import', r.metadata, r.importance, r.confidence, r.is_pinned, r.needs_review, r.valid_at, r.invalid_at, r.created_at, r.closed_at, r.expired_at, r.expires_at, r.superseded_by, r.reason, r.about_from, r.about_until, memai._terms(r.content)
-		FROM s, jsonb_array_elements(import_user.lines) l (line), jsonb_populate_record(NULL::memai.memory, l.line - '{tenant,user_id,namespace,scope}'::text[]) r
-		WHERE l.line ->> 'table' = 'memory'
-		ON CONFLICT DO NOTHING
-		RETURNING memory.*),
-	memory_source_rows AS (
-		INSERT INTO memai.memory_source (tenant, user_id, namespace, scope, memory_id, episode_id)
-		SELECT s.tenant, s.user_id, s.namespace, s.scope, r.memory_id, r.episode_id
-		FROM s, jsonb_array_elements(import_user.lines) l (line), jsonb_populate_record(NULL::memai.memory_source, l.line - '{tenant,user_id,namespace,scope}'::text[]) r
-		WHERE l.line ->> 'table' = 'memory_source'
-		ON CONFLICT DO NOTHING
-		RETURNING 1),
-	memory_link_rows AS (
-		INSERT INTO memai.memory_link (tenant, user_id, namespace, scope, from_id, to_id, kind, created_at)
-		SELECT s.tenant, s.user_id, s.namespace, s.scope, r.from_id, r.to_id, r.kind, r.created_at
-		FROM s, jsonb_array_elements(import_user.lines) l (line), jsonb_populate_record(NULL::memai.memory_link, l.line - '{tenant,user_id,namespace,scope}'::text[]) r
-		WHERE l.line ->> 'table' = 'memory_link'
-		ON CONFLICT DO NOTHING
-		RETURNING 1),
-	memory_stat_rows AS (
-		INSERT INTO memai.memory_stat (tenant, user_id, namespace, scope, memory_id, uses, last_used_at, useful, harmful)
-		SELECT s.tenant, s.user_id, s.namespace, s.scope, r.memory_id, r.uses, r.last_used_at, r.useful, r.harmful
-		FROM s, jsonb_array_elements(import_user.lines) l (line), jsonb_populate_record(NULL::memai.memory_stat, l.line - '{tenant,user_id,namespace,scope}'::text[]) r
-		WHERE l.line ->> 'table' = 'memory_stat'
-		ON CONFLICT DO NOTHING
-		RETURNING 1),
-	block_rows AS (
-		INSERT INTO memai.block (tenant, user_id, namespace, scope, label, value, description, char_limit, is_read_only, version, updated_at)
-		SELECT s.tenant, s.user_id, s.namespace, s.scope, r.label, r.value, r.description, r.char_limit, r.is_read_only, r.version, r.updated_at
-		FROM s, jsonb_array_elements(import_user.lines) l (line), jsonb_populate_record(NULL::memai.block, l.line - '{tenant,user_id,namespace,scope}'::text[]) r
-		WHERE l.line ->> 'table' = 'block'
-		ON CONFLICT DO NOTHING
-		RETURNING 1)
-	, logged AS (
-		INSERT INTO memai.memory_history (tenant, user_id, namespace, scope, memory_id, event, new_content, reason)
-		SELECT m.tenant, m.user_id, m.namespace, m.scope, m.id, 'ADD', m.content, 'import' FROM memory_rows m)
-	SELECT 'episode', count(*) FROM episode_rows
-	UNION ALL SELECT 'entity', count(*) FROM entity_rows
-	UNION ALL SELECT 'memory', count(*) FROM memory_rows
-	UNION ALL SELECT 'memory_source', count(*) FROM memory_source_rows
-	UNION ALL SELECT 'memory_link', count(*) FROM memory_link_rows
-	UNION ALL SELECT 'memory_stat', count(*) FROM memory_stat_rows
-	UNION ALL SELECT 'block', count(*) FROM block_rows;
-END;
+	AS 'MODULE_PATHNAME', 'memai_import_user' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 7
+	SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION memai.import_user(jsonb, text, text) IS
 	'store what memai.export_user gave, as a JSON array, under a user of this tenant; what is there already stays; call memai.fill_embeddings for the vectors; whose word a memory is becomes import';
 
@@ -585,7 +522,7 @@ REVOKE ALL ON FUNCTION memai.clear_memory(text, text, boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.find_duplicates(text, text, double precision, double precision, integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.consolidate(text, text, boolean, double precision, double precision) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.forget_matching(text, text, text, boolean, integer, jsonb, double precision, text, text, text) FROM PUBLIC;
-REVOKE ALL ON FUNCTION memai.undo(uuid, timestamptz, text, text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION memai.undo(uuid, timestamptz, uuid, text, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.forget_user(text, boolean, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.compact() FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.fill_embeddings(text, text, text, integer) FROM PUBLIC;
@@ -616,7 +553,7 @@ GRANT EXECUTE ON FUNCTION memai.history(uuid, text, text),
 	memai.find_duplicates(text, text, double precision, double precision, integer),
 	memai.consolidate(text, text, boolean, double precision, double precision),
 	memai.forget_matching(text, text, text, boolean, integer, jsonb, double precision, text, text, text),
-	memai.undo(uuid, timestamptz, text, text, text),
+	memai.undo(uuid, timestamptz, uuid, text, text, text),
 	memai.forget_user(text, boolean, text, text),
 	memai.fill_embeddings(text, text, text, integer),
 	memai.export_user(text, text),
