@@ -57,6 +57,12 @@ extern uint64 memai_statement_run(MemaiStatement *statement, Datum *values,
 								  const char *nulls, bool read_only, long max_rows);
 
 /*
+ * Runs a statement that writes on the newest snapshot, even in a transaction
+ * that has but one: for what must not miss rows that others committed.
+ */
+extern uint64 memai_statement_run_latest(MemaiStatement *statement, Datum *values, const char *nulls);
+
+/*
  * Opens a cursor on the read-only statement instead; fetch with
  * SPI_cursor_fetch, close with SPI_cursor_close.
  */

@@ -8,7 +8,9 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "core/core.h"
+#include "utils/snapmgr.h"
 
 static void
 prepare_statement(MemaiStatement *statement)
@@ -35,6 +37,20 @@ memai_statement_run(MemaiStatement *statement, Datum *values,
 	result = SPI_execute_plan(statement->plan, values, nulls, read_only, max_rows);
 	if (result < 0)
 		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+uint64
+memai_statement_run_latest(MemaiStatement *statement, Datum *values, const char *nulls)
+{
+	int			result;
+
+	if (statement->plan == NULL)
+		prepare_statement(statement);
+	CommandCounterIncrement();
+	result = SPI_execute_snapshot(statement->plan, values, nulls, GetLatestSnapshot(), InvalidSnapshot, false, false, 0);
+	if (result < 0)
+		elog(ERROR, "SPI_execute_snapshot failed: %s", SPI_result_code_string(result));
 	return SPI_processed;
 }
 

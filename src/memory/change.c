@@ -1,11 +1,12 @@
 /*
  * change.c
  *	  What follows from a change of memories, in the same statement: the
- *	  trigger of memory, memory_link and memory_source.
+ *	  trigger of memory, episode, memory_link and memory_source.
  *
  * Set-based: one call a statement, with its transition tables.
  *	 - every change of a memory gets a row of history (storing one: fact.c); a
  *	   removed memory's text leaves the history
+ *	 - the vectors of a removed memory or episode go
  *	 - what rests on a memory that ended, directly or not, needs review
  *	 - a memory that lost its last source goes
  *	 - an entity goes with the last memory that is about it
@@ -68,6 +69,10 @@ static MemaiStatement review_updated = {
 	"JOIN memai.memory_link l ON l.scope = o.scope AND l.to_id = o.id AND l.kind IN ('depends_on', 'derives') "
 	"WHERE (o.invalid_at IS NULL AND n.invalid_at IS NOT NULL) OR (o.expired_at IS NULL AND n.expired_at IS NOT NULL)), "
 	MARK_DEPENDENTS,
+};
+
+static MemaiStatement delete_vectors = {
+	.sql = "DELETE FROM memai.embedding v USING old_rows o WHERE v.scope = o.scope AND v.id = o.id",
 };
 
 static MemaiStatement scrub_deleted = {
@@ -148,6 +153,7 @@ follow_memory(TriggerEvent event, const NameData *actor)
 		memai_statement_run(&review_updated, NULL, NULL, false, 0);
 		return;
 	}
+	memai_statement_run_latest(&delete_vectors, NULL, NULL);
 	memai_statement_run(&scrub_deleted, NULL, NULL, false, 0);
 	memai_statement_run(&scrub_replaced, NULL, NULL, false, 0);
 	memai_statement_run(&log_deleted, values, nulls, false, 0);
@@ -182,6 +188,8 @@ memai_memory_changed(PG_FUNCTION_ARGS)
 	SPI_register_trigger_data(trigger);
 	if (strcmp(table, "memory") == 0)
 		follow_memory(trigger->tg_event, &actor);
+	else if (strcmp(table, "episode") == 0)
+		memai_statement_run_latest(&delete_vectors, NULL, NULL);
 	else if (strcmp(table, "memory_link") == 0)
 		memai_statement_run(&review_unlinked, NULL, NULL, false, 0);
 	else

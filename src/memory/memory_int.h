@@ -23,13 +23,17 @@ extern MemaiSpan memai_search_text(const text *name, const text *content);
 
 /*
  * Embeds items with a model (NULL: the default) and stores the vectors, one
- * statement for all.  ids[i] belongs to texts[i]; is_memory says which table
- * the ids are of.  The caller is connected to SPI.
+ * statement for all; items that are gone or have one are left out.  ids[i]
+ * belongs to texts[i]; is_memory says which table the ids are of.  The caller is
+ * connected to SPI.
  */
 extern void memai_embeddings_store(const MemaiScope *scope, const char *model_name, bool is_memory, int nitems,
 								   const pg_uuid_t *const *ids, const MemaiSpan *texts);
 
-/* Stores vectors that a model has made, one statement for all. */
+/*
+ * Stores vectors that a model has made, one statement for all, of items that
+ * this transaction has stored: no foreign key looks whether they exist.
+ */
 extern void memai_vectors_store(const MemaiScope *scope, const char *model_name, bool is_memory, int nitems,
 								const pg_uuid_t *const *ids, MemaiVector *const *vectors);
 

@@ -368,9 +368,9 @@ CREATE FUNCTION memai.find_duplicates(user_id text DEFAULT NULL, namespace text 
 BEGIN ATOMIC
 	SELECT a.id, a.content, b.id, b.content, p.similarity, p.overlap
 	FROM memai.memory a
-		JOIN memai.embedding va ON va.scope = a.scope AND va.memory_id = a.id
-		JOIN memai.embedding vb ON vb.scope = va.scope AND vb.model = va.model AND vb.memory_id > va.memory_id
-		JOIN memai.memory b ON b.scope = vb.scope AND b.id = vb.memory_id,
+		JOIN memai.embedding va ON va.scope = a.scope AND va.id = a.id
+		JOIN memai.embedding vb ON vb.scope = va.scope AND vb.model = va.model AND vb.id > va.id
+		JOIN memai.memory b ON b.scope = vb.scope AND b.id = vb.id,
 		LATERAL (SELECT 1 - (va.embedding OPERATOR(@extschema@.<=>) vb.embedding) AS similarity,
 			memai._terms_overlap(a.terms, b.terms) AS overlap) p
 	WHERE a.scope = memai._scope(find_duplicates.user_id, find_duplicates.namespace) AND a.invalid_at IS NULL AND a.expired_at IS NULL
