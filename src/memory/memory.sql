@@ -23,6 +23,7 @@ CREATE TABLE memai.episode (
 	asking real NOT NULL DEFAULT 0,
 	about_from date,
 	about_until date,
+	extract_with text,
 	terms bytea NOT NULL,
 	CONSTRAINT episode_pkey PRIMARY KEY (scope, id),
 	CONSTRAINT episode_scope_check CHECK (scope = memai.scope_hash(tenant, user_id, namespace)),
@@ -43,9 +44,12 @@ COMMENT ON COLUMN memai.episode.occurred_at IS 'when it happened in the world';
 COMMENT ON COLUMN memai.episode.asking IS 'share of the text that is questions, 0 to 1; recall prefers statements';
 COMMENT ON COLUMN memai.episode.about_from IS 'first of the days that the text speaks of ("last week"), seen from occurred_at; NULL when it names none';
 COMMENT ON COLUMN memai.episode.about_until IS 'the day after the last of them';
+COMMENT ON COLUMN memai.episode.extract_with IS 'the chat model that a job will ask what of it to remember; NULL when none will, or did';
 COMMENT ON COLUMN memai.episode.terms IS 'hashed stems and their frequencies, for BM25';
 CREATE INDEX episode_thread_idx ON memai.episode (scope, thread_id, occurred_at, id) WHERE thread_id IS NOT NULL;
 COMMENT ON INDEX memai.episode_thread_idx IS 'a conversation in order';
+CREATE INDEX episode_extract_idx ON memai.episode (scope, extract_with, occurred_at, id) WHERE extract_with IS NOT NULL;
+COMMENT ON INDEX memai.episode_extract_idx IS 'messages that wait for a chat model';
 
 CREATE TABLE memai.entity (
 	tenant text NOT NULL,
@@ -425,7 +429,7 @@ ALTER TABLE memai.embedding_other ALTER COLUMN embedding SET STATISTICS 0;
 -- are given once: they change through functions that know, or not at all
 GRANT SELECT, INSERT, DELETE ON memai.episode, memai.memory, memai.embedding, memai.entity,
 	memai.memory_source, memai.memory_link TO memai_user;
-GRANT UPDATE (metadata) ON memai.episode TO memai_user;
+GRANT UPDATE (metadata, extract_with) ON memai.episode TO memai_user;
 GRANT UPDATE (metadata, memory_type, category, slot, importance, confidence, is_pinned, needs_review, valid_at, invalid_at,
 	closed_at, expired_at, expires_at, superseded_by, reason) ON memai.memory TO memai_user;
 GRANT UPDATE (name) ON memai.entity TO memai_user;

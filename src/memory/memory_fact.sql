@@ -23,11 +23,11 @@ COMMENT ON FUNCTION memai.remember_triplet(text, text, text, text, text, text, j
 
 CREATE FUNCTION memai.remember_messages(messages jsonb, user_id text DEFAULT NULL, namespace text DEFAULT NULL,
 		thread_id uuid DEFAULT NULL, occurred_at timestamptz DEFAULT NULL, metadata jsonb DEFAULT NULL,
-		infer boolean DEFAULT false, model text DEFAULT NULL) RETURNS SETOF uuid
+		infer boolean DEFAULT false, model text DEFAULT NULL, wait boolean DEFAULT false) RETURNS SETOF uuid
 	AS 'MODULE_PATHNAME', 'memai_remember_messages' LANGUAGE C VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION memai.remember_messages(jsonb, text, text, uuid, timestamptz, jsonb, boolean, text) IS
-	'store the messages of a conversation as episodes, in order, and return their ids; each message has content and may have role, name, occurred_at, metadata; infer => true asks a chat model once what of them to remember';
+COMMENT ON FUNCTION memai.remember_messages(jsonb, text, text, uuid, timestamptz, jsonb, boolean, text, boolean) IS
+	'store the messages of a conversation as episodes, in order, and return their ids; each message has content and may have role, name, occurred_at, metadata; infer => true has a job ask a chat model what of them to remember, wait => true asks it now';
 
 CREATE FUNCTION memai.apply_operations(operations jsonb, episodes uuid[], memories uuid[] DEFAULT '{}',
 		user_id text DEFAULT NULL, namespace text DEFAULT NULL)
@@ -99,7 +99,7 @@ COMMENT ON FUNCTION memai.drop_block(text, text, text) IS 'remove a block; false
 -- ---- rights ----
 
 REVOKE ALL ON FUNCTION memai.remember(text, text, text, jsonb, text, text, timestamptz, text, double precision, double precision, text, timestamptz, uuid[], uuid[]) FROM PUBLIC;
-REVOKE ALL ON FUNCTION memai.remember_messages(jsonb, text, text, uuid, timestamptz, jsonb, boolean, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION memai.remember_messages(jsonb, text, text, uuid, timestamptz, jsonb, boolean, text, boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.apply_operations(jsonb, uuid[], uuid[], text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.supersede(uuid, text, text, text, text, timestamptz) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.remember_triplet(text, text, text, text, text, text, jsonb, text, text, timestamptz, text, double precision, double precision, text, timestamptz, uuid[], uuid[]) FROM PUBLIC;
@@ -111,7 +111,7 @@ REVOKE ALL ON FUNCTION memai.blocks(text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.drop_block(text, text, text) FROM PUBLIC;
 
 GRANT EXECUTE ON FUNCTION memai.remember(text, text, text, jsonb, text, text, timestamptz, text, double precision, double precision, text, timestamptz, uuid[], uuid[]),
-	memai.remember_messages(jsonb, text, text, uuid, timestamptz, jsonb, boolean, text),
+	memai.remember_messages(jsonb, text, text, uuid, timestamptz, jsonb, boolean, text, boolean),
 	memai.apply_operations(jsonb, uuid[], uuid[], text, text),
 	memai.supersede(uuid, text, text, text, text, timestamptz),
 	memai.remember_triplet(text, text, text, text, text, text, jsonb, text, text, timestamptz, text, double precision, double precision, text, timestamptz, uuid[], uuid[]),

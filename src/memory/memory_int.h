@@ -136,6 +136,10 @@ extern MemaiLiveFact *memai_fact_find(const MemaiScope *scope, const pg_uuid_t *
  */
 extern void memai_fact_replace(MemaiFact *fact, const MemaiLiveFact *old, bool correct, const text *reason);
 
+/* ---- extract_job.c and expire_job.c: register their kinds of jobs ---- */
+
+extern void memai_extract_init(void);
+
 /* ---- infer.c ---- */
 
 /*
