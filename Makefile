@@ -67,7 +67,7 @@ endif
 
 # These come without PostgreSQL too: they install what is missing, build,
 # and run in a throw-away cluster of their own (test/README.md).
-.PHONY: test coverage valgrind demo bench-dedup bench-locomo bench-memory
+.PHONY: test coverage valgrind demo bench-dedup bench-locomo bench-memory bench-pii
 test coverage valgrind:
 	@bash test/harness/$@.sh
 demo:
@@ -78,3 +78,5 @@ bench-locomo:
 	@bash test/harness/run.sh test/bench/locomo/run.sh
 bench-memory:
 	@bash test/harness/run.sh test/bench/memory/run.sh
+bench-pii:
+	@bash test/harness/run.sh test/bench/pii/run.sh

@@ -151,11 +151,17 @@ store_episodes(const MemaiScope *scope, const pg_uuid_t *thread_id, const char *
 {
 	MemaiSpan  *texts = palloc(sizeof(MemaiSpan) * nepisodes);
 	const pg_uuid_t **ids = palloc(sizeof(pg_uuid_t *) * nepisodes);
+	MemaiPiiPolicy policy;
 
 	if (nepisodes == 0)
 		return;
+	memai_pii_policy(&policy);
 	for (int i = 0; i < nepisodes; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
+		episodes[i].content = memai_pii_clean(&policy, "a message", episodes[i].content);
+		episodes[i].name = memai_pii_clean(&policy, "a name", episodes[i].name);
+		episodes[i].metadata = memai_pii_clean_jsonb(&policy, "metadata", episodes[i].metadata);
 		texts[i] = memai_search_text(episodes[i].name, episodes[i].content);
 		ids[i] = &episodes[i].id;
 	}

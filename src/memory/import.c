@@ -76,6 +76,86 @@ static MemaiStatement log_imported = {
 
 PG_FUNCTION_INFO_V1(memai_import_user);
 
+/* ---- personal data ---- */
+
+/* what of a line is text that somebody wrote; ids and times look like numbers of phones */
+static bool
+is_text_key(const JsonbValue *key)
+{
+	static const char *const keys[] = {"content", "name", "value", "description", "label", "slot", "predicate", "reason", "category"};
+
+	for (size_t i = 0; i < lengthof(keys); i++)
+	{
+		if (strlen(keys[i]) == (size_t) key->val.string.len && memcmp(keys[i], key->val.string.val, key->val.string.len) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_metadata_key(const JsonbValue *key)
+{
+	return key->val.string.len == 8 && memcmp(key->val.string.val, "metadata", 8) == 0;
+}
+
+static void
+clean_value(const MemaiPiiPolicy *policy, const JsonbValue *key, JsonbValue *value)
+{
+	if (value->type == jbvString && is_text_key(key))
+	{
+		text	   *cleaned = memai_pii_clean(policy, "a line", cstring_to_text_with_len(value->val.string.val, value->val.string.len));
+
+		value->val.string.val = VARDATA(cleaned);
+		value->val.string.len = VARSIZE(cleaned) - VARHDRSZ;
+	}
+	else if (value->type == jbvBinary && is_metadata_key(key))
+	{
+		Jsonb	   *cleaned = memai_pii_clean_jsonb(policy, "metadata", JsonbValueToJsonb(value));
+
+		value->val.binary.data = &cleaned->root;
+		value->val.binary.len = VARSIZE(cleaned) - VARHDRSZ;
+	}
+}
+
+/* The lines with the tenant's policy applied to their texts. */
+static Jsonb *
+clean_lines(Jsonb *lines)
+{
+	MemaiPiiPolicy policy;
+	JsonbParseState *state = NULL;
+	int			n = JB_ROOT_COUNT(lines);
+
+	memai_pii_policy(&policy);
+	if (policy.kinds == 0)
+		return lines;
+	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
+	for (int i = 0; i < n; i++)
+	{
+		JsonbValue *line = getIthJsonbValueFromContainer(&lines->root, i);
+		JsonbIterator *iterator;
+		JsonbValue	key,
+					value;
+
+		CHECK_FOR_INTERRUPTS();
+		/* what is no object is no row of any table */
+		if (line->type != jbvBinary || !JsonContainerIsObject(line->val.binary.data))
+			continue;
+		iterator = JsonbIteratorInit(line->val.binary.data);
+		pushJsonbValue(&state, JsonbIteratorNext(&iterator, &key, true), NULL);
+		while (JsonbIteratorNext(&iterator, &key, true) == WJB_KEY)
+		{
+			(void) JsonbIteratorNext(&iterator, &value, true);
+			clean_value(&policy, &key, &value);
+			pushJsonbValue(&state, WJB_KEY, &key);
+			pushJsonbValue(&state, WJB_VALUE, &value);
+		}
+		pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+	}
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));
+}
+
+/* ---- rows ---- */
+
 void
 memai_history_imported(const MemaiScope *scope)
 {
@@ -110,7 +190,7 @@ memai_import_user(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
 	memai_scope_values(&scope, values);
-	values[4] = JsonbPGetDatum(lines);
+	values[4] = JsonbPGetDatum(clean_lines(lines));
 	ntables = memai_statement_run(&insert_lines, values, NULL, false, 0);
 	for (uint64 i = 0; i < ntables; i++)
 	{

@@ -317,22 +317,46 @@ report(const MemaiInference *inference, const MemaiOperation *operation, const p
 	tuplestore_putvalues(inference->rsinfo->setResult, inference->rsinfo->setDesc, values, nulls);
 }
 
+/* A model may give back what a message held before the policy was set. */
+static void
+apply_policy(const MemaiPiiPolicy *policy, MemaiOperation *operation)
+{
+	char	  **texts[] = {&operation->content, &operation->slot, &operation->category};
+
+	for (size_t i = 0; i < lengthof(texts); i++)
+	{
+		if (*texts[i] == NULL)
+			continue;
+		if (memai_pii_refuses(policy, *texts[i]))
+		{
+			operation->fault = "personal data that may not be stored";
+			return;
+		}
+		*texts[i] = text_to_cstring(memai_pii_clean(policy, "content", cstring_to_text(*texts[i])));
+	}
+}
+
 MemaiOperation *
 memai_operations_read(const MemaiInference *inference, MemaiJson *array, int *noperations)
 {
 	int			n = memai_json_length(array);
 	MemaiOperation *operations;
+	MemaiPiiPolicy policy;
 
 	if (n > MAX_OPERATIONS)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("too many operations on memories"),
 				 errdetail("There are %d, the limit of one call is %d.", n, MAX_OPERATIONS)));
+	memai_pii_policy(&policy);
 	operations = palloc(sizeof(MemaiOperation) * Max(n, 1));
 	for (int i = 0; i < n; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		read_operation(inference, memai_json_item(array, i), &operations[i]);
 		operations[i].fault = find_fault(inference, &operations[i]);
+		if (policy.kinds != 0 && operations[i].fault == NULL)
+			apply_policy(&policy, &operations[i]);
 	}
 	*noperations = n;
 	return operations;
