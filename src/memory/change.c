@@ -100,12 +100,15 @@ static MemaiStatement log_deleted = {
  */
 static MemaiStatement lock_entities = {
 	.sql = "SELECT array_agg(e.scope), array_agg(e.id) FROM (SELECT DISTINCT o.scope, x.id FROM old_rows o, "
-	"LATERAL (VALUES (o.subject_id), (o.object_id)) x (id) WHERE x.id IS NOT NULL) o, "
+	"LATERAL (VALUES (o.subject_id), (o.object_id)) x (id) WHERE x.id IS NOT NULL "
+	"UNION SELECT t.scope, t.merged_into FROM old_rows o JOIN memai.entity t ON t.scope = o.scope AND t.id = o.subject_id "
+	"UNION SELECT t.scope, t.merged_into FROM old_rows o JOIN memai.entity t ON t.scope = o.scope AND t.id = o.object_id) o, "
 	"LATERAL (SELECT t.scope, t.id FROM memai.entity t WHERE t.scope = o.scope AND t.id = o.id FOR UPDATE SKIP LOCKED) e",
 };
 
 static MemaiStatement delete_entities = {
 	.sql = "DELETE FROM memai.entity e USING unnest($1, $2) AS o (scope, id) WHERE e.scope = o.scope AND e.id = o.id "
+	"AND NOT EXISTS (SELECT FROM memai.entity a WHERE a.scope = e.scope AND a.merged_into = e.id) "
 	"AND NOT EXISTS (SELECT FROM memai.memory m WHERE m.scope = e.scope AND m.subject_id = e.id) "
 	"AND NOT EXISTS (SELECT FROM memai.memory m WHERE m.scope = e.scope AND m.object_id = e.id)",
 	.nargs = 2,
@@ -136,7 +139,8 @@ remove_orphaned_entities(void)
 	memai_statement_run(&lock_entities, NULL, NULL, false, 0);
 	keys[0] = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null);
 	keys[1] = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &null);
-	if (!null)
+	/* aliases first, then what they were merged into */
+	if (!null && memai_statement_run(&delete_entities, keys, NULL, false, 0) > 0)
 		memai_statement_run(&delete_entities, keys, NULL, false, 0);
 }
 

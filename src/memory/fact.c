@@ -133,6 +133,13 @@ static MemaiStatement select_value_at = {
 	.argtypes = {INT8OID, TEXTOID, TIMESTAMPTZOID},
 };
 
+/* the last argument is a vector, whose type has no fixed OID */
+static MemaiStatement select_similar = {
+	.sql = "SELECT memai._similar_memory($1, $2, $3, $4, $5, $6)",
+	.nargs = 6,
+	.argtypes = {INT8OID, TEXTOID, BYTEAOID, TEXTOID, TEXTOID},
+};
+
 static MemaiStatement set_slot = {
 	.sql = "UPDATE memai.memory SET slot = $3 WHERE scope = $1 AND id = $2",
 	.nargs = 3,
@@ -244,6 +251,8 @@ insert_fact(const MemaiFact *fact, const MemaiLiveFact *old, bool correct, const
 	if (memai_statement_run(statement, values, nulls, false, 0) == 0)
 		return false;
 	memai_history_added(fact->scope, &fact->id, fact->content, NULL);
+	if (!TIMESTAMP_IS_NOEND(fact->expires_at))
+		memai_expire_submit(fact->scope, fact->expires_at);
 	return true;
 }
 
@@ -492,13 +501,47 @@ store_or_find(MemaiFact *fact)
 	raise_concurrent_change();
 }
 
+/*
+ * A live memory of the scope that says nearly the same, in fact->id.  Two
+ * sessions that store such at once do not see each other's: what a unique index
+ * cannot compare, memai.consolidate finds later.
+ */
+static bool
+find_similar(MemaiFact *fact)
+{
+	Datum		values[6];
+	char		nulls[6];
+	bool		null;
+	Datum		id;
+
+	if (select_similar.argtypes[5] != memai_vector_type_oid())
+	{
+		memai_statement_forget(&select_similar);
+		select_similar.argtypes[5] = memai_vector_type_oid();
+	}
+	memset(nulls, ' ', sizeof(nulls));
+	values[0] = Int64GetDatum(fact->scope->scope);
+	values[1] = PointerGetDatum(fact->content);
+	values[2] = PointerGetDatum(memai_text_terms(VARDATA_ANY(fact->content), VARSIZE_ANY_EXHDR(fact->content)));
+	set_optional(values, nulls, 3, fact->slot);
+	values[4] = CStringGetTextDatum(fact->embed_model);
+	values[5] = PointerGetDatum(fact->vector);
+	memai_statement_run(&select_similar, values, nulls, false, 0);
+	id = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null);
+	if (!null)
+		fact->id = *DatumGetUUIDP(id);
+	SPI_freetuptable(SPI_tuptable);
+	return !null;
+}
+
 void
 memai_fact_remember(MemaiFact *fact)
 {
 	/* a statement that is known needs no vector */
 	if (fact->vector == NULL && find_live(&select_live_content, fact->scope, PointerGetDatum(fact->content)) == NULL)
 		memai_fact_embed(fact);
-	store_or_find(fact);
+	if (!fact->or_similar || fact->vector == NULL || !find_similar(fact))
+		store_or_find(fact);
 	insert_origins(fact);
 }
 

@@ -24,7 +24,8 @@ enum
 	ARG_PROVENANCE,
 	ARG_EXPIRES_AT,
 	ARG_SOURCES,
-	ARG_DEPENDS_ON
+	ARG_DEPENDS_ON,
+	ARG_OR_SIMILAR
 };
 
 static MemaiStatement upsert_entity = {
@@ -150,6 +151,7 @@ read_fact(FunctionCallInfo fcinfo, int first, MemaiScope *scope, MemaiFact *fact
 	fact->expires_at = time_argument(fcinfo, first + ARG_EXPIRES_AT, "expires_at", DT_NOEND);
 	fact->sources = ids_argument(fcinfo, first + ARG_SOURCES, "sources");
 	fact->depends_on = ids_argument(fcinfo, first + ARG_DEPENDS_ON, "depends_on");
+	fact->or_similar = !PG_ARGISNULL(first + ARG_OR_SIMILAR) && PG_GETARG_BOOL(first + ARG_OR_SIMILAR);
 }
 
 static Datum

@@ -31,8 +31,8 @@ static MemaiStatement insert_lines = {
 	"r.asking, r.about_from, r.about_until, memai._terms(CASE WHEN r.name IS NULL THEN r.content ELSE r.name || ': ' || r.content END) "
 	FROM_LINES("episode")
 	", entity_rows AS ("
-	"INSERT INTO memai.entity " KEYS "id, name, created_at) "
-	"SELECT $1, $2, $3, $4, r.id, r.name, r.created_at "
+	"INSERT INTO memai.entity " KEYS "id, name, created_at, merged_into) "
+	"SELECT $1, $2, $3, $4, r.id, r.name, r.created_at, r.merged_into "
 	FROM_LINES("entity")
 	", memory_rows AS ("
 	"INSERT INTO memai.memory " KEYS "id, content, memory_type, category, slot, subject_id, predicate, object_id, provenance, "

@@ -59,11 +59,18 @@ CREATE TABLE memai.entity (
 	id uuid NOT NULL DEFAULT memai.new_id(),
 	name text NOT NULL,
 	created_at timestamptz NOT NULL DEFAULT now(),
+	merged_into uuid,
 	CONSTRAINT entity_pkey PRIMARY KEY (scope, id),
+	CONSTRAINT entity_merged_into_fkey FOREIGN KEY (scope, merged_into)
+		REFERENCES memai.entity (scope, id) ON DELETE SET NULL (merged_into),
+	CONSTRAINT entity_merged_into_check CHECK (merged_into <> id),
 	CONSTRAINT entity_scope_check CHECK (scope = memai.scope_hash(tenant, user_id, namespace)),
 	CONSTRAINT entity_name_check CHECK (name <> '' AND octet_length(name) <= 1024)
 );
 COMMENT ON TABLE memai.entity IS 'what memories are about: people, places, things; the subjects and objects of triplets';
+COMMENT ON COLUMN memai.entity.merged_into IS 'the entity that this name is an alias of';
+CREATE INDEX entity_merged_into_idx ON memai.entity (scope, merged_into) WHERE merged_into IS NOT NULL;
+COMMENT ON INDEX memai.entity_merged_into_idx IS 'the aliases of an entity';
 CREATE UNIQUE INDEX entity_name_idx ON memai.entity (scope, lower(name));
 COMMENT ON INDEX memai.entity_name_idx IS 'a scope knows an entity once, whatever the case of its name';
 
@@ -432,7 +439,7 @@ GRANT SELECT, INSERT, DELETE ON memai.episode, memai.memory, memai.embedding, me
 GRANT UPDATE (metadata, extract_with) ON memai.episode TO memai_user;
 GRANT UPDATE (metadata, memory_type, category, slot, importance, confidence, is_pinned, needs_review, valid_at, invalid_at,
 	closed_at, expired_at, expires_at, superseded_by, reason) ON memai.memory TO memai_user;
-GRANT UPDATE (name) ON memai.entity TO memai_user;
+GRANT UPDATE (name, merged_into) ON memai.entity TO memai_user;
 GRANT SELECT, INSERT, UPDATE, DELETE ON memai.block, memai.memory_stat TO memai_user;
 -- records: memai's functions write them for the caller, nobody else does
 GRANT SELECT ON memai.memory_history, memai.erasure TO memai_user;

@@ -123,6 +123,7 @@ typedef struct MemaiFact
 	pg_uuid_t	object_id;
 	bool		has_successor;
 	pg_uuid_t	successor;		/* took its place at invalid_at */
+	bool		or_similar;		/* one that says nearly the same will do */
 	ArrayType  *sources;		/* episodes it was taken from */
 	ArrayType  *depends_on;		/* memories it rests on */
 	const char *embed_model;	/* that made vector */
@@ -164,6 +165,10 @@ extern void memai_fact_replace(MemaiFact *fact, const MemaiLiveFact *old, bool c
 /* ---- extract_job.c and expire_job.c: register their kinds of jobs ---- */
 
 extern void memai_extract_init(void);
+extern void memai_expire_init(void);
+
+/* Submits the job that removes what is due in a scope, or moves it up.  Connected to SPI. */
+extern void memai_expire_submit(const MemaiScope *scope, TimestampTz expires_at);
 
 /* ---- infer.c ---- */
 

@@ -12,13 +12,12 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION memai._memory_status(timestamptz, uuid, timestamptz, boolean) IS 'private: the state of a memory in a word';
 
-CREATE FUNCTION memai._terms_overlap(a bytea, b bytea) RETURNS double precision
-	AS 'MODULE_PATHNAME', 'memai_terms_overlap' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION memai._terms_overlap(bytea, bytea) IS 'private: Jaccard overlap of the words of two texts, 0 to 1';
-
-CREATE FUNCTION memai._same_claim(a text, b text) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'memai_same_claim' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION memai._same_claim(text, text) IS 'private: whether two texts have the same numbers and both deny something or neither does';
+CREATE FUNCTION memai._entity_id(scope bigint, name text) RETURNS uuid
+	LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT coalesce(e.merged_into, e.id) FROM memai.entity e WHERE e.scope = _entity_id.scope AND lower(e.name) = lower(_entity_id.name);
+END;
+COMMENT ON FUNCTION memai._entity_id(bigint, text) IS 'private: the entity of a name or of what the name was merged into';
 
 CREATE FUNCTION memai.history(id uuid, user_id text DEFAULT NULL, namespace text DEFAULT NULL)
 	RETURNS TABLE (history_id uuid, event text, old_content text, new_content text, related_id uuid, reason text,
@@ -164,11 +163,14 @@ BEGIN ATOMIC
 	WITH changed AS (
 		UPDATE memai.memory m SET expires_at = expire.expires_at, reason = expire.reason
 		WHERE m.scope = memai._scope(expire.user_id, expire.namespace) AND m.id = expire.id AND m.expired_at IS NULL
-		RETURNING 1)
-	SELECT count(*) > 0 FROM changed;
+		RETURNING m.user_id, m.namespace, m.expires_at),
+	submitted AS (
+		SELECT memai.submit_job('expire', '{}', c.user_id, c.namespace, '', 2, c.expires_at, 5, 'expire') AS job
+		FROM changed c WHERE c.expires_at IS NOT NULL)
+	SELECT count(*) + 0 * (SELECT count(job) FROM submitted) > 0 FROM changed;
 END;
 COMMENT ON FUNCTION memai.expire(uuid, timestamptz, text, text, text) IS
-	'set when a memory is due to be removed, NULL for never; recall leaves it out from then on; false when there is no such id';
+	'set when a memory is due to be removed, NULL for never; recall leaves it out from then on, a job removes it; false when there is no such id';
 
 CREATE FUNCTION memai.set_importance(id uuid, importance double precision, user_id text DEFAULT NULL, namespace text DEFAULT NULL, reason text DEFAULT NULL)
 	RETURNS boolean
@@ -195,6 +197,26 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION memai.remove_expired(text, text) IS
 	'remove for good the memories of a user that are past expires_at, except pinned ones; returns how many';
+
+CREATE FUNCTION memai.promote(user_id text DEFAULT NULL, namespace text DEFAULT NULL, min_uses integer DEFAULT 3,
+		min_importance double precision DEFAULT 0.8, dry_run boolean DEFAULT false)
+	RETURNS TABLE (memory_id uuid, content text, uses bigint, importance real, expires_at timestamptz)
+	LANGUAGE sql VOLATILE PARALLEL UNSAFE
+BEGIN ATOMIC
+	WITH worth AS (
+		SELECT m.id, m.content, coalesce(t.uses, 0) AS uses, m.importance, m.expires_at
+		FROM memai.memory m LEFT JOIN memai.memory_stat t ON t.scope = m.scope AND t.memory_id = m.id
+		WHERE m.scope = memai._scope(promote.user_id, promote.namespace) AND m.expires_at > now()
+			AND m.invalid_at IS NULL AND m.expired_at IS NULL AND coalesce(t.useful >= t.harmful, true)
+			AND (coalesce(t.uses, 0) + coalesce(t.useful, 0) >= promote.min_uses OR m.importance >= promote.min_importance)),
+	promoted AS (
+		UPDATE memai.memory m SET expires_at = NULL, reason = 'promoted to long term'
+		FROM worth w
+		WHERE m.scope = memai._scope(promote.user_id, promote.namespace) AND m.id = w.id AND NOT promote.dry_run)
+	SELECT w.id, w.content, w.uses, w.importance, w.expires_at FROM worth w ORDER BY w.expires_at, w.id;
+END;
+COMMENT ON FUNCTION memai.promote(text, text, integer, double precision, boolean) IS
+	'keep short-term memories (those that expire) that proved their worth: used or found useful min_uses times and not found harmful more often than useful, or as important as min_importance; shows them with when they would have expired';
 
 CREATE FUNCTION memai.feedback(id uuid, useful boolean, user_id text DEFAULT NULL, namespace text DEFAULT NULL)
 	RETURNS boolean
@@ -259,7 +281,8 @@ BEGIN ATOMIC
 			FROM memai.memory m
 			WHERE m.scope = memai._scope(timeline.user_id, timeline.namespace) AND m.expired_at IS NULL
 				AND (timeline.entity IS NULL OR EXISTS (SELECT FROM memai.entity x
-					WHERE x.scope = m.scope AND x.id IN (m.subject_id, m.object_id) AND lower(x.name) = lower(timeline.entity)))) t
+					WHERE x.scope = m.scope AND x.id IN (m.subject_id, m.object_id)
+						AND coalesce(x.merged_into, x.id) = memai._entity_id(m.scope, timeline.entity)))) t
 	WHERE (timeline.since IS NULL OR t.at >= timeline.since) AND (timeline.until IS NULL OR t.at < timeline.until)
 	ORDER BY t.at, t.id
 	LIMIT timeline.max_rows;
@@ -267,31 +290,66 @@ END;
 COMMENT ON FUNCTION memai.timeline(text, text, text, timestamptz, timestamptz, integer) IS
 	'what happened and what became true, in order, from since until before until; with entity the memories about it alone';
 
+CREATE FUNCTION memai.merge_entities(kept text, merged text, user_id text DEFAULT NULL, namespace text DEFAULT NULL)
+	RETURNS boolean
+	LANGUAGE sql VOLATILE PARALLEL UNSAFE
+BEGIN ATOMIC
+	WITH pair AS (
+		SELECT memai._scope(merge_entities.user_id, merge_entities.namespace) AS scope,
+			memai._entity_id(memai._scope(merge_entities.user_id, merge_entities.namespace), merge_entities.kept) AS kept_id,
+			memai._entity_id(memai._scope(merge_entities.user_id, merge_entities.namespace), merge_entities.merged) AS merged_id),
+	changed AS (
+		UPDATE memai.entity e SET merged_into = p.kept_id
+		FROM pair p
+		WHERE e.scope = p.scope AND (e.id = p.merged_id OR e.merged_into = p.merged_id) AND p.kept_id <> p.merged_id
+		RETURNING 1)
+	SELECT count(*) > 0 FROM changed;
+END;
+COMMENT ON FUNCTION memai.merge_entities(text, text, text, text) IS
+	'two names are of one entity: what is known of merged is found under kept from now on, and its name is an alias; false when one is unknown or they are one already; unmerge_entity takes it back';
+
+CREATE FUNCTION memai.unmerge_entity(name text, user_id text DEFAULT NULL, namespace text DEFAULT NULL)
+	RETURNS boolean
+	LANGUAGE sql VOLATILE PARALLEL UNSAFE
+BEGIN ATOMIC
+	WITH changed AS (
+		UPDATE memai.entity e SET merged_into = NULL
+		WHERE e.scope = memai._scope(unmerge_entity.user_id, unmerge_entity.namespace) AND lower(e.name) = lower(unmerge_entity.name)
+			AND e.merged_into IS NOT NULL
+		RETURNING 1)
+	SELECT count(*) > 0 FROM changed;
+END;
+COMMENT ON FUNCTION memai.unmerge_entity(text, text, text) IS
+	'an alias is an entity of its own again, with what was known of it; false when it is no alias';
+
 CREATE FUNCTION memai.entities(user_id text DEFAULT NULL, namespace text DEFAULT NULL)
-	RETURNS TABLE (id uuid, name text, memories bigint, created_at timestamptz)
+	RETURNS TABLE (id uuid, name text, memories bigint, created_at timestamptz, aliases text[])
 	LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-	SELECT e.id, e.name, (SELECT count(*) FROM memai.memory m
-		WHERE m.scope = e.scope AND (m.subject_id = e.id OR m.object_id = e.id) AND m.invalid_at IS NULL AND m.expired_at IS NULL), e.created_at
+	SELECT e.id, e.name, (SELECT count(*) FROM memai.memory m WHERE m.scope = e.scope AND m.invalid_at IS NULL AND m.expired_at IS NULL
+			AND (m.subject_id IN (SELECT x.id FROM memai.entity x WHERE x.scope = e.scope AND (x.id = e.id OR x.merged_into = e.id))
+				OR m.object_id IN (SELECT x.id FROM memai.entity x WHERE x.scope = e.scope AND (x.id = e.id OR x.merged_into = e.id)))), e.created_at,
+		(SELECT array_agg(x.name ORDER BY lower(x.name)) FROM memai.entity x WHERE x.scope = e.scope AND x.merged_into = e.id)
 	FROM memai.entity e
-	WHERE e.scope = memai._scope(entities.user_id, entities.namespace)
+	WHERE e.scope = memai._scope(entities.user_id, entities.namespace) AND e.merged_into IS NULL
 	ORDER BY 3 DESC, lower(e.name);
 END;
 COMMENT ON FUNCTION memai.entities(text, text) IS
-	'the entities of a user, with how many live memories are about each';
+	'the entities of a user, with how many live memories are about each and the names merged into it';
 
 CREATE FUNCTION memai.graph(entity text, user_id text DEFAULT NULL, namespace text DEFAULT NULL, depth integer DEFAULT 1, as_of timestamptz DEFAULT NULL)
 	RETURNS TABLE (hops integer, subject text, predicate text, object text, memory_id uuid, content text)
 	LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-	WITH RECURSIVE edge AS NOT MATERIALIZED (
-		SELECT m.id, m.subject_id, m.predicate, m.object_id, m.content
+	WITH RECURSIVE edge AS (
+		SELECT m.id, coalesce(s.merged_into, s.id) AS subject_id, m.predicate, coalesce(o.merged_into, o.id) AS object_id, m.content
 		FROM memai.memory m
-		WHERE m.scope = memai._scope(graph.user_id, graph.namespace) AND m.subject_id IS NOT NULL AND m.object_id IS NOT NULL AND m.expired_at IS NULL
+			JOIN memai.entity s ON s.scope = m.scope AND s.id = m.subject_id
+			JOIN memai.entity o ON o.scope = m.scope AND o.id = m.object_id
+		WHERE m.scope = memai._scope(graph.user_id, graph.namespace) AND m.expired_at IS NULL
 			AND m.valid_at <= coalesce(graph.as_of, now()) AND (m.invalid_at IS NULL OR m.invalid_at > coalesce(graph.as_of, now()))),
 	reached (id, hops) AS (
-		SELECT e.id, 0 FROM memai.entity e
-		WHERE e.scope = memai._scope(graph.user_id, graph.namespace) AND lower(e.name) = lower(graph.entity)
+		SELECT memai._entity_id(memai._scope(graph.user_id, graph.namespace), graph.entity), 0
 		UNION
 		SELECT CASE WHEN g.subject_id = r.id THEN g.object_id ELSE g.subject_id END, r.hops + 1
 		FROM reached r JOIN edge g ON r.id IN (g.subject_id, g.object_id)
@@ -306,7 +364,7 @@ BEGIN ATOMIC
 	ORDER BY 1, g.id;
 END;
 COMMENT ON FUNCTION memai.graph(text, text, text, integer, timestamptz) IS
-	'the triplets around an entity, up to depth steps away (at most 10), true at as_of';
+	'the triplets around an entity, up to depth steps away (at most 10), true at as_of; aliases count as what they were merged into';
 
 CREATE FUNCTION memai.stats(user_id text DEFAULT NULL, namespace text DEFAULT NULL)
 	RETURNS TABLE (episodes bigint, memories bigint, superseded bigint, forgotten bigint, needs_review bigint,
@@ -510,6 +568,10 @@ REVOKE ALL ON FUNCTION memai.pin(uuid, boolean, text, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.expire(uuid, timestamptz, text, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.set_importance(uuid, double precision, text, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.remove_expired(text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION memai._entity_id(bigint, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION memai.merge_entities(text, text, text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION memai.unmerge_entity(text, text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION memai.promote(text, text, integer, double precision, boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.feedback(uuid, boolean, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.mark_used(uuid[], text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.profile(text, text) FROM PUBLIC;
@@ -541,6 +603,10 @@ GRANT EXECUTE ON FUNCTION memai.history(uuid, text, text),
 	memai.expire(uuid, timestamptz, text, text, text),
 	memai.set_importance(uuid, double precision, text, text, text),
 	memai.remove_expired(text, text),
+	memai._entity_id(bigint, text),
+	memai.merge_entities(text, text, text, text),
+	memai.unmerge_entity(text, text, text),
+	memai.promote(text, text, integer, double precision, boolean),
 	memai.feedback(uuid, boolean, text, text),
 	memai.mark_used(uuid[], text, text),
 	memai.profile(text, text),

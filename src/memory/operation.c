@@ -263,6 +263,7 @@ apply(void *arg)
 		.invalid_at = DT_NOEND,
 		.expires_at = DT_NOEND,
 		.sources = one_id(&operation->source->id),
+		.or_similar = true,
 		.embed_model = operation->embed_model,
 		.vector = operation->vector,
 	};
