@@ -25,7 +25,7 @@ static MemaiStatement remove_due = {
 };
 
 static MemaiStatement select_next = {
-	.sql = "SELECT expires_at FROM memai.memory WHERE scope = $1 AND expires_at > now() AND NOT is_pinned ORDER BY expires_at LIMIT 1",
+	.sql = "SELECT expires_at FROM memai.memory WHERE scope = $1 AND expires_at IS NOT NULL AND NOT is_pinned ORDER BY expires_at LIMIT 1",
 	.nargs = 1,
 	.argtypes = {INT8OID},
 };
@@ -38,13 +38,22 @@ memai_expire_submit(const MemaiScope *scope, TimestampTz expires_at)
 	memai_statement_run(&submit, values, NULL, false, 0);
 }
 
+void
+memai_expire_schedule(const MemaiScope *scope)
+{
+	Datum		value = Int64GetDatum(scope->scope);
+	bool		null;
+
+	if (memai_statement_run(&select_next, &value, NULL, false, 0) > 0)
+		memai_expire_submit(scope, DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null)));
+}
+
 /* handler of the kind expire */
 static Jsonb *
 expire(MemaiJob *job)
 {
 	Datum		scope = Int64GetDatum(job->scope.scope);
 	volatile uint64 removed = 0;
-	bool		null;
 
 	SPI_connect();
 	memai_history_set_job(&job->id);
@@ -57,8 +66,7 @@ expire(MemaiJob *job)
 		memai_history_set_job(NULL);
 	}
 	PG_END_TRY();
-	if (memai_statement_run(&select_next, &scope, NULL, true, 0) > 0)
-		memai_expire_submit(&job->scope, DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null)));
+	memai_expire_schedule(&job->scope);
 	SPI_finish();
 	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(psprintf("{\"removed\": %llu}", (unsigned long long) removed))));
 }

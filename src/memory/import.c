@@ -201,6 +201,7 @@ memai_import_user(PG_FUNCTION_ARGS)
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, row, nulls);
 	}
 	memai_history_imported(&scope);
+	memai_expire_schedule(&scope);
 	SPI_finish();
 	return (Datum) 0;
 }

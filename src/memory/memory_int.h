@@ -170,6 +170,9 @@ extern void memai_expire_init(void);
 /* Submits the job that removes what is due in a scope, or moves it up.  Connected to SPI. */
 extern void memai_expire_submit(const MemaiScope *scope, TimestampTz expires_at);
 
+/* The same for the first of all memories of the scope that is due, if one will be. */
+extern void memai_expire_schedule(const MemaiScope *scope);
+
 /* ---- infer.c ---- */
 
 /*
