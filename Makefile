@@ -67,7 +67,7 @@ endif
 
 # These come without PostgreSQL too: they install what is missing, build,
 # and run in a throw-away cluster of their own (test/README.md).
-.PHONY: test coverage valgrind demo bench-dedup bench-locomo bench-memory bench-static
+.PHONY: test coverage valgrind demo bench-dedup bench-locomo bench-memory bench-pii bench-static
 test coverage valgrind:
 	@bash test/harness/$@.sh
 demo:
@@ -80,3 +80,5 @@ bench-memory:
 	@bash test/harness/run.sh test/bench/memory/run.sh
 bench-static:
 	@bash test/harness/run.sh test/bench/static/run.sh
+bench-pii:
+	@bash test/harness/run.sh test/bench/pii/run.sh

@@ -114,3 +114,4 @@ SELECT content FROM memai.recall('tea', namespace => 'use', k => 1);
 
 DELETE FROM memai.memory;
 DELETE FROM memai.block;
+DELETE FROM memai.job WHERE kind = 'expire';

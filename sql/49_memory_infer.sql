@@ -38,9 +38,9 @@ SELECT * FROM memai.apply_operations('[]', NULL);
 SELECT * FROM memai.apply_operations((SELECT jsonb_agg('{"op": "NOOP"}'::jsonb) FROM generate_series(1, 101)), '{}');
 SELECT count(*) FROM memai.apply_operations('[]', '{}');
 -- a model that does not answer in JSON changes nothing
-SELECT count(*) FROM memai.remember_messages('[{"content": "I moved to Rome"}]', infer => true);
+SELECT count(*) FROM memai.remember_messages('[{"content": "I moved to Rome"}]', wait => true, infer => true);
 SELECT count(*) FROM memai.episode WHERE content LIKE '%Rome%';
-SELECT count(*) FROM memai.remember_messages('[{"content": "I moved to Rome"}]', infer => true, model => 'local/hash-384');
+SELECT count(*) FROM memai.remember_messages('[{"content": "I moved to Rome"}]', wait => true, infer => true, model => 'local/hash-384');
 
 DELETE FROM memai.episode;
 DELETE FROM memai.memory;

@@ -31,7 +31,7 @@ extern void memai_new_id(pg_uuid_t *id);
 
 /* ---- statement.c ---- */
 
-#define MEMAI_STATEMENT_MAX_ARGS 24
+#define MEMAI_STATEMENT_MAX_ARGS 26
 
 /*
  * One SQL statement of memai's own, prepared at first use and kept for the
@@ -56,6 +56,12 @@ typedef struct MemaiStatement
  */
 extern uint64 memai_statement_run(MemaiStatement *statement, Datum *values,
 								  const char *nulls, bool read_only, long max_rows);
+
+/*
+ * Runs a statement that writes on the newest snapshot, even in a transaction
+ * that has but one: for what must not miss rows that others committed.
+ */
+extern uint64 memai_statement_run_latest(MemaiStatement *statement, Datum *values, const char *nulls);
 
 /*
  * Opens a cursor on the read-only statement instead; fetch with

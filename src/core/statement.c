@@ -8,7 +8,9 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "core/core.h"
+#include "utils/snapmgr.h"
 
 static void
 prepare_statement(MemaiStatement *statement)
@@ -38,6 +40,20 @@ memai_statement_run(MemaiStatement *statement, Datum *values,
 		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(result));
 	/* SPI leaves its own, which ends with the connection */
 	MemoryContextSwitchTo(context);
+	return SPI_processed;
+}
+
+uint64
+memai_statement_run_latest(MemaiStatement *statement, Datum *values, const char *nulls)
+{
+	int			result;
+
+	if (statement->plan == NULL)
+		prepare_statement(statement);
+	CommandCounterIncrement();
+	result = SPI_execute_snapshot(statement->plan, values, nulls, GetLatestSnapshot(), InvalidSnapshot, false, false, 0);
+	if (result < 0)
+		elog(ERROR, "SPI_execute_snapshot failed: %s", SPI_result_code_string(result));
 	return SPI_processed;
 }
 

@@ -126,6 +126,7 @@ memai_set_block(PG_FUNCTION_ARGS)
 	char		nulls[10];
 	text	   *label = block_text(fcinfo, 0, "label", LABEL_MAX_LENGTH);
 	text	   *value = block_text(fcinfo, 1, "value", VALUE_MAX_LENGTH);
+	MemaiPiiPolicy policy;
 	int32		char_limit = PG_ARGISNULL(6) ? 0 : PG_GETARG_INT32(6);
 	bool		null;
 	int32		version;
@@ -139,10 +140,13 @@ memai_set_block(PG_FUNCTION_ARGS)
 	memai_scope_resolve(&scope, PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2),
 						PG_ARGISNULL(3) ? NULL : PG_GETARG_TEXT_PP(3));
 	memai_scope_values(&scope, values);
+	memai_pii_policy(&policy);
+	value = memai_pii_clean(&policy, "value", value);
+	label = memai_pii_clean(&policy, "label", label);
 	values[4] = PointerGetDatum(label);
 	values[5] = PointerGetDatum(value);
 	if (!PG_ARGISNULL(5))
-		values[6] = PointerGetDatum(block_text(fcinfo, 5, "description", DESCRIPTION_MAX_LENGTH));
+		values[6] = PointerGetDatum(memai_pii_clean(&policy, "description", block_text(fcinfo, 5, "description", DESCRIPTION_MAX_LENGTH)));
 	values[7] = Int32GetDatum(char_limit);
 	values[8] = PG_ARGISNULL(7) ? (Datum) 0 : PG_GETARG_DATUM(7);
 	values[9] = PG_ARGISNULL(4) ? (Datum) 0 : PG_GETARG_DATUM(4);

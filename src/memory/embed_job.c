@@ -260,4 +260,6 @@ memai_memory_init(void)
 	memai_job_register("embed", embed_missing);
 	memai_job_register("reembed", embed_missing);
 	memai_job_register("call", memai_call_job);
+	memai_extract_init();
+	memai_expire_init();
 }

@@ -2,15 +2,16 @@
  * episode.c
  *	  Storing what happened: memai.remember_messages and its C counterpart.
  *
- * A call stores all of its messages or none.  Vectors are made after the rows
- * are in, in slices, so only the texts themselves take memory all at once.
+ * A call stores all of its messages or none.  Vectors are made before the rows
+ * are in, so that nothing is locked while a model answers; those of very many
+ * messages after it, in slices, so that only the texts take memory all at once.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
-#include "memory/memory_int.h"
+#include "memory/infer.h"
 #include "miscadmin.h"
 #include "text/text.h"
 #include "utils/builtins.h"
@@ -21,14 +22,14 @@
 
 static MemaiStatement insert_episodes = {
 	.sql = "INSERT INTO memai.episode (tenant, user_id, namespace, scope, thread_id, source, "
-	"id, role, name, content, metadata, occurred_at, asking, terms, about_from, about_until) "
-	"SELECT $1, $2, $3, $4, $5, $6, e.* "
+	"id, role, name, content, metadata, occurred_at, asking, terms, about_from, about_until, extract_with) "
+	"SELECT $1, $2, $3, $4, $5, $6, e.*, CASE WHEN e.role IN ('user', 'tool') THEN $17 END "
 	"FROM ROWS FROM (unnest($7), unnest($8), unnest($9), unnest($10), unnest($11), unnest($12), unnest($13), unnest($14), "
-	"unnest($15), unnest($16)) AS e",
-	.nargs = 16,
+	"unnest($15), unnest($16)) AS e (id, role, name, content, metadata, occurred_at, asking, terms, about_from, about_until)",
+	.nargs = 17,
 	.argtypes = {TEXTOID, TEXTOID, TEXTOID, INT8OID, UUIDOID, TEXTOID,
 		UUIDARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, JSONBARRAYOID, TIMESTAMPTZARRAYOID,
-	FLOAT4ARRAYOID, BYTEAARRAYOID, DATEARRAYOID, DATEARRAYOID},
+	FLOAT4ARRAYOID, BYTEAARRAYOID, DATEARRAYOID, DATEARRAYOID, TEXTOID},
 };
 
 PG_FUNCTION_INFO_V1(memai_remember_messages);
@@ -88,7 +89,7 @@ set_days(Column *from, Column *until, int row, const MemaiEpisode *episode)
 }
 
 static void
-insert_rows(const MemaiScope *scope, const pg_uuid_t *thread_id, const char *source,
+insert_rows(const MemaiScope *scope, const pg_uuid_t *thread_id, const char *source, const char *extract_with,
 			int nepisodes, MemaiEpisode *episodes, const MemaiSpan *texts)
 {
 	Column		id = make_column(nepisodes),
@@ -102,8 +103,8 @@ insert_rows(const MemaiScope *scope, const pg_uuid_t *thread_id, const char *sou
 				from = make_column(nepisodes),
 				until = make_column(nepisodes);
 	Jsonb	   *no_metadata = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
-	Datum		values[16];
-	char		nulls[16];
+	Datum		values[17];
+	char		nulls[17];
 
 	for (int i = 0; i < nepisodes; i++)
 	{
@@ -138,25 +139,51 @@ insert_rows(const MemaiScope *scope, const pg_uuid_t *thread_id, const char *sou
 	values[13] = column_array(&terms, nepisodes, BYTEAOID, -1, false, TYPALIGN_INT);
 	values[14] = column_array(&from, nepisodes, DATEOID, sizeof(int32), true, TYPALIGN_INT);
 	values[15] = column_array(&until, nepisodes, DATEOID, sizeof(int32), true, TYPALIGN_INT);
+	values[16] = extract_with ? CStringGetTextDatum(extract_with) : (Datum) 0;
+	nulls[16] = extract_with ? ' ' : 'n';
 	memai_statement_run(&insert_episodes, values, nulls, false, 0);
+}
+
+/* extract_with: the chat model that a job will ask about them, or NULL */
+static void
+store_episodes(const MemaiScope *scope, const pg_uuid_t *thread_id, const char *source, const char *extract_with,
+			   int nepisodes, MemaiEpisode *episodes)
+{
+	MemaiSpan  *texts = palloc(sizeof(MemaiSpan) * nepisodes);
+	const pg_uuid_t **ids = palloc(sizeof(pg_uuid_t *) * nepisodes);
+	MemaiPiiPolicy policy;
+
+	if (nepisodes == 0)
+		return;
+	memai_pii_policy(&policy);
+	for (int i = 0; i < nepisodes; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		episodes[i].content = memai_pii_clean(&policy, "a message", episodes[i].content);
+		episodes[i].name = memai_pii_clean(&policy, "a name", episodes[i].name);
+		episodes[i].metadata = memai_pii_clean_jsonb(&policy, "metadata", episodes[i].metadata);
+		texts[i] = memai_search_text(episodes[i].name, episodes[i].content);
+		ids[i] = &episodes[i].id;
+	}
+	if (nepisodes <= MEMAI_EMBED_SLICE)
+	{
+		MemaiModelInfo *model = memai_model_lookup(NULL, "embed");
+		MemaiVector **vectors = palloc(sizeof(MemaiVector *) * nepisodes);
+
+		memai_model_embed(model, MEMAI_INPUT_DOCUMENT, nepisodes, texts, vectors);
+		insert_rows(scope, thread_id, source, extract_with, nepisodes, episodes, texts);
+		memai_vectors_store(scope, model->name, false, nepisodes, ids, vectors);
+		return;
+	}
+	insert_rows(scope, thread_id, source, extract_with, nepisodes, episodes, texts);
+	memai_embeddings_store(scope, NULL, false, nepisodes, ids, texts);
 }
 
 void
 memai_episodes_store(const MemaiScope *scope, const pg_uuid_t *thread_id, const char *source,
 					 int nepisodes, MemaiEpisode *episodes)
 {
-	MemaiSpan  *texts = palloc(sizeof(MemaiSpan) * nepisodes);
-	const pg_uuid_t **ids = palloc(sizeof(pg_uuid_t *) * nepisodes);
-
-	if (nepisodes == 0)
-		return;
-	for (int i = 0; i < nepisodes; i++)
-	{
-		texts[i] = memai_search_text(episodes[i].name, episodes[i].content);
-		ids[i] = &episodes[i].id;
-	}
-	insert_rows(scope, thread_id, source, nepisodes, episodes, texts);
-	memai_embeddings_store(scope, NULL, false, nepisodes, ids, texts);
+	store_episodes(scope, thread_id, source, NULL, nepisodes, episodes);
 }
 
 /* ---- reading the messages argument ---- */
@@ -316,7 +343,7 @@ read_messages(Jsonb *messages, TimestampTz start, Jsonb *metadata, int *nepisode
 
 /*
  * remember_messages(messages jsonb, user_id text, namespace text, thread_id uuid,
- * occurred_at timestamptz, metadata jsonb, infer boolean, model text) returns setof uuid
+ * occurred_at timestamptz, metadata jsonb, infer boolean, model text, wait boolean) returns setof uuid
  */
 Datum
 memai_remember_messages(PG_FUNCTION_ARGS)
@@ -326,6 +353,9 @@ memai_remember_messages(PG_FUNCTION_ARGS)
 	pg_uuid_t  *thread_id = PG_ARGISNULL(3) ? NULL : PG_GETARG_UUID_P(3);
 	TimestampTz start = PG_ARGISNULL(4) ? GetCurrentTimestamp() : PG_GETARG_TIMESTAMPTZ(4);
 	Jsonb	   *metadata = PG_ARGISNULL(5) ? NULL : PG_GETARG_JSONB_P(5);
+	bool		infer = !PG_ARGISNULL(6) && PG_GETARG_BOOL(6);
+	bool		wait = !PG_ARGISNULL(8) && PG_GETARG_BOOL(8);
+	char	   *model = NULL;
 	MemaiScope	scope;
 	MemaiEpisode *episodes;
 	int			nepisodes;
@@ -346,10 +376,14 @@ memai_remember_messages(PG_FUNCTION_ARGS)
 	}
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	if (infer)
+		model = memai_model_lookup(PG_ARGISNULL(7) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(7)), "chat")->name;
 	SPI_connect();
-	memai_episodes_store(&scope, thread_id, "message", nepisodes, episodes);
-	if (!PG_ARGISNULL(6) && PG_GETARG_BOOL(6))
-		memai_infer(&scope, PG_ARGISNULL(7) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(7)), nepisodes, episodes);
+	store_episodes(&scope, thread_id, "message", wait ? NULL : model, nepisodes, episodes);
+	if (infer && wait)
+		memai_infer(&scope, model, nepisodes, episodes);
+	else if (infer && nepisodes > 0)
+		memai_extract_submit(&scope, model);
 	SPI_finish();
 	for (int i = 0; i < nepisodes; i++)
 	{

@@ -43,9 +43,10 @@ static MemaiStatement scrub_history = {
 };
 
 static MemaiStatement insert_certificate = {
-	.sql = "INSERT INTO memai.erasure (tenant, user_id, namespace, scope, removed, reason) VALUES ($1, $2, $3, $4, $5::jsonb, $6)",
-	.nargs = 6,
-	.argtypes = {TEXTOID, TEXTOID, TEXTOID, INT8OID, TEXTOID, TEXTOID},
+	.sql = "INSERT INTO memai.erasure (tenant, user_id, namespace, scope, removed, reason, actor) "
+	"VALUES ($1, $2, $3, $4, $5::jsonb, $6, $7)",
+	.nargs = 7,
+	.argtypes = {TEXTOID, TEXTOID, TEXTOID, INT8OID, TEXTOID, TEXTOID, NAMEOID},
 };
 
 PG_FUNCTION_INFO_V1(memai_forget_user);
@@ -107,16 +108,26 @@ erase_from(Erasure *erasure, const char *table)
 	report(erasure, table, SPI_processed);
 }
 
+/* Takes the texts out of the history and writes the certificate: not for the caller's own hands. */
 static void
 certify(Erasure *erasure, const text *reason)
 {
-	Datum		values[6];
+	const MemaiScope *scope = &erasure->scope;
+	Datum		keys[3] = {PointerGetDatum(scope->tenant), PointerGetDatum(scope->user_id), PointerGetDatum(erasure->namespace)};
+	Datum		values[7];
+	NameData	actor;
+	MemaiOwner	caller;
 
+	namestrcpy(&actor, GetUserNameFromId(GetUserId(), false));
+	memai_owner_begin(&caller);
+	report(erasure, "history_texts", memai_statement_run(&scrub_history, keys, erasure->namespace ? "   " : "  n", false, 0));
 	appendStringInfo(&erasure->removed, ", \"all_namespaces\": %s}", erasure->namespace ? "false" : "true");
-	memai_scope_values(&erasure->scope, values);
+	memai_scope_values(scope, values);
 	values[4] = CStringGetTextDatum(erasure->removed.data);
 	values[5] = PointerGetDatum(reason);
-	memai_statement_run(&insert_certificate, values, reason ? "      " : "     n", false, 0);
+	values[6] = NameGetDatum(&actor);
+	memai_statement_run(&insert_certificate, values, reason ? "       " : "     n ", false, 0);
+	memai_owner_end(&caller);
 }
 
 /* forget_user(user_id text, confirm boolean, namespace text, reason text) returns setof record */
@@ -143,12 +154,8 @@ memai_forget_user(PG_FUNCTION_ARGS)
 	}
 	if (erasure.confirm)
 	{
-		Datum		values[3] = {PointerGetDatum(erasure.scope.tenant), PointerGetDatum(erasure.scope.user_id),
-		PointerGetDatum(erasure.namespace)};
-
 		/* cached answers of models do not say whom they are about */
 		memai_statement_run(&clear_cache, NULL, NULL, false, 0);
-		report(&erasure, "history_texts", memai_statement_run(&scrub_history, values, erasure.namespace ? "   " : "  n", false, 0));
 		certify(&erasure, PG_ARGISNULL(3) ? NULL : PG_GETARG_TEXT_PP(3));
 	}
 	SPI_finish();

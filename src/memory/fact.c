@@ -49,19 +49,46 @@ static MemaiStatement select_live_id = {
 	.argtypes = {INT8OID, UUIDOID},
 };
 
-/* with its first line of history; a restored dump brings its own, so no trigger does this */
+/* a row of history follows (history.c); a restored dump brings its own, so no trigger does it */
+#define INSERT_MEMORY \
+	"INSERT INTO memai.memory (tenant, user_id, namespace, scope, id, content, category, slot, " \
+	"metadata, valid_at, invalid_at, terms, about_from, about_until, memory_type, provenance, importance, confidence, " \
+	"expires_at, subject_id, predicate, object_id, superseded_by, closed_at) " \
+	"SELECT $1, $2, $3, $4, $5, $6, $7, $8, coalesce($9, '{}'), $10, $11, $12, $13, $14, $15, $16, $17, $18, " \
+	"$19, $20, $21, $22, $23, CASE WHEN $11 IS NOT NULL THEN now() END "
+
+#define INSERT_TYPES \
+	TEXTOID, TEXTOID, TEXTOID, INT8OID, UUIDOID, TEXTOID, TEXTOID, TEXTOID, \
+	JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID, BYTEAOID, DATEOID, DATEOID, TEXTOID, TEXTOID, FLOAT4OID, FLOAT4OID, \
+	TIMESTAMPTZOID, UUIDOID, TEXTOID, UUIDOID, UUIDOID
+
 static MemaiStatement insert_memory = {
-	.sql = "WITH stored AS (INSERT INTO memai.memory (tenant, user_id, namespace, scope, id, content, category, slot, "
-	"metadata, valid_at, invalid_at, terms, about_from, about_until, memory_type, provenance, importance, confidence, "
-	"expires_at, subject_id, predicate, object_id, closed_at) "
-	"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, coalesce($9, '{}'), $10, $11, $12, $13, $14, $15, $16, $17, $18, "
-	"$19, $20, $21, $22, CASE WHEN $11 IS NOT NULL THEN now() END) ON CONFLICT DO NOTHING RETURNING content) "
-	"INSERT INTO memai.memory_history (tenant, user_id, namespace, scope, memory_id, event, new_content) "
-	"SELECT $1, $2, $3, $4, $5, 'ADD', content FROM stored",
-	.nargs = 22,
-	.argtypes = {TEXTOID, TEXTOID, TEXTOID, INT8OID, UUIDOID, TEXTOID, TEXTOID, TEXTOID,
-		JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID, BYTEAOID, DATEOID, DATEOID, TEXTOID, TEXTOID, FLOAT4OID, FLOAT4OID,
-	TIMESTAMPTZOID, UUIDOID, TEXTOID, UUIDOID},
+	.sql = INSERT_MEMORY "ON CONFLICT DO NOTHING",
+	.nargs = 23,
+	.argtypes = {INSERT_TYPES},
+};
+
+/*
+ * The old row ends and the new one appears in one statement: the unique
+ * indexes want it in this order, the reference to the successor in the other,
+ * and constraints may be immediate.
+ */
+#define REPLACE_MEMORY(changes) \
+	"WITH replaced AS (UPDATE memai.memory SET " changes ", superseded_by = $5, reason = $25 " \
+	"WHERE scope = $4 AND id = $24 RETURNING 1) " INSERT_MEMORY "WHERE EXISTS (SELECT FROM replaced) ON CONFLICT DO NOTHING"
+
+/* until the new one's time it was true */
+static MemaiStatement insert_after = {
+	.sql = REPLACE_MEMORY("invalid_at = $10, closed_at = now()"),
+	.nargs = 25,
+	.argtypes = {INSERT_TYPES, UUIDOID, TEXTOID},
+};
+
+/* it was never true: the database believed it from created_at until now */
+static MemaiStatement insert_correct = {
+	.sql = REPLACE_MEMORY("expired_at = now()"),
+	.nargs = 25,
+	.argtypes = {INSERT_TYPES, UUIDOID, TEXTOID},
 };
 
 static MemaiStatement close_memory = {
@@ -71,7 +98,6 @@ static MemaiStatement close_memory = {
 	.argtypes = {INT8OID, UUIDOID, TIMESTAMPTZOID, UUIDOID, TEXTOID},
 };
 
-/* it was never true: the database believed it from created_at until now */
 static MemaiStatement correct_memory = {
 	.sql = "UPDATE memai.memory SET expired_at = now(), superseded_by = $3, reason = $4 WHERE scope = $1 AND id = $2",
 	.nargs = 4,
@@ -92,10 +118,10 @@ static MemaiStatement insert_links = {
 	.argtypes = {TEXTOID, TEXTOID, TEXTOID, INT8OID, UUIDOID, UUIDARRAYOID},
 };
 
-/* when the value of a slot changed next after a time; a row for min() even so */
-static MemaiStatement select_next_change = {
-	.sql = "SELECT min(valid_at) FROM memai.memory "
-	"WHERE scope = $1 AND slot = $2 AND valid_at > $3 AND expired_at IS NULL",
+/* the value that a slot had next after a time */
+static MemaiStatement select_next_value = {
+	.sql = "SELECT id, valid_at FROM memai.memory "
+	"WHERE scope = $1 AND slot = $2 AND valid_at > $3 AND expired_at IS NULL ORDER BY valid_at, id LIMIT 1",
 	.nargs = 3,
 	.argtypes = {INT8OID, TEXTOID, TIMESTAMPTZOID},
 };
@@ -105,6 +131,13 @@ static MemaiStatement select_value_at = {
 	.sql = LIVE_COLUMNS "WHERE scope = $1 AND slot = $2 AND valid_at <= $3 AND invalid_at > $3 AND expired_at IS NULL FOR UPDATE",
 	.nargs = 3,
 	.argtypes = {INT8OID, TEXTOID, TIMESTAMPTZOID},
+};
+
+/* the last argument is a vector, whose type has no fixed OID */
+static MemaiStatement select_similar = {
+	.sql = "SELECT memai._similar_memory($1, $2, $3, $4, $5, $6)",
+	.nargs = 6,
+	.argtypes = {INT8OID, TEXTOID, BYTEAOID, TEXTOID, TEXTOID},
 };
 
 static MemaiStatement set_slot = {
@@ -161,15 +194,13 @@ set_optional(Datum *values, char *nulls, int parameter, const void *value)
 	nulls[parameter] = value ? ' ' : 'n';
 }
 
-/* Inserts the row alone; false when a unique index knows it already. */
-static bool
-insert_fact(const MemaiFact *fact)
+/* Fills the parameters of INSERT_TYPES. */
+static void
+fact_values(const MemaiFact *fact, Datum *values, char *nulls)
 {
-	Datum		values[22];
-	char		nulls[22];
 	MemaiDaySpan days;
 
-	memset(nulls, ' ', sizeof(nulls));
+	memset(nulls, ' ', 23);
 	memai_scope_values(fact->scope, values);
 	values[4] = UUIDPGetDatum(&fact->id);
 	values[5] = PointerGetDatum(fact->content);
@@ -196,7 +227,33 @@ insert_fact(const MemaiFact *fact)
 	set_optional(values, nulls, 19, fact->has_triplet ? &fact->subject_id : NULL);
 	set_optional(values, nulls, 20, fact->predicate);
 	set_optional(values, nulls, 21, fact->has_triplet ? &fact->object_id : NULL);
-	return memai_statement_run(&insert_memory, values, nulls, false, 0) > 0;
+	set_optional(values, nulls, 22, fact->has_successor ? &fact->successor : NULL);
+}
+
+/*
+ * Inserts the row, in the place of old unless that is NULL, with its line of
+ * history; false when a unique index knows it already.
+ */
+static bool
+insert_fact(const MemaiFact *fact, const MemaiLiveFact *old, bool correct, const text *reason)
+{
+	MemaiStatement *statement = &insert_memory;
+	Datum		values[25];
+	char		nulls[25];
+
+	fact_values(fact, values, nulls);
+	if (old != NULL)
+	{
+		statement = correct ? &insert_correct : &insert_after;
+		set_optional(values, nulls, 23, &old->id);
+		set_optional(values, nulls, 24, reason);
+	}
+	if (memai_statement_run(statement, values, nulls, false, 0) == 0)
+		return false;
+	memai_history_added(fact->scope, &fact->id, fact->content, NULL);
+	if (!TIMESTAMP_IS_NOEND(fact->expires_at))
+		memai_expire_submit(fact->scope, fact->expires_at);
+	return true;
 }
 
 /* Notes the episodes that the fact was taken from and the memories it rests on. */
@@ -236,16 +293,16 @@ memai_fact_embed(MemaiFact *fact)
 	fact->embed_model = model->name;
 }
 
-/* Stores a new row with its vector; false when it is known already. */
+/* Stores a new row with its vector, as insert_fact does; false when it is known already. */
 static bool
-store_fact(MemaiFact *fact)
+store_fact(MemaiFact *fact, const MemaiLiveFact *old, bool correct, const text *reason)
 {
 	const pg_uuid_t *id = &fact->id;
 
 	/* known a moment ago, but gone since */
 	if (fact->vector == NULL)
 		memai_fact_embed(fact);
-	if (!insert_fact(fact))
+	if (!insert_fact(fact, old, correct, reason))
 		return false;
 	memai_vectors_store(fact->scope, fact->embed_model, true, 1, &id, &fact->vector);
 	return true;
@@ -322,16 +379,18 @@ replace_fact(MemaiFact *fact, const MemaiLiveFact *old, bool correct, const text
 {
 	MemaiLiveFact *known = find_live(&select_live_content, fact->scope, PointerGetDatum(fact->content));
 
-	if (known != NULL)
-		fact->id = known->id;
+	if (known == NULL)
+	{
+		if (!store_fact(fact, old, correct, reason))
+			raise_concurrent_change();
+		return;
+	}
+	fact->id = known->id;
 	if (correct)
 		correct_fact(fact->scope, old, &fact->id, reason);
 	else
 		close_fact(fact->scope, old, &fact->id, fact->valid_at, reason);
-	if (known != NULL)
-		adopt_slot(fact, known);
-	else if (!store_fact(fact))
-		raise_concurrent_change();
+	adopt_slot(fact, known);
 }
 
 static bool
@@ -345,7 +404,7 @@ same_statement(const MemaiFact *fact, const MemaiLiveFact *live)
 /*
  * News of an older state of a slot: it was true until the next value that is
  * known, and ends the value that was thought to be true at its time.  The
- * caller holds the lock on the slot's live row.
+ * caller holds the lock on the slot.
  */
 static void
 insert_past_fact(MemaiFact *fact)
@@ -353,6 +412,7 @@ insert_past_fact(MemaiFact *fact)
 	Datum		values[3] = {Int64GetDatum(fact->scope->scope), PointerGetDatum(fact->slot),
 	TimestampTzGetDatum(fact->valid_at)};
 	MemaiLiveFact *before = find_fact(&select_value_at, values);
+	HeapTuple	next;
 	bool		null;
 
 	if (before != NULL && text_equal(before->content, fact->content))
@@ -360,12 +420,14 @@ insert_past_fact(MemaiFact *fact)
 		fact->id = before->id;
 		return;
 	}
-	memai_statement_run(&select_next_change, values, NULL, false, 0);
-	fact->invalid_at = DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
+	/* there is one: the live value, which is of a later time */
+	memai_statement_run(&select_next_value, values, NULL, false, 0);
+	next = SPI_tuptable->vals[0];
+	fact->has_successor = true;
+	fact->successor = *DatumGetUUIDP(SPI_getbinval(next, SPI_tuptable->tupdesc, 1, &null));
+	fact->invalid_at = DatumGetTimestampTz(SPI_getbinval(next, SPI_tuptable->tupdesc, 2, &null));
 	SPI_freetuptable(SPI_tuptable);
-	if (before != NULL)
-		close_fact(fact->scope, before, &fact->id, fact->valid_at, NULL);
-	if (!store_fact(fact))
+	if (!store_fact(fact, before, false, NULL))
 		raise_concurrent_change();
 }
 
@@ -391,7 +453,7 @@ try_store_or_find(MemaiFact *fact)
 			insert_past_fact(fact);
 		return true;
 	}
-	if (store_fact(fact))
+	if (store_fact(fact, NULL, false, NULL))
 		return true;
 	known = find_live(&select_live_content, fact->scope, PointerGetDatum(fact->content));
 	if (known == NULL)
@@ -439,13 +501,47 @@ store_or_find(MemaiFact *fact)
 	raise_concurrent_change();
 }
 
+/*
+ * A live memory of the scope that says nearly the same, in fact->id.  Two
+ * sessions that store such at once do not see each other's: what a unique index
+ * cannot compare, memai.consolidate finds later.
+ */
+static bool
+find_similar(MemaiFact *fact)
+{
+	Datum		values[6];
+	char		nulls[6];
+	bool		null;
+	Datum		id;
+
+	if (select_similar.argtypes[5] != memai_vector_type_oid())
+	{
+		memai_statement_forget(&select_similar);
+		select_similar.argtypes[5] = memai_vector_type_oid();
+	}
+	memset(nulls, ' ', sizeof(nulls));
+	values[0] = Int64GetDatum(fact->scope->scope);
+	values[1] = PointerGetDatum(fact->content);
+	values[2] = PointerGetDatum(memai_text_terms(VARDATA_ANY(fact->content), VARSIZE_ANY_EXHDR(fact->content)));
+	set_optional(values, nulls, 3, fact->slot);
+	values[4] = CStringGetTextDatum(fact->embed_model);
+	values[5] = PointerGetDatum(fact->vector);
+	memai_statement_run(&select_similar, values, nulls, false, 0);
+	id = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null);
+	if (!null)
+		fact->id = *DatumGetUUIDP(id);
+	SPI_freetuptable(SPI_tuptable);
+	return !null;
+}
+
 void
 memai_fact_remember(MemaiFact *fact)
 {
 	/* a statement that is known needs no vector */
 	if (fact->vector == NULL && find_live(&select_live_content, fact->scope, PointerGetDatum(fact->content)) == NULL)
 		memai_fact_embed(fact);
-	store_or_find(fact);
+	if (!fact->or_similar || fact->vector == NULL || !find_similar(fact))
+		store_or_find(fact);
 	insert_origins(fact);
 }
 

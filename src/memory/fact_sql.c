@@ -24,7 +24,8 @@ enum
 	ARG_PROVENANCE,
 	ARG_EXPIRES_AT,
 	ARG_SOURCES,
-	ARG_DEPENDS_ON
+	ARG_DEPENDS_ON,
+	ARG_OR_SIMILAR
 };
 
 static MemaiStatement upsert_entity = {
@@ -124,17 +125,21 @@ static void
 read_fact(FunctionCallInfo fcinfo, int first, MemaiScope *scope, MemaiFact *fact)
 {
 	static const char *const types[] = {"semantic", "episodic", "procedural", NULL};
+	MemaiPiiPolicy policy;
 	static const char *const provenances[] = {"user", "assistant", "tool", "document", "inference", "import", NULL};
 
 	memai_scope_resolve(scope, PG_ARGISNULL(first + ARG_USER_ID) ? NULL : PG_GETARG_TEXT_PP(first + ARG_USER_ID),
 						PG_ARGISNULL(first + ARG_NAMESPACE) ? NULL : PG_GETARG_TEXT_PP(first + ARG_NAMESPACE));
 	fact->scope = scope;
+	memai_pii_policy(&policy);
+	fact->content = memai_pii_clean(&policy, "content", fact->content);
 	fact->metadata = PG_ARGISNULL(first + ARG_METADATA) ? NULL : PG_GETARG_JSONB_P(first + ARG_METADATA);
 	memai_check_metadata(fact->metadata);
+	fact->metadata = memai_pii_clean_jsonb(&policy, "metadata", fact->metadata);
 	fact->category = label_argument(fcinfo, first + ARG_CATEGORY, "category");
 	if (fact->category == NULL)
 		fact->category = cstring_to_text("fact");
-	fact->slot = label_argument(fcinfo, first + ARG_SLOT, "slot");
+	fact->slot = memai_pii_clean(&policy, "slot", label_argument(fcinfo, first + ARG_SLOT, "slot"));
 	fact->valid_at = time_argument(fcinfo, first + ARG_VALID_AT, "valid_at", GetCurrentTransactionStartTimestamp());
 	fact->invalid_at = DT_NOEND;
 	fact->memory_type = choice_argument(fcinfo, first + ARG_MEMORY_TYPE, "memory_type", types,
@@ -146,6 +151,7 @@ read_fact(FunctionCallInfo fcinfo, int first, MemaiScope *scope, MemaiFact *fact
 	fact->expires_at = time_argument(fcinfo, first + ARG_EXPIRES_AT, "expires_at", DT_NOEND);
 	fact->sources = ids_argument(fcinfo, first + ARG_SOURCES, "sources");
 	fact->depends_on = ids_argument(fcinfo, first + ARG_DEPENDS_ON, "depends_on");
+	fact->or_similar = !PG_ARGISNULL(first + ARG_OR_SIMILAR) && PG_GETARG_BOOL(first + ARG_OR_SIMILAR);
 }
 
 static Datum
@@ -208,12 +214,14 @@ memai_remember_triplet(PG_FUNCTION_ARGS)
 {
 	static const char *const names[] = {"subject", "predicate", "object"};
 	text	   *words[3];
+	MemaiPiiPolicy policy;
 	MemaiScope	scope;
 	MemaiFact	fact = {.has_triplet = true};
 
+	memai_pii_policy(&policy);
 	for (int i = 0; i < 3; i++)
 	{
-		words[i] = label_argument(fcinfo, i, names[i]);
+		words[i] = memai_pii_clean(&policy, names[i], label_argument(fcinfo, i, names[i]));
 		if (words[i] == NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -247,10 +255,12 @@ need_live(const MemaiScope *scope, FunctionCallInfo fcinfo)
 	return old;
 }
 
-/* what both functions start with: id, content, user_id, namespace */
+/* what both functions start with: id, content, user_id, namespace, reason */
 static void
-read_replacement(FunctionCallInfo fcinfo, MemaiScope *scope, MemaiFact *fact)
+read_replacement(FunctionCallInfo fcinfo, MemaiScope *scope, MemaiFact *fact, text **reason)
 {
+	MemaiPiiPolicy policy;
+
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -259,6 +269,9 @@ read_replacement(FunctionCallInfo fcinfo, MemaiScope *scope, MemaiFact *fact)
 	memai_check_content("content", fact->content);
 	memai_scope_resolve(scope, PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2),
 						PG_ARGISNULL(3) ? NULL : PG_GETARG_TEXT_PP(3));
+	memai_pii_policy(&policy);
+	fact->content = memai_pii_clean(&policy, "content", fact->content);
+	*reason = memai_pii_clean(&policy, "reason", PG_ARGISNULL(4) ? NULL : PG_GETARG_TEXT_PP(4));
 	fact->scope = scope;
 	fact->invalid_at = DT_NOEND;
 }
@@ -288,8 +301,9 @@ memai_supersede(PG_FUNCTION_ARGS)
 	MemaiScope	scope;
 	MemaiFact	fact = {0};
 	MemaiLiveFact *old;
+	text	   *reason;
 
-	read_replacement(fcinfo, &scope, &fact);
+	read_replacement(fcinfo, &scope, &fact, &reason);
 	fact.valid_at = time_argument(fcinfo, 5, "valid_at", GetCurrentTransactionStartTimestamp());
 	memai_fact_embed(&fact);
 	SPI_connect();
@@ -299,7 +313,7 @@ memai_supersede(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("valid_at is before the time since when the old memory is true"),
 				 errdetail("The old memory is true since %s.", timestamptz_to_str(old->valid_at))));
-	replace(&fact, old, false, PG_ARGISNULL(4) ? NULL : PG_GETARG_TEXT_PP(4));
+	replace(&fact, old, false, reason);
 	SPI_finish();
 	return return_id(&fact.id);
 }
@@ -311,13 +325,14 @@ memai_revise(PG_FUNCTION_ARGS)
 	MemaiScope	scope;
 	MemaiFact	fact = {0};
 	MemaiLiveFact *old;
+	text	   *reason;
 
-	read_replacement(fcinfo, &scope, &fact);
+	read_replacement(fcinfo, &scope, &fact, &reason);
 	memai_fact_embed(&fact);
 	SPI_connect();
 	old = need_live(&scope, fcinfo);
 	fact.valid_at = old->valid_at;
-	replace(&fact, old, true, PG_ARGISNULL(4) ? NULL : PG_GETARG_TEXT_PP(4));
+	replace(&fact, old, true, reason);
 	SPI_finish();
 	return return_id(&fact.id);
 }

@@ -61,7 +61,13 @@ forget_hard(const MemaiScope *scope, Datum id, const text *reason)
 	if (run_on(&delete_memory, scope, id, NULL))
 	{
 		if (reason != NULL)
+		{
+			MemaiOwner	caller;
+
+			memai_owner_begin(&caller);
 			run_on(&set_reason, scope, id, reason);
+			memai_owner_end(&caller);
+		}
 		return true;
 	}
 	return run_on(&delete_episode, scope, id, NULL);

@@ -14,13 +14,23 @@
 #include "utils/memutils.h"
 #include "vector/vector.h"
 
-/* vectors in memory at a time; a batch is one call of the provider or more */
-#define EMBED_SLICE 512
-
 static MemaiStatement insert_embeddings = {
 	.sql = "INSERT INTO memai.embedding (tenant, user_id, namespace, scope, model, episode_id, memory_id, embedding) "
 	"SELECT $1, $2, $3, $4, $5, e.episode_id, e.memory_id, e.embedding "
 	"FROM ROWS FROM (unnest($6), unnest($7), unnest($8)) AS e (episode_id, memory_id, embedding)",
+};
+
+/*
+ * For items that were stored before: those that are gone by now are left out,
+ * the others stay until this transaction ends.
+ */
+static MemaiStatement insert_missing_embeddings = {
+	.sql = "INSERT INTO memai.embedding (tenant, user_id, namespace, scope, model, episode_id, memory_id, embedding) "
+	"SELECT $1, $2, $3, $4, $5, e.episode_id, e.memory_id, e.embedding "
+	"FROM ROWS FROM (unnest($6), unnest($7), unnest($8)) AS e (episode_id, memory_id, embedding), LATERAL ("
+	"SELECT FROM (SELECT FROM memai.episode i WHERE e.episode_id IS NOT NULL AND i.scope = $4 AND i.id = e.episode_id FOR KEY SHARE) x "
+	"UNION ALL SELECT FROM (SELECT FROM memai.memory i WHERE e.memory_id IS NOT NULL AND i.scope = $4 AND i.id = e.memory_id FOR KEY SHARE) x) i "
+	"ON CONFLICT DO NOTHING",
 };
 
 PG_FUNCTION_INFO_V1(memai_terms_overlap);
@@ -159,23 +169,30 @@ id_array(int nitems, const pg_uuid_t *const *ids)
 											  UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
 }
 
-void
-memai_vectors_store(const MemaiScope *scope, const char *model_name, bool is_memory, int nitems,
-					const pg_uuid_t *const *ids, MemaiVector *const *vectors)
+static void
+store_vectors(MemaiStatement *statement, const MemaiScope *scope, const char *model_name, bool is_memory, int nitems,
+			  const pg_uuid_t *const *ids, MemaiVector *const *vectors)
 {
 	Datum	   *elements = palloc(sizeof(Datum) * nitems);
 	Datum		values[8];
 
 	for (int i = 0; i < nitems; i++)
 		elements[i] = PointerGetDatum(vectors[i]);
-	set_embedding_arguments(&insert_embeddings);
+	set_embedding_arguments(statement);
 	memai_scope_values(scope, values);
 	values[4] = CStringGetTextDatum(model_name);
 	values[5] = id_array(nitems, is_memory ? NULL : ids);
 	values[6] = id_array(nitems, is_memory ? ids : NULL);
 	values[7] = PointerGetDatum(construct_array(elements, nitems, memai_vector_type_oid(),
 												-1, false, TYPALIGN_INT));
-	memai_statement_run(&insert_embeddings, values, NULL, false, 0);
+	memai_statement_run(statement, values, NULL, false, 0);
+}
+
+void
+memai_vectors_store(const MemaiScope *scope, const char *model_name, bool is_memory, int nitems,
+					const pg_uuid_t *const *ids, MemaiVector *const *vectors)
+{
+	store_vectors(&insert_embeddings, scope, model_name, is_memory, nitems, ids, vectors);
 }
 
 static void
@@ -185,7 +202,7 @@ store_slice(const MemaiScope *scope, const MemaiModelInfo *model, bool is_memory
 	MemaiVector **vectors = palloc(sizeof(MemaiVector *) * nitems);
 
 	memai_model_embed(model, MEMAI_INPUT_DOCUMENT, nitems, texts, vectors);
-	memai_vectors_store(scope, model->name, is_memory, nitems, ids, vectors);
+	store_vectors(&insert_missing_embeddings, scope, model->name, is_memory, nitems, ids, vectors);
 }
 
 void
@@ -196,12 +213,12 @@ memai_embeddings_store(const MemaiScope *scope, const char *model_name, bool is_
 	MemoryContext slice_context = AllocSetContextCreate(CurrentMemoryContext, "memai memory embed",
 														ALLOCSET_DEFAULT_SIZES);
 
-	for (int start = 0; start < nitems; start += EMBED_SLICE)
+	for (int start = 0; start < nitems; start += MEMAI_EMBED_SLICE)
 	{
 		MemoryContext previous = MemoryContextSwitchTo(slice_context);
 
 		CHECK_FOR_INTERRUPTS();
-		store_slice(scope, model, is_memory, Min(EMBED_SLICE, nitems - start), ids + start, texts + start);
+		store_slice(scope, model, is_memory, Min(MEMAI_EMBED_SLICE, nitems - start), ids + start, texts + start);
 		MemoryContextSwitchTo(previous);
 		MemoryContextReset(slice_context);
 	}

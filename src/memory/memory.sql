@@ -23,6 +23,7 @@ CREATE TABLE memai.episode (
 	asking real NOT NULL DEFAULT 0,
 	about_from date,
 	about_until date,
+	extract_with text,
 	terms bytea NOT NULL,
 	CONSTRAINT episode_pkey PRIMARY KEY (scope, id),
 	CONSTRAINT episode_scope_check CHECK (scope = memai.scope_hash(tenant, user_id, namespace)),
@@ -43,9 +44,12 @@ COMMENT ON COLUMN memai.episode.occurred_at IS 'when it happened in the world';
 COMMENT ON COLUMN memai.episode.asking IS 'share of the text that is questions, 0 to 1; recall prefers statements';
 COMMENT ON COLUMN memai.episode.about_from IS 'first of the days that the text speaks of ("last week"), seen from occurred_at; NULL when it names none';
 COMMENT ON COLUMN memai.episode.about_until IS 'the day after the last of them';
+COMMENT ON COLUMN memai.episode.extract_with IS 'the chat model that a job will ask what of it to remember; NULL when none will, or did';
 COMMENT ON COLUMN memai.episode.terms IS 'hashed stems and their frequencies, for BM25';
 CREATE INDEX episode_thread_idx ON memai.episode (scope, thread_id, occurred_at, id) WHERE thread_id IS NOT NULL;
 COMMENT ON INDEX memai.episode_thread_idx IS 'a conversation in order';
+CREATE INDEX episode_extract_idx ON memai.episode (scope, extract_with, occurred_at, id) WHERE extract_with IS NOT NULL;
+COMMENT ON INDEX memai.episode_extract_idx IS 'messages that wait for a chat model';
 
 CREATE TABLE memai.entity (
 	tenant text NOT NULL,
@@ -55,11 +59,18 @@ CREATE TABLE memai.entity (
 	id uuid NOT NULL DEFAULT memai.new_id(),
 	name text NOT NULL,
 	created_at timestamptz NOT NULL DEFAULT now(),
+	merged_into uuid,
 	CONSTRAINT entity_pkey PRIMARY KEY (scope, id),
+	CONSTRAINT entity_merged_into_fkey FOREIGN KEY (scope, merged_into)
+		REFERENCES memai.entity (scope, id) ON DELETE SET NULL (merged_into),
+	CONSTRAINT entity_merged_into_check CHECK (merged_into <> id),
 	CONSTRAINT entity_scope_check CHECK (scope = memai.scope_hash(tenant, user_id, namespace)),
 	CONSTRAINT entity_name_check CHECK (name <> '' AND octet_length(name) <= 1024)
 );
 COMMENT ON TABLE memai.entity IS 'what memories are about: people, places, things; the subjects and objects of triplets';
+COMMENT ON COLUMN memai.entity.merged_into IS 'the entity that this name is an alias of';
+CREATE INDEX entity_merged_into_idx ON memai.entity (scope, merged_into) WHERE merged_into IS NOT NULL;
+COMMENT ON INDEX memai.entity_merged_into_idx IS 'the aliases of an entity';
 CREATE UNIQUE INDEX entity_name_idx ON memai.entity (scope, lower(name));
 COMMENT ON INDEX memai.entity_name_idx IS 'a scope knows an entity once, whatever the case of its name';
 
@@ -224,21 +235,12 @@ CREATE TABLE memai.embedding (
 	memory_id uuid,
 	embedding @extschema@.vector NOT NULL,
 	CONSTRAINT embedding_pkey PRIMARY KEY (scope, id, model),
-	CONSTRAINT embedding_episode_id_fkey FOREIGN KEY (scope, episode_id)
-		REFERENCES memai.episode (scope, id) ON DELETE CASCADE,
-	CONSTRAINT embedding_memory_id_fkey FOREIGN KEY (scope, memory_id)
-		REFERENCES memai.memory (scope, id) ON DELETE CASCADE,
 	CONSTRAINT embedding_scope_check CHECK (scope = memai.scope_hash(tenant, user_id, namespace)),
 	CONSTRAINT embedding_item_check CHECK (num_nonnulls(episode_id, memory_id) = 1)
 ) PARTITION BY LIST (model);
-COMMENT ON TABLE memai.embedding IS 'vectors of episodes and memories, one partition a model';
+COMMENT ON TABLE memai.embedding IS 'vectors of episodes and memories, one partition a model; the triggers of those tables remove them, which costs less than two foreign keys with an index each';
 COMMENT ON COLUMN memai.embedding.id IS 'the episode or memory that the vector belongs to';
 COMMENT ON COLUMN memai.embedding.model IS 'name of the model that made it; vectors of different models never meet';
-CREATE INDEX embedding_episode_id_idx ON memai.embedding (scope, episode_id) WHERE episode_id IS NOT NULL;
-COMMENT ON INDEX memai.embedding_episode_id_idx IS 'for the cascade from episode';
-CREATE INDEX embedding_memory_id_idx ON memai.embedding (scope, memory_id) WHERE memory_id IS NOT NULL;
-COMMENT ON INDEX memai.embedding_memory_id_idx IS 'for the cascade from memory';
-
 CREATE TABLE memai.embedding_local_hash_384 PARTITION OF memai.embedding
 	(CONSTRAINT embedding_dimensions_check CHECK (@extschema@.vector_dims(embedding) = 384))
 	FOR VALUES IN ('local/hash-384') WITH (toast_tuple_target = 8160);
@@ -281,9 +283,10 @@ CREATE TABLE memai.memory_history (
 	before jsonb,
 	reason text,
 	actor name NOT NULL DEFAULT current_user,
+	job_id uuid,
 	xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
 	created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-	CONSTRAINT memory_history_pkey PRIMARY KEY (scope, id),
+	CONSTRAINT memory_history_pkey PRIMARY KEY (scope, memory_id, id),
 	CONSTRAINT memory_history_scope_check CHECK (scope = memai.scope_hash(tenant, user_id, namespace)),
 	CONSTRAINT memory_history_event_check CHECK (event IN
 		('ADD', 'UPDATE', 'SUPERSEDE', 'INVALIDATE', 'EXPIRE', 'FORGET', 'RESTORE', 'REVIEW', 'CONFIRM', 'PIN', 'UNPIN'))
@@ -291,9 +294,8 @@ CREATE TABLE memai.memory_history (
 COMMENT ON TABLE memai.memory_history IS 'every change of a memory: what, who, when and why; keeps no text of what was forgotten for good';
 COMMENT ON COLUMN memai.memory_history.related_id IS 'the memory that new_content quotes, when it is another one';
 COMMENT ON COLUMN memai.memory_history.before IS 'what the row held before the change, for memai.undo; NULL after a hard forget';
+COMMENT ON COLUMN memai.memory_history.job_id IS 'the background job that made the change, if one did';
 COMMENT ON COLUMN memai.memory_history.xid IS 'the transaction that made the change';
-CREATE INDEX memory_history_memory_id_idx ON memai.memory_history (scope, memory_id, id);
-COMMENT ON INDEX memai.memory_history_memory_id_idx IS 'the changes of one memory in order';
 CREATE INDEX memory_history_related_id_idx ON memai.memory_history (scope, related_id) WHERE related_id IS NOT NULL;
 COMMENT ON INDEX memai.memory_history_related_id_idx IS 'where a memory is quoted in the history of another';
 
@@ -403,7 +405,10 @@ CREATE TRIGGER memory_updated AFTER UPDATE ON memai.memory
 COMMENT ON TRIGGER memory_updated ON memai.memory IS 'history, and review of what rests on the row';
 CREATE TRIGGER memory_deleted AFTER DELETE ON memai.memory
 	REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION memai._memory_changed();
-COMMENT ON TRIGGER memory_deleted ON memai.memory IS 'removes the text from the history';
+COMMENT ON TRIGGER memory_deleted ON memai.memory IS 'removes the vectors, the text from the history, entities without a memory';
+CREATE TRIGGER episode_deleted AFTER DELETE ON memai.episode
+	REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION memai._memory_changed();
+COMMENT ON TRIGGER episode_deleted ON memai.episode IS 'removes the vectors';
 CREATE TRIGGER memory_link_deleted AFTER DELETE ON memai.memory_link
 	REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION memai._memory_changed();
 COMMENT ON TRIGGER memory_link_deleted ON memai.memory_link IS 'review of what rested on a memory that is gone';
@@ -432,13 +437,13 @@ ALTER TABLE memai.embedding_other ALTER COLUMN embedding SET STATISTICS 0;
 -- are given once: they change through functions that know, or not at all
 GRANT SELECT, INSERT, DELETE ON memai.episode, memai.memory, memai.embedding, memai.entity,
 	memai.memory_source, memai.memory_link TO memai_user;
-GRANT UPDATE (metadata) ON memai.episode TO memai_user;
+GRANT UPDATE (metadata, extract_with) ON memai.episode TO memai_user;
 GRANT UPDATE (metadata, memory_type, category, slot, importance, confidence, is_pinned, needs_review, valid_at, invalid_at,
 	closed_at, expired_at, expires_at, superseded_by, reason) ON memai.memory TO memai_user;
-GRANT UPDATE (name) ON memai.entity TO memai_user;
+GRANT UPDATE (name, merged_into) ON memai.entity TO memai_user;
 GRANT SELECT, INSERT, UPDATE, DELETE ON memai.block, memai.memory_stat TO memai_user;
-GRANT SELECT, INSERT, UPDATE (old_content, new_content, before, reason) ON memai.memory_history TO memai_user;
-GRANT SELECT, INSERT ON memai.erasure TO memai_user;
+-- records: memai's functions write them for the caller, nobody else does
+GRANT SELECT ON memai.memory_history, memai.erasure TO memai_user;
 
 -- ---- dump and restore: the rows are the user's, the tables the extension's ----
 

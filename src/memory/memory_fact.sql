@@ -1,33 +1,59 @@
 -- ---- memory: writing ----
 
+CREATE FUNCTION memai._terms_overlap(a bytea, b bytea) RETURNS double precision
+	AS 'MODULE_PATHNAME', 'memai_terms_overlap' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION memai._terms_overlap(bytea, bytea) IS 'private: Jaccard overlap of the words of two texts, 0 to 1';
+
+CREATE FUNCTION memai._same_claim(a text, b text) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'memai_same_claim' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION memai._same_claim(text, text) IS 'private: whether two texts have the same numbers and both deny something or neither does';
+
+-- what memai.find_duplicates takes for the same by default
+CREATE FUNCTION memai._similar_memory(scope bigint, content text, terms bytea, slot text, model text, embedding @extschema@.vector) RETURNS uuid
+	LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT m.id
+	FROM memai.memory m
+		LEFT JOIN memai.embedding v ON v.scope = m.scope AND v.id = m.id AND v.model = _similar_memory.model,
+		LATERAL (SELECT coalesce(1 - (v.embedding OPERATOR(@extschema@.<=>) _similar_memory.embedding), -1) AS similarity,
+			memai._terms_overlap(m.terms, _similar_memory.terms) AS overlap) p
+	WHERE m.scope = _similar_memory.scope AND m.invalid_at IS NULL AND m.expired_at IS NULL
+		AND m.slot IS NOT DISTINCT FROM _similar_memory.slot AND (p.similarity >= 0.95 OR p.overlap >= 0.9)
+		AND memai._same_claim(m.content, _similar_memory.content)
+	ORDER BY greatest(p.similarity, p.overlap) DESC, m.id
+	LIMIT 1;
+END;
+COMMENT ON FUNCTION memai._similar_memory(bigint, text, bytea, text, text, @extschema@.vector) IS
+	'private: the live memory of a scope that says nearly the same as a statement, or NULL; reads all of the scope';
+
 CREATE FUNCTION memai.remember(content text, user_id text DEFAULT NULL, namespace text DEFAULT NULL,
 		metadata jsonb DEFAULT NULL, category text DEFAULT 'fact', slot text DEFAULT NULL,
 		valid_at timestamptz DEFAULT NULL, memory_type text DEFAULT 'semantic', importance double precision DEFAULT 0.5,
 		confidence double precision DEFAULT 1, provenance text DEFAULT 'user', expires_at timestamptz DEFAULT NULL,
-		sources uuid[] DEFAULT NULL, depends_on uuid[] DEFAULT NULL) RETURNS uuid
+		sources uuid[] DEFAULT NULL, depends_on uuid[] DEFAULT NULL, or_similar boolean DEFAULT false) RETURNS uuid
 	AS 'MODULE_PATHNAME', 'memai_remember' LANGUAGE C VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION memai.remember(text, text, text, jsonb, text, text, timestamptz, text, double precision, double precision, text, timestamptz, uuid[], uuid[]) IS
-	'store one statement and return its id; the id of the live one when it is known already; a new value of a slot supersedes the old one';
+COMMENT ON FUNCTION memai.remember(text, text, text, jsonb, text, text, timestamptz, text, double precision, double precision, text, timestamptz, uuid[], uuid[], boolean) IS
+	'store one statement and return its id; the id of the live one when it is known already, or (or_similar => true) when one of the scope says nearly the same; a new value of a slot supersedes the old one';
 
 CREATE FUNCTION memai.remember_triplet(subject text, predicate text, object text, content text DEFAULT NULL,
 		user_id text DEFAULT NULL, namespace text DEFAULT NULL,
 		metadata jsonb DEFAULT NULL, category text DEFAULT 'fact', slot text DEFAULT NULL,
 		valid_at timestamptz DEFAULT NULL, memory_type text DEFAULT 'semantic', importance double precision DEFAULT 0.5,
 		confidence double precision DEFAULT 1, provenance text DEFAULT 'user', expires_at timestamptz DEFAULT NULL,
-		sources uuid[] DEFAULT NULL, depends_on uuid[] DEFAULT NULL) RETURNS uuid
+		sources uuid[] DEFAULT NULL, depends_on uuid[] DEFAULT NULL, or_similar boolean DEFAULT false) RETURNS uuid
 	AS 'MODULE_PATHNAME', 'memai_remember_triplet' LANGUAGE C VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION memai.remember_triplet(text, text, text, text, text, text, jsonb, text, text, timestamptz, text, double precision, double precision, text, timestamptz, uuid[], uuid[]) IS
+COMMENT ON FUNCTION memai.remember_triplet(text, text, text, text, text, text, jsonb, text, text, timestamptz, text, double precision, double precision, text, timestamptz, uuid[], uuid[], boolean) IS
 	'store a statement about two entities, which are made when they are new; content says it in words';
 
 CREATE FUNCTION memai.remember_messages(messages jsonb, user_id text DEFAULT NULL, namespace text DEFAULT NULL,
 		thread_id uuid DEFAULT NULL, occurred_at timestamptz DEFAULT NULL, metadata jsonb DEFAULT NULL,
-		infer boolean DEFAULT false, model text DEFAULT NULL) RETURNS SETOF uuid
+		infer boolean DEFAULT false, model text DEFAULT NULL, wait boolean DEFAULT false) RETURNS SETOF uuid
 	AS 'MODULE_PATHNAME', 'memai_remember_messages' LANGUAGE C VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION memai.remember_messages(jsonb, text, text, uuid, timestamptz, jsonb, boolean, text) IS
-	'store the messages of a conversation as episodes, in order, and return their ids; each message has content and may have role, name, occurred_at, metadata; infer => true asks a chat model once what of them to remember';
+COMMENT ON FUNCTION memai.remember_messages(jsonb, text, text, uuid, timestamptz, jsonb, boolean, text, boolean) IS
+	'store the messages of a conversation as episodes, in order, and return their ids; each message has content and may have role, name, occurred_at, metadata; infer => true has a job ask a chat model what of them to remember, wait => true asks it now';
 
 CREATE FUNCTION memai.apply_operations(operations jsonb, episodes uuid[], memories uuid[] DEFAULT '{}',
 		user_id text DEFAULT NULL, namespace text DEFAULT NULL)
@@ -98,11 +124,13 @@ COMMENT ON FUNCTION memai.drop_block(text, text, text) IS 'remove a block; false
 
 -- ---- rights ----
 
-REVOKE ALL ON FUNCTION memai.remember(text, text, text, jsonb, text, text, timestamptz, text, double precision, double precision, text, timestamptz, uuid[], uuid[]) FROM PUBLIC;
-REVOKE ALL ON FUNCTION memai.remember_messages(jsonb, text, text, uuid, timestamptz, jsonb, boolean, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION memai._similar_memory(bigint, text, bytea, text, text, @extschema@.vector) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION memai._similar_memory(bigint, text, bytea, text, text, @extschema@.vector) TO memai_user;
+REVOKE ALL ON FUNCTION memai.remember(text, text, text, jsonb, text, text, timestamptz, text, double precision, double precision, text, timestamptz, uuid[], uuid[], boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION memai.remember_messages(jsonb, text, text, uuid, timestamptz, jsonb, boolean, text, boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.apply_operations(jsonb, uuid[], uuid[], text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.supersede(uuid, text, text, text, text, timestamptz) FROM PUBLIC;
-REVOKE ALL ON FUNCTION memai.remember_triplet(text, text, text, text, text, text, jsonb, text, text, timestamptz, text, double precision, double precision, text, timestamptz, uuid[], uuid[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION memai.remember_triplet(text, text, text, text, text, text, jsonb, text, text, timestamptz, text, double precision, double precision, text, timestamptz, uuid[], uuid[], boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.revise(uuid, text, text, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.forget(uuid, text, text, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.set_block(text, text, text, text, integer, text, integer, boolean) FROM PUBLIC;
@@ -110,11 +138,11 @@ REVOKE ALL ON FUNCTION memai.get_block(text, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.blocks(text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.drop_block(text, text, text) FROM PUBLIC;
 
-GRANT EXECUTE ON FUNCTION memai.remember(text, text, text, jsonb, text, text, timestamptz, text, double precision, double precision, text, timestamptz, uuid[], uuid[]),
-	memai.remember_messages(jsonb, text, text, uuid, timestamptz, jsonb, boolean, text),
+GRANT EXECUTE ON FUNCTION memai.remember(text, text, text, jsonb, text, text, timestamptz, text, double precision, double precision, text, timestamptz, uuid[], uuid[], boolean),
+	memai.remember_messages(jsonb, text, text, uuid, timestamptz, jsonb, boolean, text, boolean),
 	memai.apply_operations(jsonb, uuid[], uuid[], text, text),
 	memai.supersede(uuid, text, text, text, text, timestamptz),
-	memai.remember_triplet(text, text, text, text, text, text, jsonb, text, text, timestamptz, text, double precision, double precision, text, timestamptz, uuid[], uuid[]),
+	memai.remember_triplet(text, text, text, text, text, text, jsonb, text, text, timestamptz, text, double precision, double precision, text, timestamptz, uuid[], uuid[], boolean),
 	memai.revise(uuid, text, text, text, text),
 	memai.forget(uuid, text, text, text, text),
 	memai.set_block(text, text, text, text, integer, text, integer, boolean), memai.get_block(text, text, text), memai.blocks(text, text), memai.drop_block(text, text, text)

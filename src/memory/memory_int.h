@@ -18,6 +18,9 @@ extern Jsonb *memai_call_job(MemaiJob *job);
 
 /* ---- item.c: what episodes and memories have in common ---- */
 
+/* vectors in memory at a time; a batch is one call of the provider or more */
+#define MEMAI_EMBED_SLICE 512
+
 /*
  * The text under which an item is found: its content, after "name: " when a
  * speaker is known.  The span points into content or into palloc'd memory.
@@ -26,13 +29,17 @@ extern MemaiSpan memai_search_text(const text *name, const text *content);
 
 /*
  * Embeds items with a model (NULL: the default) and stores the vectors, one
- * statement for all.  ids[i] belongs to texts[i]; is_memory says which table
- * the ids are of.  The caller is connected to SPI.
+ * statement for all; items that are gone or have one are left out.  ids[i]
+ * belongs to texts[i]; is_memory says which table the ids are of.  The caller is
+ * connected to SPI.
  */
 extern void memai_embeddings_store(const MemaiScope *scope, const char *model_name, bool is_memory, int nitems,
 								   const pg_uuid_t *const *ids, const MemaiSpan *texts);
 
-/* Stores vectors that a model has made, one statement for all. */
+/*
+ * Stores vectors that a model has made, one statement for all, of items that
+ * this transaction has stored: no foreign key looks whether they exist.
+ */
 extern void memai_vectors_store(const MemaiScope *scope, const char *model_name, bool is_memory, int nitems,
 								const pg_uuid_t *const *ids, MemaiVector *const *vectors);
 
@@ -41,6 +48,62 @@ extern bool memai_days_of(const text *content, TimestampTz reference, MemaiDaySp
 
 /* days.first or days.end as SQL's date */
 extern Datum memai_day_datum(int32 julian_day);
+
+/* ---- pii_policy.c ---- */
+
+/* kinds of text.h's MemaiPiiKind as bits; of those in kinds, refused end the statement */
+typedef struct MemaiPiiPolicy
+{
+	unsigned	kinds;
+	unsigned	refused;
+} MemaiPiiPolicy;
+
+/* The policy of the current tenant; without kinds when it has none. */
+extern void memai_pii_policy(MemaiPiiPolicy *policy);
+
+/*
+ * The text as it may be stored: itself, or palloc'd with what the policy redacts
+ * replaced.  Raises 23514 for what it refuses; what is named in the message.
+ * NULL gives NULL.
+ */
+extern text *memai_pii_clean(const MemaiPiiPolicy *policy, const char *what, text *content);
+
+/* Whether it would raise, for a text with a NUL at its end. */
+extern bool memai_pii_refuses(const MemaiPiiPolicy *policy, const char *data);
+
+/* memai_pii_clean for every string value of a document; keys stay. */
+extern Jsonb *memai_pii_clean_jsonb(const MemaiPiiPolicy *policy, const char *what, Jsonb *json);
+
+/* ---- history.c: records that roles cannot write themselves ---- */
+
+/* whose rights were in force */
+typedef struct MemaiOwner
+{
+	Oid			user;
+	int			context;
+} MemaiOwner;
+
+/*
+ * Between the two, statements run as the owner of memai's tables without
+ * row-level security: only for statements of constant text that name a scope
+ * which was resolved for the caller.
+ */
+extern void memai_owner_begin(MemaiOwner *saved);
+extern void memai_owner_end(const MemaiOwner *saved);
+
+/* The job that changes from now on are noted under; NULL: none. */
+extern void memai_history_set_job(const pg_uuid_t *job);
+
+/* Its id as a uuid parameter. */
+extern Datum memai_history_job(bool *isnull);
+
+/* Notes that a memory was stored by the current role; reason may be NULL. */
+extern void memai_history_added(const MemaiScope *scope, const pg_uuid_t *memory_id, const text *content, const text *reason);
+
+/* ---- import.c ---- */
+
+/* Notes every memory of a scope whose storing is not noted yet as imported. */
+extern void memai_history_imported(const MemaiScope *scope);
 
 /* ---- fact.c ---- */
 
@@ -64,6 +127,9 @@ typedef struct MemaiFact
 	pg_uuid_t	subject_id;
 	text	   *predicate;
 	pg_uuid_t	object_id;
+	bool		has_successor;
+	pg_uuid_t	successor;		/* took its place at invalid_at */
+	bool		or_similar;		/* one that says nearly the same will do */
 	ArrayType  *sources;		/* episodes it was taken from */
 	ArrayType  *depends_on;		/* memories it rests on */
 	const char *embed_model;	/* that made vector */
@@ -101,6 +167,17 @@ extern MemaiLiveFact *memai_fact_find(const MemaiScope *scope, const pg_uuid_t *
  * never true; else it was until fact->valid_at.
  */
 extern void memai_fact_replace(MemaiFact *fact, const MemaiLiveFact *old, bool correct, const text *reason);
+
+/* ---- extract_job.c and expire_job.c: register their kinds of jobs ---- */
+
+extern void memai_extract_init(void);
+extern void memai_expire_init(void);
+
+/* Submits the job that removes what is due in a scope, or moves it up.  Connected to SPI. */
+extern void memai_expire_submit(const MemaiScope *scope, TimestampTz expires_at);
+
+/* The same for the first of all memories of the scope that is due, if one will be. */
+extern void memai_expire_schedule(const MemaiScope *scope);
 
 /* ---- infer.c ---- */
 

@@ -12,20 +12,19 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION memai._memory_status(timestamptz, uuid, timestamptz, boolean) IS 'private: the state of a memory in a word';
 
-CREATE FUNCTION memai._terms_overlap(a bytea, b bytea) RETURNS double precision
-	AS 'MODULE_PATHNAME', 'memai_terms_overlap' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION memai._terms_overlap(bytea, bytea) IS 'private: Jaccard overlap of the words of two texts, 0 to 1';
-
-CREATE FUNCTION memai._same_claim(a text, b text) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'memai_same_claim' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION memai._same_claim(text, text) IS 'private: whether two texts have the same numbers and both deny something or neither does';
+CREATE FUNCTION memai._entity_id(scope bigint, name text) RETURNS uuid
+	LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT coalesce(e.merged_into, e.id) FROM memai.entity e WHERE e.scope = _entity_id.scope AND lower(e.name) = lower(_entity_id.name);
+END;
+COMMENT ON FUNCTION memai._entity_id(bigint, text) IS 'private: the entity of a name or of what the name was merged into';
 
 CREATE FUNCTION memai.history(id uuid, user_id text DEFAULT NULL, namespace text DEFAULT NULL)
 	RETURNS TABLE (history_id uuid, event text, old_content text, new_content text, related_id uuid, reason text,
-		actor name, xid xid8, created_at timestamptz)
+		actor name, job_id uuid, xid xid8, created_at timestamptz)
 	LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-	SELECT h.id, h.event, h.old_content, coalesce(h.new_content, r.content), h.related_id, h.reason, h.actor, h.xid, h.created_at
+	SELECT h.id, h.event, h.old_content, coalesce(h.new_content, r.content), h.related_id, h.reason, h.actor, h.job_id, h.xid, h.created_at
 	FROM memai.memory_history h
 		LEFT JOIN memai.memory r ON r.scope = h.scope AND r.id = h.related_id AND h.event IN ('SUPERSEDE', 'UPDATE')
 	WHERE h.scope = memai._scope(history.user_id, history.namespace) AND h.memory_id = history.id
@@ -164,11 +163,14 @@ BEGIN ATOMIC
 	WITH changed AS (
 		UPDATE memai.memory m SET expires_at = expire.expires_at, reason = expire.reason
 		WHERE m.scope = memai._scope(expire.user_id, expire.namespace) AND m.id = expire.id AND m.expired_at IS NULL
-		RETURNING 1)
-	SELECT count(*) > 0 FROM changed;
+		RETURNING m.user_id, m.namespace, m.expires_at),
+	submitted AS (
+		SELECT memai.submit_job('expire', '{}', c.user_id, c.namespace, '', 2, c.expires_at, 5, 'expire') AS job
+		FROM changed c WHERE c.expires_at IS NOT NULL)
+	SELECT count(*) + 0 * (SELECT count(job) FROM submitted) > 0 FROM changed;
 END;
 COMMENT ON FUNCTION memai.expire(uuid, timestamptz, text, text, text) IS
-	'set when a memory is due to be removed, NULL for never; recall leaves it out from then on; false when there is no such id';
+	'set when a memory is due to be removed, NULL for never; recall leaves it out from then on, a job removes it; false when there is no such id';
 
 CREATE FUNCTION memai.set_importance(id uuid, importance double precision, user_id text DEFAULT NULL, namespace text DEFAULT NULL, reason text DEFAULT NULL)
 	RETURNS boolean
@@ -195,6 +197,26 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION memai.remove_expired(text, text) IS
 	'remove for good the memories of a user that are past expires_at, except pinned ones; returns how many';
+
+CREATE FUNCTION memai.promote(user_id text DEFAULT NULL, namespace text DEFAULT NULL, min_uses integer DEFAULT 3,
+		min_importance double precision DEFAULT 0.8, dry_run boolean DEFAULT false)
+	RETURNS TABLE (memory_id uuid, content text, uses bigint, importance real, expires_at timestamptz)
+	LANGUAGE sql VOLATILE PARALLEL UNSAFE
+BEGIN ATOMIC
+	WITH worth AS (
+		SELECT m.id, m.content, coalesce(t.uses, 0) AS uses, m.importance, m.expires_at
+		FROM memai.memory m LEFT JOIN memai.memory_stat t ON t.scope = m.scope AND t.memory_id = m.id
+		WHERE m.scope = memai._scope(promote.user_id, promote.namespace) AND m.expires_at > now()
+			AND m.invalid_at IS NULL AND m.expired_at IS NULL AND coalesce(t.useful >= t.harmful, true)
+			AND (coalesce(t.uses, 0) + coalesce(t.useful, 0) >= promote.min_uses OR m.importance >= promote.min_importance)),
+	promoted AS (
+		UPDATE memai.memory m SET expires_at = NULL, reason = 'promoted to long term'
+		FROM worth w
+		WHERE m.scope = memai._scope(promote.user_id, promote.namespace) AND m.id = w.id AND NOT promote.dry_run)
+	SELECT w.id, w.content, w.uses, w.importance, w.expires_at FROM worth w ORDER BY w.expires_at, w.id;
+END;
+COMMENT ON FUNCTION memai.promote(text, text, integer, double precision, boolean) IS
+	'keep short-term memories (those that expire) that proved their worth: used or found useful min_uses times and not found harmful more often than useful, or as important as min_importance; shows them with when they would have expired';
 
 CREATE FUNCTION memai.feedback(id uuid, useful boolean, user_id text DEFAULT NULL, namespace text DEFAULT NULL)
 	RETURNS boolean
@@ -259,7 +281,8 @@ BEGIN ATOMIC
 			FROM memai.memory m
 			WHERE m.scope = memai._scope(timeline.user_id, timeline.namespace) AND m.expired_at IS NULL
 				AND (timeline.entity IS NULL OR EXISTS (SELECT FROM memai.entity x
-					WHERE x.scope = m.scope AND x.id IN (m.subject_id, m.object_id) AND lower(x.name) = lower(timeline.entity)))) t
+					WHERE x.scope = m.scope AND x.id IN (m.subject_id, m.object_id)
+						AND coalesce(x.merged_into, x.id) = memai._entity_id(m.scope, timeline.entity)))) t
 	WHERE (timeline.since IS NULL OR t.at >= timeline.since) AND (timeline.until IS NULL OR t.at < timeline.until)
 	ORDER BY t.at, t.id
 	LIMIT timeline.max_rows;
@@ -267,31 +290,66 @@ END;
 COMMENT ON FUNCTION memai.timeline(text, text, text, timestamptz, timestamptz, integer) IS
 	'what happened and what became true, in order, from since until before until; with entity the memories about it alone';
 
+CREATE FUNCTION memai.merge_entities(kept text, merged text, user_id text DEFAULT NULL, namespace text DEFAULT NULL)
+	RETURNS boolean
+	LANGUAGE sql VOLATILE PARALLEL UNSAFE
+BEGIN ATOMIC
+	WITH pair AS (
+		SELECT memai._scope(merge_entities.user_id, merge_entities.namespace) AS scope,
+			memai._entity_id(memai._scope(merge_entities.user_id, merge_entities.namespace), merge_entities.kept) AS kept_id,
+			memai._entity_id(memai._scope(merge_entities.user_id, merge_entities.namespace), merge_entities.merged) AS merged_id),
+	changed AS (
+		UPDATE memai.entity e SET merged_into = p.kept_id
+		FROM pair p
+		WHERE e.scope = p.scope AND (e.id = p.merged_id OR e.merged_into = p.merged_id) AND p.kept_id <> p.merged_id
+		RETURNING 1)
+	SELECT count(*) > 0 FROM changed;
+END;
+COMMENT ON FUNCTION memai.merge_entities(text, text, text, text) IS
+	'two names are of one entity: what is known of merged is found under kept from now on, and its name is an alias; false when one is unknown or they are one already; unmerge_entity takes it back';
+
+CREATE FUNCTION memai.unmerge_entity(name text, user_id text DEFAULT NULL, namespace text DEFAULT NULL)
+	RETURNS boolean
+	LANGUAGE sql VOLATILE PARALLEL UNSAFE
+BEGIN ATOMIC
+	WITH changed AS (
+		UPDATE memai.entity e SET merged_into = NULL
+		WHERE e.scope = memai._scope(unmerge_entity.user_id, unmerge_entity.namespace) AND lower(e.name) = lower(unmerge_entity.name)
+			AND e.merged_into IS NOT NULL
+		RETURNING 1)
+	SELECT count(*) > 0 FROM changed;
+END;
+COMMENT ON FUNCTION memai.unmerge_entity(text, text, text) IS
+	'an alias is an entity of its own again, with what was known of it; false when it is no alias';
+
 CREATE FUNCTION memai.entities(user_id text DEFAULT NULL, namespace text DEFAULT NULL)
-	RETURNS TABLE (id uuid, name text, memories bigint, created_at timestamptz)
+	RETURNS TABLE (id uuid, name text, memories bigint, created_at timestamptz, aliases text[])
 	LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-	SELECT e.id, e.name, (SELECT count(*) FROM memai.memory m
-		WHERE m.scope = e.scope AND (m.subject_id = e.id OR m.object_id = e.id) AND m.invalid_at IS NULL AND m.expired_at IS NULL), e.created_at
+	SELECT e.id, e.name, (SELECT count(*) FROM memai.memory m WHERE m.scope = e.scope AND m.invalid_at IS NULL AND m.expired_at IS NULL
+			AND (m.subject_id IN (SELECT x.id FROM memai.entity x WHERE x.scope = e.scope AND (x.id = e.id OR x.merged_into = e.id))
+				OR m.object_id IN (SELECT x.id FROM memai.entity x WHERE x.scope = e.scope AND (x.id = e.id OR x.merged_into = e.id)))), e.created_at,
+		(SELECT array_agg(x.name ORDER BY lower(x.name)) FROM memai.entity x WHERE x.scope = e.scope AND x.merged_into = e.id)
 	FROM memai.entity e
-	WHERE e.scope = memai._scope(entities.user_id, entities.namespace)
+	WHERE e.scope = memai._scope(entities.user_id, entities.namespace) AND e.merged_into IS NULL
 	ORDER BY 3 DESC, lower(e.name);
 END;
 COMMENT ON FUNCTION memai.entities(text, text) IS
-	'the entities of a user, with how many live memories are about each';
+	'the entities of a user, with how many live memories are about each and the names merged into it';
 
 CREATE FUNCTION memai.graph(entity text, user_id text DEFAULT NULL, namespace text DEFAULT NULL, depth integer DEFAULT 1, as_of timestamptz DEFAULT NULL)
 	RETURNS TABLE (hops integer, subject text, predicate text, object text, memory_id uuid, content text)
 	LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-	WITH RECURSIVE edge AS NOT MATERIALIZED (
-		SELECT m.id, m.subject_id, m.predicate, m.object_id, m.content
+	WITH RECURSIVE edge AS (
+		SELECT m.id, coalesce(s.merged_into, s.id) AS subject_id, m.predicate, coalesce(o.merged_into, o.id) AS object_id, m.content
 		FROM memai.memory m
-		WHERE m.scope = memai._scope(graph.user_id, graph.namespace) AND m.subject_id IS NOT NULL AND m.object_id IS NOT NULL AND m.expired_at IS NULL
+			JOIN memai.entity s ON s.scope = m.scope AND s.id = m.subject_id
+			JOIN memai.entity o ON o.scope = m.scope AND o.id = m.object_id
+		WHERE m.scope = memai._scope(graph.user_id, graph.namespace) AND m.expired_at IS NULL
 			AND m.valid_at <= coalesce(graph.as_of, now()) AND (m.invalid_at IS NULL OR m.invalid_at > coalesce(graph.as_of, now()))),
 	reached (id, hops) AS (
-		SELECT e.id, 0 FROM memai.entity e
-		WHERE e.scope = memai._scope(graph.user_id, graph.namespace) AND lower(e.name) = lower(graph.entity)
+		SELECT memai._entity_id(memai._scope(graph.user_id, graph.namespace), graph.entity), 0
 		UNION
 		SELECT CASE WHEN g.subject_id = r.id THEN g.object_id ELSE g.subject_id END, r.hops + 1
 		FROM reached r JOIN edge g ON r.id IN (g.subject_id, g.object_id)
@@ -306,7 +364,7 @@ BEGIN ATOMIC
 	ORDER BY 1, g.id;
 END;
 COMMENT ON FUNCTION memai.graph(text, text, text, integer, timestamptz) IS
-	'the triplets around an entity, up to depth steps away (at most 10), true at as_of';
+	'the triplets around an entity, up to depth steps away (at most 10), true at as_of; aliases count as what they were merged into';
 
 CREATE FUNCTION memai.stats(user_id text DEFAULT NULL, namespace text DEFAULT NULL)
 	RETURNS TABLE (episodes bigint, memories bigint, superseded bigint, forgotten bigint, needs_review bigint,
@@ -368,9 +426,9 @@ CREATE FUNCTION memai.find_duplicates(user_id text DEFAULT NULL, namespace text 
 BEGIN ATOMIC
 	SELECT a.id, a.content, b.id, b.content, p.similarity, p.overlap
 	FROM memai.memory a
-		JOIN memai.embedding va ON va.scope = a.scope AND va.memory_id = a.id
-		JOIN memai.embedding vb ON vb.scope = va.scope AND vb.model = va.model AND vb.memory_id > va.memory_id
-		JOIN memai.memory b ON b.scope = vb.scope AND b.id = vb.memory_id,
+		JOIN memai.embedding va ON va.scope = a.scope AND va.id = a.id
+		JOIN memai.embedding vb ON vb.scope = va.scope AND vb.model = va.model AND vb.id > va.id
+		JOIN memai.memory b ON b.scope = vb.scope AND b.id = vb.id,
 		LATERAL (SELECT 1 - (va.embedding OPERATOR(@extschema@.<=>) vb.embedding) AS similarity,
 			memai._terms_overlap(a.terms, b.terms) AS overlap) p
 	WHERE a.scope = memai._scope(find_duplicates.user_id, find_duplicates.namespace) AND a.invalid_at IS NULL AND a.expired_at IS NULL
@@ -424,12 +482,12 @@ END;
 COMMENT ON FUNCTION memai.forget_matching(text, text, text, boolean, integer, jsonb, double precision, text, text, text) IS
 	'what memai.recall finds by the same arguments; with dry_run => false each is forgotten';
 
-CREATE FUNCTION memai.undo(history_id uuid DEFAULT NULL, since timestamptz DEFAULT NULL, user_id text DEFAULT NULL, namespace text DEFAULT NULL, reason text DEFAULT NULL)
+CREATE FUNCTION memai.undo(history_id uuid DEFAULT NULL, since timestamptz DEFAULT NULL, job uuid DEFAULT NULL, user_id text DEFAULT NULL, namespace text DEFAULT NULL, reason text DEFAULT NULL)
 	RETURNS bigint
 	AS 'MODULE_PATHNAME', 'memai_undo' LANGUAGE C VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION memai.undo(uuid, timestamptz, text, text, text) IS
-	'take changes of memories back, newest first: one of memai.history, or all of a user since a time; what was removed for good stays removed; returns how many';
+COMMENT ON FUNCTION memai.undo(uuid, timestamptz, uuid, text, text, text) IS
+	'take changes of memories back, newest first: one of memai.history, all of a user since a time, or all of a background job; what was removed for good stays removed; returns how many';
 
 CREATE FUNCTION memai.forget_user(user_id text, confirm boolean DEFAULT false, namespace text DEFAULT NULL, reason text DEFAULT NULL)
 	RETURNS TABLE (what text, removed bigint)
@@ -491,71 +549,8 @@ COMMENT ON FUNCTION memai.export_user(text, text) IS
 
 CREATE FUNCTION memai.import_user(lines jsonb, user_id text DEFAULT NULL, namespace text DEFAULT NULL)
 	RETURNS TABLE (what text, imported bigint)
-	LANGUAGE sql VOLATILE PARALLEL UNSAFE
-BEGIN ATOMIC
-	WITH s AS (
-		SELECT memai.current_tenant() AS tenant, coalesce(import_user.user_id, memai.current_user_id()) AS user_id,
-			coalesce(import_user.namespace, 'default') AS namespace, memai._scope(import_user.user_id, import_user.namespace) AS scope),
-	episode_rows AS (
-		INSERT INTO memai.episode (tenant, user_id, namespace, scope, id, thread_id, source, role, name, content, metadata, occurred_at, created_at, asking, about_from, about_until, terms)
-		SELECT s.tenant, s.user_id, s.namespace, s.scope, r.id, r.thread_id, r.source, r.role, r.name, r.content, r.metadata, r.occurred_at, r.created_at, r.asking, r.about_from, r.about_until, memai._terms(CASE WHEN r.name IS NULL THEN r.content ELSE r.name || ': ' || r.content END)
-		FROM s, jsonb_array_elements(import_user.lines) l (line), jsonb_populate_record(NULL::memai.episode, l.line - '{tenant,user_id,namespace,scope}'::text[]) r
-		WHERE l.line ->> 'table' = 'episode'
-		ON CONFLICT DO NOTHING
-		RETURNING 1),
-	entity_rows AS (
-		INSERT INTO memai.entity (tenant, user_id, namespace, scope, id, name, created_at)
-		SELECT s.tenant, s.user_id, s.namespace, s.scope, r.id, r.name, r.created_at
-		FROM s, jsonb_array_elements(import_user.lines) l (line), jsonb_populate_record(NULL::memai.entity, l.line - '{tenant,user_id,namespace,scope}'::text[]) r
-		WHERE l.line ->> 'table' = 'entity'
-		ON CONFLICT DO NOTHING
-		RETURNING 1),
-	memory_rows AS (
-		INSERT INTO memai.memory (tenant, user_id, namespace, scope, id, content, memory_type, category, slot, subject_id, predicate, object_id, provenance, metadata, importance, confidence, is_pinned, needs_review, valid_at, invalid_at, created_at, closed_at, expired_at, expires_at, superseded_by, reason, about_from, about_until, terms)
-		SELECT s.tenant, s.user_id, s.namespace, s.scope, r.id, r.content, r.memory_type, r.category, r.slot, r.subject_id, r.predicate, r.object_id, 'import', r.metadata, r.importance, r.confidence, r.is_pinned, r.needs_review, r.valid_at, r.invalid_at, r.created_at, r.closed_at, r.expired_at, r.expires_at, r.superseded_by, r.reason, r.about_from, r.about_until, memai._terms(r.content)
-		FROM s, jsonb_array_elements(import_user.lines) l (line), jsonb_populate_record(NULL::memai.memory, l.line - '{tenant,user_id,namespace,scope}'::text[]) r
-		WHERE l.line ->> 'table' = 'memory'
-		ON CONFLICT DO NOTHING
-		RETURNING memory.*),
-	memory_source_rows AS (
-		INSERT INTO memai.memory_source (tenant, user_id, namespace, scope, memory_id, episode_id)
-		SELECT s.tenant, s.user_id, s.namespace, s.scope, r.memory_id, r.episode_id
-		FROM s, jsonb_array_elements(import_user.lines) l (line), jsonb_populate_record(NULL::memai.memory_source, l.line - '{tenant,user_id,namespace,scope}'::text[]) r
-		WHERE l.line ->> 'table' = 'memory_source'
-		ON CONFLICT DO NOTHING
-		RETURNING 1),
-	memory_link_rows AS (
-		INSERT INTO memai.memory_link (tenant, user_id, namespace, scope, from_id, to_id, kind, created_at)
-		SELECT s.tenant, s.user_id, s.namespace, s.scope, r.from_id, r.to_id, r.kind, r.created_at
-		FROM s, jsonb_array_elements(import_user.lines) l (line), jsonb_populate_record(NULL::memai.memory_link, l.line - '{tenant,user_id,namespace,scope}'::text[]) r
-		WHERE l.line ->> 'table' = 'memory_link'
-		ON CONFLICT DO NOTHING
-		RETURNING 1),
-	memory_stat_rows AS (
-		INSERT INTO memai.memory_stat (tenant, user_id, namespace, scope, memory_id, uses, last_used_at, useful, harmful)
-		SELECT s.tenant, s.user_id, s.namespace, s.scope, r.memory_id, r.uses, r.last_used_at, r.useful, r.harmful
-		FROM s, jsonb_array_elements(import_user.lines) l (line), jsonb_populate_record(NULL::memai.memory_stat, l.line - '{tenant,user_id,namespace,scope}'::text[]) r
-		WHERE l.line ->> 'table' = 'memory_stat'
-		ON CONFLICT DO NOTHING
-		RETURNING 1),
-	block_rows AS (
-		INSERT INTO memai.block (tenant, user_id, namespace, scope, label, value, description, char_limit, is_read_only, version, updated_at)
-		SELECT s.tenant, s.user_id, s.namespace, s.scope, r.label, r.value, r.description, r.char_limit, r.is_read_only, r.version, r.updated_at
-		FROM s, jsonb_array_elements(import_user.lines) l (line), jsonb_populate_record(NULL::memai.block, l.line - '{tenant,user_id,namespace,scope}'::text[]) r
-		WHERE l.line ->> 'table' = 'block'
-		ON CONFLICT DO NOTHING
-		RETURNING 1)
-	, logged AS (
-		INSERT INTO memai.memory_history (tenant, user_id, namespace, scope, memory_id, event, new_content, reason)
-		SELECT m.tenant, m.user_id, m.namespace, m.scope, m.id, 'ADD', m.content, 'import' FROM memory_rows m)
-	SELECT 'episode', count(*) FROM episode_rows
-	UNION ALL SELECT 'entity', count(*) FROM entity_rows
-	UNION ALL SELECT 'memory', count(*) FROM memory_rows
-	UNION ALL SELECT 'memory_source', count(*) FROM memory_source_rows
-	UNION ALL SELECT 'memory_link', count(*) FROM memory_link_rows
-	UNION ALL SELECT 'memory_stat', count(*) FROM memory_stat_rows
-	UNION ALL SELECT 'block', count(*) FROM block_rows;
-END;
+	AS 'MODULE_PATHNAME', 'memai_import_user' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 7
+	SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION memai.import_user(jsonb, text, text) IS
 	'store what memai.export_user gave, as a JSON array, under a user of this tenant; what is there already stays; call memai.fill_embeddings for the vectors; whose word a memory is becomes import';
 
@@ -573,6 +568,10 @@ REVOKE ALL ON FUNCTION memai.pin(uuid, boolean, text, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.expire(uuid, timestamptz, text, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.set_importance(uuid, double precision, text, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.remove_expired(text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION memai._entity_id(bigint, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION memai.merge_entities(text, text, text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION memai.unmerge_entity(text, text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION memai.promote(text, text, integer, double precision, boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.feedback(uuid, boolean, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.mark_used(uuid[], text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.profile(text, text) FROM PUBLIC;
@@ -585,7 +584,7 @@ REVOKE ALL ON FUNCTION memai.clear_memory(text, text, boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.find_duplicates(text, text, double precision, double precision, integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.consolidate(text, text, boolean, double precision, double precision) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.forget_matching(text, text, text, boolean, integer, jsonb, double precision, text, text, text) FROM PUBLIC;
-REVOKE ALL ON FUNCTION memai.undo(uuid, timestamptz, text, text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION memai.undo(uuid, timestamptz, uuid, text, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.forget_user(text, boolean, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.compact() FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.fill_embeddings(text, text, text, integer) FROM PUBLIC;
@@ -604,6 +603,10 @@ GRANT EXECUTE ON FUNCTION memai.history(uuid, text, text),
 	memai.expire(uuid, timestamptz, text, text, text),
 	memai.set_importance(uuid, double precision, text, text, text),
 	memai.remove_expired(text, text),
+	memai._entity_id(bigint, text),
+	memai.merge_entities(text, text, text, text),
+	memai.unmerge_entity(text, text, text),
+	memai.promote(text, text, integer, double precision, boolean),
 	memai.feedback(uuid, boolean, text, text),
 	memai.mark_used(uuid[], text, text),
 	memai.profile(text, text),
@@ -616,7 +619,7 @@ GRANT EXECUTE ON FUNCTION memai.history(uuid, text, text),
 	memai.find_duplicates(text, text, double precision, double precision, integer),
 	memai.consolidate(text, text, boolean, double precision, double precision),
 	memai.forget_matching(text, text, text, boolean, integer, jsonb, double precision, text, text, text),
-	memai.undo(uuid, timestamptz, text, text, text),
+	memai.undo(uuid, timestamptz, uuid, text, text, text),
 	memai.forget_user(text, boolean, text, text),
 	memai.fill_embeddings(text, text, text, integer),
 	memai.export_user(text, text),

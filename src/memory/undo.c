@@ -13,9 +13,9 @@
 
 static MemaiStatement select_changes = {
 	.sql = "SELECT id, memory_id, event, before IS NOT NULL FROM memai.memory_history "
-	"WHERE scope = $1 AND (id = $2 OR created_at >= $3) ORDER BY id DESC",
-	.nargs = 3,
-	.argtypes = {INT8OID, UUIDOID, TIMESTAMPTZOID},
+	"WHERE scope = $1 AND (id = $2 OR created_at >= $3 OR job_id = $4) ORDER BY id DESC",
+	.nargs = 4,
+	.argtypes = {INT8OID, UUIDOID, TIMESTAMPTZOID, UUIDOID},
 };
 
 static MemaiStatement retract_memory = {
@@ -64,14 +64,22 @@ run_on(MemaiStatement *statement, const MemaiScope *scope, const pg_uuid_t *id, 
 	return memai_statement_run(statement, values, NULL, false, 0) > 0;
 }
 
-/* The list is read before anything is taken back, which adds to the history. */
+/*
+ * The changes that the arguments history_id, since and job choose.  The list is
+ * read before anything is taken back, which adds to the history.
+ */
 static Change *
-read_changes(const MemaiScope *scope, const pg_uuid_t *id, const TimestampTz *since, uint64 *nchanges)
+read_changes(const MemaiScope *scope, FunctionCallInfo fcinfo, uint64 *nchanges)
 {
-	Datum		values[3] = {Int64GetDatum(scope->scope), UUIDPGetDatum(id), TimestampTzGetDatum(since ? *since : 0)};
-	char		nulls[3] = {' ', id ? ' ' : 'n', since ? ' ' : 'n'};
+	Datum		values[4] = {Int64GetDatum(scope->scope)};
+	char		nulls[4] = {' '};
 	Change	   *changes;
 
+	for (int i = 0; i < 3; i++)
+	{
+		values[1 + i] = PG_ARGISNULL(i) ? (Datum) 0 : PG_GETARG_DATUM(i);
+		nulls[1 + i] = PG_ARGISNULL(i) ? 'n' : ' ';
+	}
 	*nchanges = memai_statement_run(&select_changes, values, nulls, true, 0);
 	changes = MemoryContextAllocHuge(CurrentMemoryContext, mul_size(sizeof(Change), Max(*nchanges, 1)));
 	for (uint64 i = 0; i < *nchanges; i++)
@@ -102,29 +110,27 @@ take_back(const MemaiScope *scope, const Change *change, const text *reason)
 }
 
 /*
- * undo(history_id uuid, since timestamptz, user_id text, namespace text,
- * reason text) returns bigint
+ * undo(history_id uuid, since timestamptz, job uuid, user_id text,
+ * namespace text, reason text) returns bigint
  */
 Datum
 memai_undo(PG_FUNCTION_ARGS)
 {
-	pg_uuid_t  *id = PG_ARGISNULL(0) ? NULL : PG_GETARG_UUID_P(0);
-	TimestampTz since = PG_ARGISNULL(1) ? 0 : PG_GETARG_TIMESTAMPTZ(1);
-	text	   *reason = PG_ARGISNULL(4) ? cstring_to_text("undo") : PG_GETARG_TEXT_PP(4);
+	text	   *reason = PG_ARGISNULL(5) ? cstring_to_text("undo") : PG_GETARG_TEXT_PP(5);
 	MemaiScope	scope;
 	Change	   *changes;
 	uint64		nchanges;
 	int64		undone = 0;
 
-	if (PG_ARGISNULL(0) == PG_ARGISNULL(1))
+	if (!PG_ARGISNULL(0) + !PG_ARGISNULL(1) + !PG_ARGISNULL(2) != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("either history_id or since must be given"),
-				 errhint("memai.history shows the history_id of each change.")));
-	memai_scope_resolve(&scope, PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2),
-						PG_ARGISNULL(3) ? NULL : PG_GETARG_TEXT_PP(3));
+				 errmsg("one of history_id, since and job must be given"),
+				 errhint("memai.history shows the history_id and the job_id of each change.")));
+	memai_scope_resolve(&scope, PG_ARGISNULL(3) ? NULL : PG_GETARG_TEXT_PP(3),
+						PG_ARGISNULL(4) ? NULL : PG_GETARG_TEXT_PP(4));
 	SPI_connect();
-	changes = read_changes(&scope, id, id ? NULL : &since, &nchanges);
+	changes = read_changes(&scope, fcinfo, &nchanges);
 	for (uint64 i = 0; i < nchanges; i++)
 	{
 		CHECK_FOR_INTERRUPTS();

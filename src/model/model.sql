@@ -1,3 +1,7 @@
+-- From here on nothing goes to the target schema and nothing is looked up there:
+-- a function that somebody put there could match a call better than pg_catalog's.
+SET LOCAL search_path = pg_catalog, pg_temp;
+
 -- ---- model: registry, credentials, calls ----
 
 CREATE TABLE memai.credential (

@@ -176,6 +176,38 @@ typedef struct MemaiClaim
 
 extern void memai_text_claim(const char *utf8, size_t len, MemaiClaim *claim);
 
+/* ---- pii.c: pure ---- */
+
+/* kinds of personal data and secrets; a set of them is bits 1 << kind */
+typedef enum MemaiPiiKind
+{
+	MEMAI_PII_EMAIL,
+	MEMAI_PII_CARD,
+	MEMAI_PII_IBAN,
+	MEMAI_PII_PHONE,
+	MEMAI_PII_IP,
+	MEMAI_PII_NATIONAL_ID,
+	MEMAI_PII_API_KEY,
+	MEMAI_PII_NKINDS
+} MemaiPiiKind;
+
+/* the bytes from start to before end */
+typedef struct MemaiPiiMatch
+{
+	MemaiPiiKind kind;
+	size_t		start;
+	size_t		end;
+} MemaiPiiMatch;
+
+/* email, card, iban, phone, ip, national_id or api_key */
+extern const char *memai_pii_name(MemaiPiiKind kind);
+
+/*
+ * The first piece of one of kinds that starts at offset or later, or false.  Go
+ * on at match->end.  Any bytes are read; what is no UTF-8 separates.
+ */
+extern bool memai_pii_next(const char *utf8, size_t len, size_t offset, unsigned kinds, MemaiPiiMatch *match);
+
 /* ---- bm25.c: pure ---- */
 
 /*

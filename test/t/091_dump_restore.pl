@@ -41,6 +41,9 @@ $node->safe_psql('source', q{
 	SELECT memai.feedback(id, true, user_id => 'user 1') FROM memai.memory WHERE content = 'I live in Bergen';
 	SELECT memai.remember('soon gone', user_id => 'user 2 of forget_user');
 	SELECT memai.forget_user('user 2 of forget_user', confirm => true);
+	SELECT memai.merge_entities('Ann', 'boats', user_id => 'user 1');
+	SELECT memai.remember('expires', user_id => 'user 1', expires_at => '2100-01-01');
+	SELECT memai.set_pii_policy('redact', '{card}');
 	SELECT memai.chat('Where do I live?', user_id => 'user 1');
 	SELECT memai.create_credential('key', 'https://llm.example', secret => 'sk-canary-4711');
 	SELECT memai.create_model('remote', 'chat', 'openai', 'some-model', url => 'https://llm.example/v1', credential => 'key');

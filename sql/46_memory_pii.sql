@@ -1,0 +1,77 @@
+-- AU15: a tenant's policy on personal data, on every way into memory
+\set VERBOSITY terse
+SET timezone = 'UTC';
+CREATE ROLE regress_memai_clinic IN ROLE memai_user;
+CREATE ROLE regress_memai_ops IN ROLE memai_admin;
+SELECT * FROM memai.find_pii('Ann <ann@example.com>, 811218-9876, pays with 4111 1111 1111 1111 from SE45 5000 0000 0583 9825 7466, calls +46 70 123 45 67 from 192.168.0.1, key sk-abcdefghijklmnopqrstuvwx');
+SELECT memai.redact('Mail ann@example.com or call 070-123 45 67'), memai.redact('Mail ann@example.com or call 070-123 45 67', '{phone}');
+SELECT memai.redact('Lund 12.3 km, room 4711, 10:30 on 2026-11-21'), memai.redact(NULL) IS NULL AS none, memai.redact('');
+SELECT memai.redact('x', '{name}');
+SELECT count(*) FROM memai.find_pii(NULL);
+
+-- ---- who sets it, who sees it ----
+SET ROLE regress_memai_clinic;
+SELECT memai.set_pii_policy('keep');
+INSERT INTO memai.pii_policy VALUES ('regress_memai_clinic', 'email', 'redact');
+SELECT memai.remember('Mail ann@example.com', 'ann') IS NOT NULL AS stored;
+SET ROLE regress_memai_ops;
+SELECT memai.set_pii_policy('redact', tenant => 'regress_memai_clinic');
+SELECT memai.set_pii_policy('refuse', '{card,national_id}', 'regress_memai_clinic');
+SELECT memai.set_pii_policy('refuse', tenant => 'regress_memai_other');
+SELECT memai.set_pii_policy('burn', '{card}', 'regress_memai_clinic');
+SELECT memai.set_pii_policy('redact', '{names}', 'regress_memai_clinic');
+SET ROLE regress_memai_clinic;
+SELECT kind, action FROM memai.pii_policy ORDER BY 1;
+
+-- ---- every way in ----
+SELECT memai.remember('Call Bo at 070-123 45 67', 'ann', metadata => '{"from": "bo@example.com", "nested": [{"ip": "10.0.0.1"}], "n": 5}', slot => 'bo@example.com') AS bo \gset
+SELECT content, metadata, slot FROM memai.memory WHERE id = :'bo';
+SELECT memai.supersede(:'bo', 'Call Bo at 070-765 43 21', 'ann', reason => 'wrote from bo@example.com') AS bo2 \gset
+SELECT memai.revise(:'bo2', 'Call Bo at 08-123 456 78', 'ann') AS bo3 \gset
+SELECT content, slot, reason FROM memai.memory WHERE user_id = 'ann' ORDER BY id;
+SELECT memai.remember_triplet('Bo', 'has_mail', 'bo@example.com', user_id => 'ann') AS mail \gset
+SELECT content, object FROM memai.get_memory(:'mail', 'ann');
+SELECT count(*) FROM memai.remember_messages('[{"name": "bo@example.com", "content": "My address is bo@example.com", "metadata": {"ip": "10.0.0.1"}}]', 'ann', metadata => '{"x": "bo@example.com"}');
+SELECT name, content, metadata FROM memai.episode WHERE user_id = 'ann';
+SELECT memai.set_block('contact', 'bo@example.com', 'ann', description => 'of bo@example.com');
+SELECT value, description FROM memai.blocks('ann');
+SELECT op, content, refused FROM memai.apply_operations('[{"op": "ADD", "content": "Mails from bo@example.com", "quote": "my address"}, {"op": "ADD", "content": "Is 811218-9876", "quote": "my address"}]',
+	(SELECT array_agg(id) FROM memai.episode WHERE user_id = 'ann'), user_id => 'ann');
+SELECT what, imported FROM memai.import_user('[{"table": "episode", "id": "00000000-0000-7000-8000-000000000001", "source": "message", "role": "user", "content": "I am bo@example.com", "metadata": {"a": ["bo@example.com"]}, "occurred_at": "2026-01-01Z", "created_at": "2026-01-01Z", "asking": 0},
+	{"table": "block", "label": "b", "value": "bo@example.com", "char_limit": 100, "is_read_only": false, "version": 1, "updated_at": "2026-01-01Z"}, 7]', 'bea') WHERE imported > 0;
+SELECT id, content, metadata, occurred_at FROM memai.episode WHERE user_id = 'bea';
+SELECT value FROM memai.blocks('bea');
+-- what is refused is not stored, and not repeated in the error
+\set VERBOSITY default
+SELECT memai.remember('Pays with 4111 1111 1111 1111', 'ann');
+SELECT memai.remember('Pays', 'ann', metadata => '{"card": "4111111111111111"}');
+SELECT count(*) FROM memai.remember_messages('[{"content": "hello"}, {"content": "I am 811218-9876"}]', 'ann');
+SELECT memai.set_block('id', '811218-9876', 'ann');
+SELECT count(*) FROM memai.import_user('[{"table": "block", "label": "c", "value": "811218-9876"}]', 'bea');
+\set VERBOSITY terse
+-- nothing of it anywhere but what was stored before the policy
+RESET ROLE;
+CREATE FUNCTION pg_temp.traces(needle text) RETURNS TABLE (place text, n bigint) LANGUAGE plpgsql AS $$
+BEGIN
+	FOR place IN SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'memai'::regnamespace AND c.relkind = 'r' ORDER BY 1 LOOP
+		EXECUTE format('SELECT count(*) FROM memai.%I t WHERE t::text ~ $1', place) USING needle INTO n;
+		IF n > 0 THEN RETURN NEXT; END IF;
+	END LOOP;
+END $$;
+SELECT * FROM pg_temp.traces('bo@|ann@|811218|4111|070-|10\.0\.0\.1');
+
+-- ---- other tenants are not concerned; keep ends it ----
+SET memai.tenant = 'regress';
+SELECT memai.remember('Mail ann@example.com', 'ann') IS NOT NULL AS stored;
+SELECT content FROM memai.memory WHERE tenant = 'regress';
+RESET memai.tenant;
+SET ROLE regress_memai_ops;
+SELECT memai.set_pii_policy('keep', tenant => 'regress_memai_clinic'), memai.set_pii_policy('keep', tenant => 'regress_memai_other');
+SET ROLE regress_memai_clinic;
+SELECT memai.remember('Now mail bo@example.com', 'ann') AS now \gset
+SELECT content FROM memai.get_memory(:'now', 'ann');
+RESET ROLE;
+DELETE FROM memai.memory WHERE tenant LIKE 'regress%'; DELETE FROM memai.episode WHERE tenant LIKE 'regress%'; DELETE FROM memai.block WHERE tenant LIKE 'regress%';
+DELETE FROM memai.memory_history WHERE tenant LIKE 'regress%';
+DROP ROLE regress_memai_clinic;
+DROP ROLE regress_memai_ops;
