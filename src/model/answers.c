@@ -375,6 +375,7 @@ memai_schema_problem_sql(PG_FUNCTION_ARGS)
 	Jsonb	   *value = PG_GETARG_JSONB_P(0);
 	Jsonb	   *schema = PG_GETARG_JSONB_P(1);
 	const char *broken;
+
 	/* a document is an object or an array, and a value may be neither */
 	MemaiJson  *values = memai_json_parse_server(psprintf("[%s]", JsonbToCString(NULL, &value->root, VARSIZE(value))), &broken);
 	MemaiJson  *schemas = memai_json_parse_server(psprintf("[%s]", JsonbToCString(NULL, &schema->root, VARSIZE(schema))), &broken);

@@ -15,7 +15,8 @@ typedef struct MemaiRetrieval
 	const char *purpose_key;	/* says what a text is embedded for */
 	const char *query;
 	const char *document;
-	const char *format;			/* ,"key":"value" that names the form of vectors */
+	const char *format;			/* ,"key":"value" that names the form of
+								 * vectors */
 	const char *dimensions_key;
 	const char *rerank_extra;	/* ,"key":value of a request for a ranking */
 } MemaiRetrieval;

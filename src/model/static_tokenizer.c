@@ -16,7 +16,8 @@
 #define MAX_ADDED 256
 #define MAX_NESTING 4
 #define MAX_METASPACE 16
-#define MAX_LENGTH 1024			/* longer tokens count as this long in the median */
+#define MAX_LENGTH 1024			/* longer tokens count as this long in the
+								 * median */
 #define DEFAULT_WORD_CHARS 100
 
 /* what an unknown character costs more than the least likely token */
@@ -515,7 +516,11 @@ read_wordpiece(Builder *builder, MemaiJsonScan *vocab, const MemaiJsonScan *unkn
 
 		if (!memai_json_scan_member(vocab, &first, &key, &len))
 			break;
-		/* the scanner hands keys out with their escapes: read it again, as a string */
+
+		/*
+		 * the scanner hands keys out with their escapes: read it again, as a
+		 * string
+		 */
 		memai_json_scan_start(&string, key - 1, len + 2);
 		written = memai_static_string(&string, builder->scratch);
 		if (written < 0 || !memai_json_scan_int(vocab, &token))

@@ -382,7 +382,7 @@ memai_subword_tokens(const MemaiSubword *subword, const char *utf8, size_t len, 
 	for (size_t at = 0; at < len && !is_full(tokens);)
 	{
 		const MemaiAddedToken *added = begins[(unsigned char) utf8[at]]
-			? added_at(subword, utf8, len, at) : NULL;
+		? added_at(subword, utf8, len, at) : NULL;
 		size_t		end = at;
 
 		if (added == NULL)

@@ -76,6 +76,18 @@ def embedding(text, dimensions):
         (digest[i % 32] - 127.5) / 128 + i * 0.001 for i in range(1, dimensions)]
 
 
+def instance(schema):
+    """The plainest value that follows a schema: what a request for structured output gets."""
+    kinds = {'string': 'text', 'boolean': True, 'integer': 1, 'number': 1, 'array': [], 'null': None}
+    if 'enum' in schema:
+        return schema['enum'][0]
+    kind = schema.get('type', 'object')
+    kind = kind[0] if isinstance(kind, list) else kind
+    if kind == 'object':
+        return {name: instance(value) for name, value in schema.get('properties', {}).items()}
+    return kinds[kind]
+
+
 class Answer:
     def __init__(self):
         self.status, self.headers, self.body, self.modes = 200, [], None, set()
@@ -391,7 +403,8 @@ class Handler(BaseHTTPRequestHandler):
         if path.endswith('/embeddings'):
             return json.dumps(self.embeddings(answer, body)).encode()
         if path.endswith('/chat/completions'):
-            return json.dumps(self.chat(body)).encode()
+            whole = self.chat(body)
+            return self.streamed(whole) if body.get('stream') else json.dumps(whole).encode()
         if path.endswith('/rerank'):
             return json.dumps(self.rerank(body)).encode()
         answer.status = 404
@@ -435,9 +448,19 @@ class Handler(BaseHTTPRequestHandler):
         return {'model': body['model'], 'results': [{'index': index, 'relevance_score': len(document) / 1000}
                                                     for index, document in enumerate(body['documents'])]}
 
+    def streamed(self, whole):
+        choice, events = whole['choices'][0], []
+        for word in choice['message']['content'].split(' '):
+            events.append({'choices': [{'delta': {'content': word + ' '}}]})
+        events.append({'choices': [{'delta': {}, 'finish_reason': 'stop'}], 'usage': whole['usage']})
+        return b''.join(b'data: ' + json.dumps(event).encode() + b'\n\n' for event in events) + b'data: [DONE]\n\n'
+
     def chat(self, body):
         messages = body['messages']
         text = 'echo: ' + (messages[-1].get('content') or '')
+        schema = body.get('response_format', {}).get('json_schema', {}).get('schema')
+        if schema:
+            text = json.dumps(instance(schema))
         prompt = sum(len((message.get('content') or '').split()) for message in messages)
         self.count_tokens(prompt, len(text.split()))
         return {'id': 'chatcmpl-1', 'object': 'chat.completion', 'model': body['model'],

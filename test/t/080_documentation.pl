@@ -24,6 +24,14 @@ $node->append_conf('postgresql.conf', "timezone = 'UTC'\nshared_preload_librarie
 $node->start;
 $ENV{MEMAI_OPENAI_KEY} = 'not-a-real-key';
 
+# the directory of models that the examples speak of
+my $models = PostgreSQL::Test::Utils::tempdir();
+mkdir "$models/minishlab";
+system('python3', "$root/test/stub/static_reference.py", 'make', $models) == 0
+  && rename("$models/wordpiece", "$models/minishlab/potion-base-8M")
+  or die 'no static model';
+chmod 0755, $models, "$models/minishlab";
+
 # [language, text, line number] of each fenced block
 sub blocks
 {
@@ -85,6 +93,7 @@ foreach my $file ("$root/README.md", sort glob("$root/docs/*.md"))
 		ok(index($demo, comparable($sql)) >= 0, "$name line $line is what the demo prints") if $language eq 'demo';
 		next unless $language eq 'sql';
 		$sql =~ s{https?://(?:api\.openai\.com|localhost:11434|127\.0\.0\.1:11434)/v1}{http://127.0.0.1:$port/v1}g;
+		$sql =~ s{/srv/memai/models}{$models}g;
 		my ($status, $out, $err) = $node->psql($database, $settings . $sql, extra_params => [ '--pset=footer=off', '-P', 'tuples_only=off', '-P', 'format=aligned' ]);
 		is($status, 0, "$name line $line runs") or diag($err);
 		$settings .= join('', map { "$_\n" } $sql =~ /^(SET [^;]*;)/mg);
