@@ -387,7 +387,11 @@ set_behaviour(MemaiHttpTransfer *transfer, const MemaiHttpRequest *request)
 	SET_OPTION(transfer, CURLOPT_ERRORBUFFER, transfer->error);
 	SET_OPTION(transfer, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1);
 	SET_OPTION(transfer, CURLOPT_USERAGENT, USER_AGENT);
-	/* where libcurl would wait for a stalled lookup when the time is over, the loop minds it */
+
+	/*
+	 * where libcurl would wait for a stalled lookup when the time is over,
+	 * the loop minds it
+	 */
 	if (memai_http_quick_exit())
 		SET_OPTION(transfer, CURLOPT_CONNECTTIMEOUT_MS,
 				   (long) Min(memai_http_settings()->connect_timeout, request->timeout));

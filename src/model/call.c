@@ -77,6 +77,14 @@ required_texts(const Jsonb *payload, const char *call, const char *key, int *n)
 	return spans;
 }
 
+static MemaiSpan
+span_of(const char *text)
+{
+	MemaiSpan	span = {text, strlen(text)};
+
+	return span;
+}
+
 static void
 append_text(StringInfo out, const char *key, const char *text)
 {
@@ -129,11 +137,11 @@ call_generate(const MemaiModelInfo *info, const Jsonb *payload, StringInfo out)
 	if (system != NULL)
 	{
 		messages[0].role = "system";
-		messages[0].content = (MemaiSpan) {system, strlen(system)};
+		messages[0].content = span_of(system);
 		request.nmessages = 1;
 	}
 	messages[request.nmessages].role = "user";
-	messages[request.nmessages++].content = (MemaiSpan) {prompt, strlen(prompt)};
+	messages[request.nmessages++].content = span_of(prompt);
 	memai_chat_request_set_options(&request, options_member(payload));
 	complete(info, &request, out);
 }
@@ -172,7 +180,7 @@ call_rerank(const MemaiModelInfo *info, const Jsonb *payload, StringInfo out)
 	double	   *scores = palloc(sizeof(double) * Max(n, 1));
 
 	if (n > 0)
-		memai_model_rerank(info, (MemaiSpan) {query, strlen(query)}, n, documents, scores);
+		memai_model_rerank(info, span_of(query), n, documents, scores);
 	appendStringInfoString(out, "\"scores\":[");
 	for (int i = 0; i < n; i++)
 	{
@@ -192,6 +200,7 @@ static const struct
 	const char *kind;
 	void		(*run) (const MemaiModelInfo *info, const Jsonb *payload, StringInfo out);
 }			calls[] =
+
 {
 	{"complete", "chat", call_complete},
 	{"generate", "chat", call_generate},

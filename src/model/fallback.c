@@ -29,6 +29,7 @@ static const struct
 	bool		usual;			/* without the option fallback_on */
 	int			sqlstates[5];
 }			kinds[] =
+
 {
 	{"outage", true, {ERRCODE_MEMAI_OVERLOADED, ERRCODE_MEMAI_TIMEOUT, ERRCODE_MEMAI_TRUNCATED, ERRCODE_MEMAI_BREAKER_OPEN}},
 	{"rate_limit", true, {ERRCODE_MEMAI_RATE_LIMIT}},
@@ -254,7 +255,11 @@ check_chain(const MemaiModel *model, const MemaiModel *from, int depth)
 					 errmsg("model \"%s\" would be its own fallback", name),
 					 from == model ? 0 : errdetail("It is a fallback of model \"%s\".", from->info.name)));
 		next = memai_registry_read(name);
-		/* what another model's row says may be out of date, and is then passed over */
+
+		/*
+		 * what another model's row says may be out of date, and is then
+		 * passed over
+		 */
 		if (from == model)
 			check_same_use(model, name, next);
 		if (next != NULL)

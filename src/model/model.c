@@ -175,7 +175,16 @@ memai_model_rerank(const MemaiModelInfo *info, MemaiSpan query,
 double
 memai_model_cost(const MemaiModelInfo *info, const MemaiChatResult *result)
 {
-	return memai_usage_cost(whole_row(info), result->prompt_tokens, result->completion_tokens);
+	const MemaiModel *model = whole_row(info);
+
+	/* the prices are those of the model that answered */
+	if (result->model != NULL && strcmp(result->model, info->name) != 0)
+	{
+		const MemaiModel *answering = memai_registry_read(result->model);
+
+		model = answering ? answering : model;
+	}
+	return memai_usage_cost(model, result->prompt_tokens, result->completion_tokens);
 }
 
 void

@@ -188,6 +188,10 @@ $node->safe_psql('postgres', "SELECT memai.alter_model('$stream_down', options =
 value_is(run_sql("SET memai.model_max_retries = 0; SELECT memai.complete_stream('[{\"role\":\"user\",\"content\":\"hi\"}]', '$stream_down')"),
 	'streamed', 'HT18 a stream falls back before its first piece');
 
+# what it costs is the answering model's price
+$node->safe_psql('postgres', "SELECT memai.alter_model('$good', options => '{\"input_price\": 1000000, \"output_price\": 1000000}')");
+value_is(run_sql("SELECT cost FROM memai.complete('[{\"role\":\"user\",\"content\":\"hi\"}]', '$first')"), '3', 'HT18 the cost is that of the model that answered');
+
 # what the caller may not call is passed over
 $node->safe_psql('postgres', "CREATE ROLE ann LOGIN IN ROLE memai_user; SELECT memai.grant_model('$first', 'ann')");
 like(run_sql("SET ROLE ann; SELECT memai.generate('hi', '$first')")->{sqlstate} // '', qr/^MA0(04|11)$/, 'HT18 a fallback needs its own grant');

@@ -16,7 +16,7 @@ until [ -s "$work/server" ]; do sleep 0.1; done
 read -r port size <"$work/server"
 url=http://127.0.0.1:$port
 
-sql() { psql --no-psqlrc --quiet --tuples-only --no-align --set ON_ERROR_STOP=1 "$@"; }
+sql() { psql --no-psqlrc --quiet --tuples-only --no-align --set ON_ERROR_STOP=1; }
 # milliseconds of the timed statements
 times() { sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p'; }
 smallest() { sort -n | head -n 1; }
