@@ -4,6 +4,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "catalog/pg_type.h"
 #include "chat/chat_int.h"
 #include "funcapi.h"
@@ -56,7 +58,9 @@ put_answer(const Chat *chat, Datum *values, bool *nulls)
 	values[COL_COMPLETION_TOKENS] = Int32GetDatum(completion);
 	nulls[COL_TOTAL_TOKENS] = prompt < 0 || completion < 0;
 	values[COL_TOTAL_TOKENS] = Int32GetDatum(prompt + completion);
-	nulls[COL_COST] = true;		/* the registry knows no prices */
+	nulls[COL_COST] = !chat->answered || isnan(answer->cost);
+	if (!nulls[COL_COST])
+		values[COL_COST] = DirectFunctionCall1(float8_numeric, Float8GetDatum(answer->cost));
 }
 
 static void

@@ -31,6 +31,7 @@ struct ChatLoop
 	bool		is_caller_asked;	/* a tool is the caller's, or needs its word */
 	int64		prompt_tokens;	/* -1: some answer did not tell */
 	int64		completion_tokens;
+	double		cost;			/* NaN: some answer has none */
 	StringInfoData invoked;		/* JSON array in the making */
 };
 
@@ -221,6 +222,7 @@ finish_loop(ChatLoop *loop)
 
 	chat->answer.prompt_tokens = (int) loop->prompt_tokens;
 	chat->answer.completion_tokens = (int) loop->completion_tokens;
+	chat->answer.cost = loop->cost;
 	if (loop->invoked.len > 0)
 	{
 		appendStringInfoChar(&loop->invoked, ']');
@@ -235,6 +237,7 @@ memai_tool_loop_answer(ChatLoop *loop)
 
 	add_tokens(&loop->prompt_tokens, answer->prompt_tokens);
 	add_tokens(&loop->completion_tokens, answer->completion_tokens);
+	loop->cost += answer->cost;
 	if (answer->tool_calls != NULL && loop->tools != NIL && !loop->is_last)
 	{
 		answer_calls(loop);

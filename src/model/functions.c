@@ -169,7 +169,6 @@ memai_complete(PG_FUNCTION_ARGS)
 	instr_time	start;
 	Datum		values[9] = {0};
 	bool		nulls[9] = {false};
-	double		cost;
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
@@ -195,9 +194,8 @@ memai_complete(PG_FUNCTION_ARGS)
 	set_token_count(result.completion_tokens, 5, values, nulls);
 	values[6] = Float8GetDatum(milliseconds_since(start));
 	values[7] = BoolGetDatum(result.cached);
-	cost = result.cached ? 0 : memai_model_cost(model, &result);
-	values[8] = Float8GetDatum(cost);
-	nulls[8] = isnan(cost);
+	values[8] = Float8GetDatum(result.cost);
+	nulls[8] = isnan(result.cost);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }
 

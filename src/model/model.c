@@ -88,6 +88,8 @@ chat_body(const MemaiModel *model, void *arg)
 		memai_usage_local(model, MEMAI_OPERATION_COMPLETE, start);
 	}
 	call->result->model = model->info.name;
+	call->result->cost = call->result->cached ? 0 :
+		memai_usage_cost(model, call->result->prompt_tokens, call->result->completion_tokens);
 }
 
 static void
@@ -170,21 +172,6 @@ memai_model_rerank(const MemaiModelInfo *info, MemaiSpan query,
 	RerankArguments call = {query, ndocuments, documents, scores};
 
 	(void) memai_fallback_run(whole_row(info), rerank_body, &call);
-}
-
-double
-memai_model_cost(const MemaiModelInfo *info, const MemaiChatResult *result)
-{
-	const MemaiModel *model = whole_row(info);
-
-	/* the prices are those of the model that answered */
-	if (result->model != NULL && strcmp(result->model, info->name) != 0)
-	{
-		const MemaiModel *answering = memai_registry_read(result->model);
-
-		model = answering ? answering : model;
-	}
-	return memai_usage_cost(model, result->prompt_tokens, result->completion_tokens);
 }
 
 void

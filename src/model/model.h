@@ -107,6 +107,7 @@ typedef struct MemaiChatResult
 	const char *model;			/* name of the model that answered: it may be
 								 * a fallback */
 	bool		cached;			/* no call was made */
+	double		cost;			/* by that model's prices; NaN: not known */
 } MemaiChatResult;
 
 /*
@@ -154,9 +155,6 @@ extern MemaiModelStream *memai_model_stream_open(const MemaiModelInfo *info,
 extern bool memai_model_stream_next(MemaiModelStream *stream, const char **piece);
 extern void memai_model_stream_result(MemaiModelStream *stream, MemaiChatResult *result);
 extern void memai_model_stream_close(MemaiModelStream *stream);
-
-/* What an answer cost by the prices of its model; NaN when that is not known. */
-extern double memai_model_cost(const MemaiModelInfo *info, const MemaiChatResult *result);
 
 /*
  * Scores how well each of n documents answers the query; higher is better,

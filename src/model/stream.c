@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "model/usage.h"
 #include "model/wire.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -27,6 +28,7 @@ struct MemaiModelStream
 	StringInfoData whole;		/* all text so far, for the result */
 	MemaiWireStream state;
 	char	   *tool_calls;		/* of a whole answer */
+	double		cost;			/* the same */
 	const char *model_name;		/* of the model that answers */
 };
 
@@ -77,6 +79,7 @@ memai_wire_stream_whole(const MemaiChatResult *result)
 	stream->state.finish_reason = result->finish_reason;
 	stream->state.prompt_tokens = result->prompt_tokens;
 	stream->state.completion_tokens = result->completion_tokens;
+	stream->cost = result->cost;
 	if (result->tool_calls != NULL)
 		stream->tool_calls = MemoryContextStrdup(stream->context, result->tool_calls);
 	return stream;
@@ -252,6 +255,8 @@ memai_model_stream_result(MemaiModelStream *stream, MemaiChatResult *result)
 	result->prompt_tokens = stream->state.prompt_tokens;
 	result->completion_tokens = stream->state.completion_tokens;
 	result->model = stream->model_name;
+	result->cost = stream->wire == NULL ? stream->cost :
+		memai_usage_cost(stream->model, result->prompt_tokens, result->completion_tokens);
 }
 
 void

@@ -479,6 +479,25 @@ memai_usage_sent(MemaiAttempt *attempt)
 }
 
 void
+memai_usage_cached(const MemaiModel *model, MemaiOperation operation)
+{
+	const char *user_id = GetConfigOption("memai.user_id", true, false);
+	MemaiUsage	usage = {0};
+
+	usage.at = GetCurrentTimestamp();
+	usage.role = GetUserId();
+	usage.user_id = user_id != NULL && user_id[0] != '\0' ? user_id : NULL;
+	usage.tenant = text_to_cstring(memai_current_tenant_text());
+	usage.model = model->info.name;
+	usage.operation = operation;
+	usage.cached = true;
+	if (memai_stats_preloaded())
+		memai_usage_put(&usage);
+	else
+		memai_usage_store(&usage);
+}
+
+void
 memai_usage_reported(int prompt_tokens, int completion_tokens, const char *text)
 {
 	if (receiving == NULL)

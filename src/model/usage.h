@@ -57,6 +57,9 @@ extern int64 memai_usage_begin(MemaiUsageCall *call, MemaiAttempt *attempt, int 
 /* From here on the attempt may cost something. */
 extern void memai_usage_sent(MemaiAttempt *attempt);
 
+/* Records an answer that came from a cache and cost nothing; needs a transaction. */
+extern void memai_usage_cached(const MemaiModel *model, MemaiOperation operation);
+
 /* Hands an answer to receive and ends the attempt by how that went. */
 extern void memai_usage_receive(MemaiAttempt *attempt,
 								void (*receive) (void *state, int index, const char *body, size_t len),

@@ -134,7 +134,10 @@ memai_wire_complete(const MemaiWire *wire, const MemaiModel *model,
 
 		memai_cache_key(&key, model, "chat", 3, parts);
 		if (memai_cache_find_chat(&key, result))
+		{
+			memai_usage_cached(model, MEMAI_OPERATION_COMPLETE);
 			return;
+		}
 	}
 	out.max_output = memai_wire_max_tokens(model, request);
 	memai_wire_send(wire, model, MEMAI_OPERATION_COMPLETE, 1, &out, receive_chat, &receiver);

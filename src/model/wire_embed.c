@@ -13,6 +13,7 @@
 
 #include "miscadmin.h"
 #include "model/cache.h"
+#include "model/usage.h"
 #include "model/wire.h"
 #include "utils/memutils.h"
 
@@ -398,6 +399,8 @@ embed_unique(EmbedCall *call, MemaiSpan *inputs, MemaiVector **vectors)
 
 	if (uncached.ttl > 0)
 		find_cached(call, inputs, &uncached, vectors);
+	if (uncached.ttl > 0 && call->ninputs == 0)
+		memai_usage_cached(call->model, MEMAI_OPERATION_EMBED);
 	call->inputs = add_prefix(call->model, call->type, call->ninputs, inputs);
 	call->vectors = palloc0(sizeof(MemaiVector *) * Max(call->ninputs, 1));
 	if (call->ninputs > 0)

@@ -73,6 +73,11 @@ sql("SELECT memai.generate('hi', 'with-key')");
 is(ledger('with-key', 'credential, status'), 'stub-key|ok', 'the name of the key that was used is in the ledger');
 is(sql("SELECT count(*) FROM memai.usage u WHERE u::text LIKE '%canary%'"), '0', 'AU7 the key is not');
 
+# what a chat costs is the sum of its calls
+my $talker = priced_model();
+is(sql("SELECT cost > 0, abs(cost - (SELECT sum(u.cost) FROM memai.usage u WHERE u.model = '$talker')::numeric) < 1e-12 FROM memai.chat('hello you', user_id => 'ann', model => '$talker')"),
+	't|t', "a chat's cost is the ledger's");
+
 # JS9: what the provider reports makes no sense
 my $n = 0;
 for my $usage ('', ',"usage":{"prompt_tokens":-5,"completion_tokens":-1}', ',"usage":{"prompt_tokens":1.5,"completion_tokens":"7"}',
@@ -100,6 +105,18 @@ is(ledger($stream, 'operation, prompt_tokens, completion_tokens, estimated, stat
 sql("BEGIN; DECLARE c CURSOR FOR SELECT memai.complete_stream('[{\"role\": \"user\", \"content\": \"hi\"}]', '"
 	  . chat_model('hang_body') . "'); COMMIT");
 
+# an answer from the cache, and one from a fallback
+my $cached = chat_model();
+sql("SELECT memai.alter_model('$cached', options => '{\"cache_ttl\": 60, \"input_price\": 1000000, \"output_price\": 0}')");
+is(sql("SELECT cost, cached FROM memai.complete('[{\"role\": \"user\", \"content\": \"a b\"}]', '$cached')"), '2|f', 'a call that is kept costs');
+is(sql("SELECT cost, cached FROM memai.complete('[{\"role\": \"user\", \"content\": \"a b\"}]', '$cached')"), '0|t', 'its answer from the cache nothing');
+is(ledger($cached, 'attempt, prompt_tokens, cost, cached, status'), "1|2|2|f|ok\n0|0|0|t|ok", 'and is a row of its own');
+my $primary = chat_model('status', 503);
+sql("SELECT memai.alter_model('$primary', options => '{\"fallback\": [\"$plain\"]}')");
+is(sql("SET memai.model_max_retries = 0; SELECT model_used, cost FROM memai.complete('[{\"role\": \"user\", \"content\": \"a b\"}]', '$primary')"),
+	"$plain|3.4e-05", 'a fallback costs what its own prices say');
+is(ledger($primary, 'status, sqlstate, cost'), 'error|MA004|', 'the model that failed has its row');
+
 # ---- RL8: equal to the provider's sums under faults ----
 
 $stub->reset;
@@ -123,14 +140,14 @@ $node->restart;
 is(sql('SELECT count(*) FROM memai.usage'), $count, 'records outlive a restart');
 is(sql('SELECT memai.flush_usage() > 0; SELECT memai.flush_usage(), count(*) FROM memai._usage'), "t\n0|$count", 'flush_usage moves them');
 sql("SELECT memai.generate('hi', '$plain') FROM generate_series(1, 500)");
-is(ledger($plain, 'count(*)'), '502', 'a backend moves records when their memory fills up');
+is(ledger($plain, 'count(*)'), '503', 'a backend moves records when their memory fills up');
 cmp_ok(sql('SELECT count(*) FROM memai._usage'), '>', $count, 'into the table');
 sql("BEGIN READ ONLY; SELECT memai.generate('hi', '$plain') FROM generate_series(1, 1000); COMMIT");
 my ($dropped) = sql('SELECT dropped FROM memai._stats_health()');
 cmp_ok($dropped, '>', 0, 'what finds no room is counted as dropped');
-is(ledger($plain, 'count(*)') + $dropped, 1502, 'nothing is lost silently');
+is(ledger($plain, 'count(*)') + $dropped, 1503, 'nothing is lost silently');
 is(sql("SELECT memai.flush_usage() > 0; SELECT memai.prune_usage('-1 day') > 700; SELECT count(*) FROM memai._usage"), "t\nt\n0", 'prune_usage removes rows');
-is(sql("SELECT sum(attempts) FROM memai.usage_daily WHERE model = '$plain'") + $dropped, 1502, 'and keeps their sums');
+is(sql("SELECT sum(attempts) FROM memai.usage_daily WHERE model = '$plain'") + $dropped, 1503, 'and keeps their sums');
 
 # ---- ceilings of a statement ----
 

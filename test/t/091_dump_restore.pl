@@ -54,6 +54,10 @@ $node->safe_psql('source', q{
 	SELECT memai.submit_job('custom', '{"n": 2}', user_id => 'user 1', dedupe_key => 'once', model => 'remote');
 	SELECT memai.submit_job('tool', '{"n": 3}', user_id => 'user 1');
 	SELECT memai.fail_job(scope, id, lease, 'no', '42704') FROM memai.claim('{tool}');
+	INSERT INTO memai._usage SELECT now() - n * interval '40 days', CURRENT_USER::regrole, 'user 1', 'a "tenant"', 'remote', 'chat',
+		'complete', 'key', 10, 5, false, 0.5, 12.5, 'ok', NULL, 1, false FROM generate_series(0, 9) n;
+	SELECT memai.prune_usage('90 days');
+	INSERT INTO memai._limit (model, role, user_id, daily_cost) VALUES ('remote', 'memai_user', '*', 2.5), (NULL, 0::oid::regrole, NULL, 1);
 	SET memai.tenant = 'another tenant';
 	SELECT memai.remember('a statement of somebody else', user_id => 'user 1')});
 
