@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "memory/memory_int.h"
@@ -59,6 +60,15 @@ struct RecallIds
 	idtable_hash *table;
 };
 
+#define MAX_COLUMNS 18
+
+/* a row of one of the statements below, taken apart */
+typedef struct Row
+{
+	Datum		values[MAX_COLUMNS];
+	bool		nulls[MAX_COLUMNS];
+} Row;
+
 #define MATCHES_FILTER "($2 IS NULL OR memai._metadata_matches(metadata, $2)) "
 
 /* $3 as_of, $4 known_at */
@@ -102,9 +112,10 @@ static MemaiStatement select_links = {
 /* ---- rows ---- */
 
 static Datum
-column(int row, int attribute, bool *null)
+column(const Row *row, int attribute, bool *null)
 {
-	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, attribute, null);
+	*null = row->nulls[attribute - 1];
+	return row->values[attribute - 1];
 }
 
 RecallCandidate *
@@ -190,7 +201,7 @@ mentioned_terms(const Recall *recall, const MemaiTermsView *content, int languag
 
 /* whether the item happened in the days of the question, or speaks of them */
 static void
-set_times(const Recall *recall, RecallCandidate *candidate, int row)
+set_times(const Recall *recall, RecallCandidate *candidate, const Row *row)
 {
 	bool		null;
 	DateADT		from = DatumGetDateADT(column(row, 5, &null));
@@ -225,7 +236,7 @@ language_row(Recall *recall, int language)
 
 /* an id that may be NULL; false when it is */
 static bool
-nullable_id(int row, int attribute, pg_uuid_t *id)
+nullable_id(const Row *row, int attribute, pg_uuid_t *id)
 {
 	bool		null;
 	Datum		value = column(row, attribute, &null);
@@ -240,7 +251,7 @@ nullable_id(int row, int attribute, pg_uuid_t *id)
  * it is not the user's own word, whose it is.
  */
 static void
-set_source(RecallCandidate *candidate, int row)
+set_source(RecallCandidate *candidate, const Row *row)
 {
 	bool		null;
 	text	   *provenance = DatumGetTextPP(column(row, 18, &null));
@@ -255,7 +266,7 @@ set_source(RecallCandidate *candidate, int row)
 
 /* what only memories have */
 static void
-set_memory(const Recall *recall, RecallCandidate *candidate, int row)
+set_memory(const Recall *recall, RecallCandidate *candidate, const Row *row)
 {
 	bool		null;
 
@@ -274,7 +285,7 @@ set_memory(const Recall *recall, RecallCandidate *candidate, int row)
 
 /* a row of select_episodes or select_memories */
 static void
-gather_item(Recall *recall, int row, bool is_memory)
+gather_item(Recall *recall, const Row *row, bool is_memory)
 {
 	RecallCandidate *candidate = add_candidate(recall);
 	Datum		name;
@@ -306,7 +317,7 @@ gather_item(Recall *recall, int row, bool is_memory)
 
 /* a row of select_feedback */
 static void
-gather_feedback(Recall *recall, int row)
+gather_feedback(Recall *recall, const Row *row)
 {
 	bool		null;
 	RecallCandidate *candidate = memai_gather_find(recall, *DatumGetUUIDP(column(row, 1, &null)));
@@ -317,7 +328,7 @@ gather_feedback(Recall *recall, int row)
 
 /* a row of select_links */
 static void
-gather_link(Recall *recall, int row)
+gather_link(Recall *recall, const Row *row)
 {
 	bool		null;
 	IdEntry    *from = idtable_lookup(recall->by_id->table, *DatumGetUUIDP(column(row, 1, &null)));
@@ -346,7 +357,7 @@ typedef enum GatherKind
 } GatherKind;
 
 static void
-gather_row(Recall *recall, GatherKind kind, int row)
+gather_row(Recall *recall, GatherKind kind, const Row *row)
 {
 	switch (kind)
 	{
@@ -367,6 +378,7 @@ gather_row(Recall *recall, GatherKind kind, int row)
 static void
 gather_rows(Recall *recall, GatherKind kind, MemaiStatement *statement, Datum *values, const char *nulls)
 {
+	Row			row;
 	Portal		portal = memai_statement_open(statement, values, nulls);
 
 	for (;;)
@@ -374,10 +386,11 @@ gather_rows(Recall *recall, GatherKind kind, MemaiStatement *statement, Datum *v
 		SPI_cursor_fetch(portal, true, FETCH_ROWS);
 		if (SPI_processed == 0)
 			break;
-		for (uint64 row = 0; row < SPI_processed; row++)
+		for (uint64 i = 0; i < SPI_processed; i++)
 		{
 			CHECK_FOR_INTERRUPTS();
-			gather_row(recall, kind, (int) row);
+			heap_deform_tuple(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, row.values, row.nulls);
+			gather_row(recall, kind, &row);
 		}
 		SPI_freetuptable(SPI_tuptable);
 	}
