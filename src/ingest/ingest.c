@@ -10,4 +10,5 @@
 void
 memai_ingest_init(void)
 {
+	memai_document_init();
 }

@@ -21,14 +21,14 @@
 
 static MemaiStatement insert_episodes = {
 	.sql = "INSERT INTO memai.episode (tenant, user_id, namespace, scope, thread_id, source, "
-	"id, role, name, content, metadata, occurred_at, asking, terms, about_from, about_until) "
-	"SELECT $1, $2, $3, $4, $5, $6, e.* "
+	"id, role, name, content, metadata, occurred_at, asking, terms, about_from, about_until, document_id) "
+	"SELECT $1, $2, $3, $4, $5, $6, e.*, $17 "
 	"FROM ROWS FROM (unnest($7), unnest($8), unnest($9), unnest($10), unnest($11), unnest($12), unnest($13), unnest($14), "
 	"unnest($15), unnest($16)) AS e",
-	.nargs = 16,
+	.nargs = 17,
 	.argtypes = {TEXTOID, TEXTOID, TEXTOID, INT8OID, UUIDOID, TEXTOID,
 		UUIDARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, JSONBARRAYOID, TIMESTAMPTZARRAYOID,
-	FLOAT4ARRAYOID, BYTEAARRAYOID, DATEARRAYOID, DATEARRAYOID},
+	FLOAT4ARRAYOID, BYTEAARRAYOID, DATEARRAYOID, DATEARRAYOID, UUIDOID},
 };
 
 PG_FUNCTION_INFO_V1(memai_remember_messages);
@@ -88,7 +88,7 @@ set_days(Column *from, Column *until, int row, const MemaiEpisode *episode)
 }
 
 static void
-insert_rows(const MemaiScope *scope, const pg_uuid_t *thread_id, const char *source,
+insert_rows(const MemaiScope *scope, const pg_uuid_t *thread_id, const pg_uuid_t *document_id, const char *source,
 			int nepisodes, MemaiEpisode *episodes, const MemaiSpan *texts)
 {
 	Column		id = make_column(nepisodes),
@@ -102,8 +102,8 @@ insert_rows(const MemaiScope *scope, const pg_uuid_t *thread_id, const char *sou
 				from = make_column(nepisodes),
 				until = make_column(nepisodes);
 	Jsonb	   *no_metadata = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
-	Datum		values[16];
-	char		nulls[16];
+	Datum		values[17];
+	char		nulls[17];
 
 	for (int i = 0; i < nepisodes; i++)
 	{
@@ -138,25 +138,55 @@ insert_rows(const MemaiScope *scope, const pg_uuid_t *thread_id, const char *sou
 	values[13] = column_array(&terms, nepisodes, BYTEAOID, -1, false, TYPALIGN_INT);
 	values[14] = column_array(&from, nepisodes, DATEOID, sizeof(int32), true, TYPALIGN_INT);
 	values[15] = column_array(&until, nepisodes, DATEOID, sizeof(int32), true, TYPALIGN_INT);
+	values[16] = UUIDPGetDatum(document_id);
+	if (document_id == NULL)
+		nulls[16] = 'n';
 	memai_statement_run(&insert_episodes, values, nulls, false, 0);
+}
+
+static MemaiSpan *
+search_texts(int nepisodes, const MemaiEpisode *episodes)
+{
+	MemaiSpan  *texts = palloc(sizeof(MemaiSpan) * nepisodes);
+
+	for (int i = 0; i < nepisodes; i++)
+		texts[i] = memai_search_text(episodes[i].name, episodes[i].content);
+	return texts;
+}
+
+static void
+embed_texts(const MemaiScope *scope, int nepisodes, const MemaiEpisode *episodes, const MemaiSpan *texts)
+{
+	const pg_uuid_t **ids = palloc(sizeof(pg_uuid_t *) * nepisodes);
+
+	for (int i = 0; i < nepisodes; i++)
+		ids[i] = &episodes[i].id;
+	memai_embeddings_store(scope, NULL, false, nepisodes, ids, texts);
 }
 
 void
 memai_episodes_store(const MemaiScope *scope, const pg_uuid_t *thread_id, const char *source,
 					 int nepisodes, MemaiEpisode *episodes)
 {
-	MemaiSpan  *texts = palloc(sizeof(MemaiSpan) * nepisodes);
-	const pg_uuid_t **ids = palloc(sizeof(pg_uuid_t *) * nepisodes);
+	MemaiSpan  *texts = search_texts(nepisodes, episodes);
 
 	if (nepisodes == 0)
 		return;
-	for (int i = 0; i < nepisodes; i++)
-	{
-		texts[i] = memai_search_text(episodes[i].name, episodes[i].content);
-		ids[i] = &episodes[i].id;
-	}
-	insert_rows(scope, thread_id, source, nepisodes, episodes, texts);
-	memai_embeddings_store(scope, NULL, false, nepisodes, ids, texts);
+	insert_rows(scope, thread_id, NULL, source, nepisodes, episodes, texts);
+	embed_texts(scope, nepisodes, episodes, texts);
+}
+
+void
+memai_chunks_store(const MemaiScope *scope, const pg_uuid_t *document_id, bool embed,
+				   int nepisodes, MemaiEpisode *episodes)
+{
+	MemaiSpan  *texts = search_texts(nepisodes, episodes);
+
+	if (nepisodes == 0)
+		return;
+	insert_rows(scope, document_id, document_id, "document", nepisodes, episodes, texts);
+	if (embed)
+		embed_texts(scope, nepisodes, episodes, texts);
 }
 
 /* ---- reading the messages argument ---- */

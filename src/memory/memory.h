@@ -6,6 +6,7 @@
 #define MEMAI_MEMORY_H
 
 #include "core/core.h"
+#include "job/job.h"
 #include "nodes/pg_list.h"
 #include "utils/array.h"
 #include "utils/jsonb.h"
@@ -51,6 +52,13 @@ typedef struct MemaiEpisode
  */
 extern void memai_episodes_store(const MemaiScope *scope, const pg_uuid_t *thread_id,
 								 const char *source, int nepisodes, MemaiEpisode *episodes);
+
+/*
+ * The same for chunks of a document, which are each other's conversation; their
+ * vectors are made now or left for memai_embed_missing.
+ */
+extern void memai_chunks_store(const MemaiScope *scope, const pg_uuid_t *document_id, bool embed,
+							   int nepisodes, MemaiEpisode *episodes);
 
 /* ---- recall.c ---- */
 
@@ -195,6 +203,14 @@ extern void memai_context_memories(MemaiContextWriter *writer, StringInfo out, L
 extern bool memai_context_text(MemaiContextWriter *writer, StringInfo out, const char *section, const char *data, size_t len);
 
 /* ---- embed_job.c ---- */
+
+/*
+ * For handlers of jobs: makes the vectors of the job's model (empty: the default)
+ * that the scope's items lack, or the episodes of one conversation or document;
+ * commits batch by batch and sets the job's progress.  Returns the result
+ * {"model", "embedded"}.  Raises as memai_job_checkpoint and memai_model_embed.
+ */
+extern Jsonb *memai_embed_missing(MemaiJob *job, const pg_uuid_t *thread_id);
 
 /* Registers the kinds of jobs that are about memories. */
 extern void memai_memory_init(void);

@@ -310,10 +310,11 @@ COMMENT ON FUNCTION memai.graph(text, text, text, integer, timestamptz) IS
 
 CREATE FUNCTION memai.stats(user_id text DEFAULT NULL, namespace text DEFAULT NULL)
 	RETURNS TABLE (episodes bigint, memories bigint, superseded bigint, forgotten bigint, needs_review bigint,
-		pinned bigint, entities bigint, blocks bigint, embeddings bigint, content_bytes bigint, first_at timestamptz, last_at timestamptz)
+		pinned bigint, entities bigint, blocks bigint, embeddings bigint, content_bytes bigint, first_at timestamptz, last_at timestamptz,
+		documents bigint, chunks bigint)
 	LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-	WITH e AS (SELECT count(*) AS n, sum(octet_length(content)) AS bytes, min(occurred_at) AS first_at, max(occurred_at) AS last_at
+	WITH e AS (SELECT count(*) AS n, count(document_id) AS chunks, sum(octet_length(content)) AS bytes, min(occurred_at) AS first_at, max(occurred_at) AS last_at
 			FROM memai.episode WHERE scope = memai._scope(stats.user_id, stats.namespace)),
 		m AS (SELECT count(*) FILTER (WHERE m.invalid_at IS NULL AND m.expired_at IS NULL) AS live,
 				count(*) FILTER (WHERE invalid_at IS NOT NULL AND expired_at IS NULL) AS superseded,
@@ -325,7 +326,8 @@ BEGIN ATOMIC
 		(SELECT count(*) FROM memai.entity WHERE scope = memai._scope(stats.user_id, stats.namespace)),
 		(SELECT count(*) FROM memai.block WHERE scope = memai._scope(stats.user_id, stats.namespace)),
 		(SELECT count(*) FROM memai.embedding WHERE scope = memai._scope(stats.user_id, stats.namespace)),
-		coalesce(e.bytes, 0) + coalesce(m.bytes, 0), least(e.first_at, m.first_at), greatest(e.last_at, m.last_at)
+		coalesce(e.bytes, 0) + coalesce(m.bytes, 0), least(e.first_at, m.first_at), greatest(e.last_at, m.last_at),
+		(SELECT count(*) FROM memai.document WHERE scope = memai._scope(stats.user_id, stats.namespace)), e.chunks
 	FROM e, m;
 END;
 COMMENT ON FUNCTION memai.stats(text, text) IS
@@ -457,6 +459,10 @@ CREATE FUNCTION memai.export_user(user_id text DEFAULT NULL, namespace text DEFA
 	LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
 	SELECT x.line FROM (
+	SELECT -1, row_number() OVER (ORDER BY t.id), jsonb_build_object('table', 'document')
+		|| (to_jsonb(t) - '{tenant,user_id,namespace,scope,job_id}'::text[])
+	FROM memai.document t WHERE t.scope = memai._scope(export_user.user_id, export_user.namespace)
+	UNION ALL
 	SELECT 0, row_number() OVER (ORDER BY t.id), jsonb_build_object('table', 'episode')
 		|| (to_jsonb(t) - '{tenant,user_id,namespace,scope,terms,content_hash}'::text[])
 	FROM memai.episode t WHERE t.scope = memai._scope(export_user.user_id, export_user.namespace)
@@ -483,7 +489,11 @@ BEGIN ATOMIC
 	UNION ALL
 	SELECT 6, row_number() OVER (ORDER BY t.label), jsonb_build_object('table', 'block')
 		|| (to_jsonb(t) - '{tenant,user_id,namespace,scope,terms,content_hash}'::text[])
-	FROM memai.block t WHERE t.scope = memai._scope(export_user.user_id, export_user.namespace)) x (place, number, line)
+	FROM memai.block t WHERE t.scope = memai._scope(export_user.user_id, export_user.namespace)
+	UNION ALL
+	SELECT 7, row_number() OVER (ORDER BY t.document_id, t.seq), jsonb_build_object('table', 'document_chunk')
+		|| (to_jsonb(t) - '{tenant,user_id,namespace,scope}'::text[])
+	FROM memai.document_chunk t WHERE t.scope = memai._scope(export_user.user_id, export_user.namespace)) x (place, number, line)
 	ORDER BY x.place, x.number;
 END;
 COMMENT ON FUNCTION memai.export_user(text, text) IS
@@ -496,11 +506,22 @@ BEGIN ATOMIC
 	WITH s AS (
 		SELECT memai.current_tenant() AS tenant, coalesce(import_user.user_id, memai.current_user_id()) AS user_id,
 			coalesce(import_user.namespace, 'default') AS namespace, memai._scope(import_user.user_id, import_user.namespace) AS scope),
+	document_rows AS (
+		INSERT INTO memai.document (tenant, user_id, namespace, scope, id, source_uri, title, format, content, metadata, chunking, fingerprint, chunked_fingerprint, created_at, updated_at)
+		SELECT s.tenant, s.user_id, s.namespace, s.scope, r.id, r.source_uri, r.title, r.format, r.content, r.metadata, r.chunking, r.fingerprint, r.chunked_fingerprint, r.created_at, r.updated_at
+		FROM s, jsonb_array_elements(import_user.lines) l (line), jsonb_populate_record(NULL::memai.document, l.line - '{tenant,user_id,namespace,scope,job_id}'::text[]) r
+		WHERE l.line ->> 'table' = 'document'
+		ON CONFLICT DO NOTHING
+		RETURNING document.id),
+	-- a document of a source that is here already stays, and what is imported of it is left out
+	document_ids AS (
+		SELECT id FROM document_rows
+		UNION SELECT d.id FROM memai.document d, s WHERE d.scope = s.scope),
 	episode_rows AS (
-		INSERT INTO memai.episode (tenant, user_id, namespace, scope, id, thread_id, source, role, name, content, metadata, occurred_at, created_at, asking, about_from, about_until, terms)
-		SELECT s.tenant, s.user_id, s.namespace, s.scope, r.id, r.thread_id, r.source, r.role, r.name, r.content, r.metadata, r.occurred_at, r.created_at, r.asking, r.about_from, r.about_until, memai._terms(CASE WHEN r.name IS NULL THEN r.content ELSE r.name || ': ' || r.content END)
+		INSERT INTO memai.episode (tenant, user_id, namespace, scope, id, thread_id, document_id, source, role, name, content, metadata, occurred_at, created_at, asking, about_from, about_until, terms)
+		SELECT s.tenant, s.user_id, s.namespace, s.scope, r.id, r.thread_id, r.document_id, r.source, r.role, r.name, r.content, r.metadata, r.occurred_at, r.created_at, r.asking, r.about_from, r.about_until, memai._terms(CASE WHEN r.name IS NULL THEN r.content ELSE r.name || ': ' || r.content END)
 		FROM s, jsonb_array_elements(import_user.lines) l (line), jsonb_populate_record(NULL::memai.episode, l.line - '{tenant,user_id,namespace,scope}'::text[]) r
-		WHERE l.line ->> 'table' = 'episode'
+		WHERE l.line ->> 'table' = 'episode' AND (r.document_id IS NULL OR r.document_id IN (SELECT d.id FROM document_ids d))
 		ON CONFLICT DO NOTHING
 		RETURNING 1),
 	entity_rows AS (
@@ -544,6 +565,13 @@ BEGIN ATOMIC
 		FROM s, jsonb_array_elements(import_user.lines) l (line), jsonb_populate_record(NULL::memai.block, l.line - '{tenant,user_id,namespace,scope}'::text[]) r
 		WHERE l.line ->> 'table' = 'block'
 		ON CONFLICT DO NOTHING
+		RETURNING 1),
+	document_chunk_rows AS (
+		INSERT INTO memai.document_chunk (tenant, user_id, namespace, scope, document_id, seq, episode_id, heading, start_pos, end_pos, content_hash)
+		SELECT s.tenant, s.user_id, s.namespace, s.scope, r.document_id, r.seq, r.episode_id, r.heading, r.start_pos, r.end_pos, r.content_hash
+		FROM s, jsonb_array_elements(import_user.lines) l (line), jsonb_populate_record(NULL::memai.document_chunk, l.line - '{tenant,user_id,namespace,scope}'::text[]) r
+		WHERE l.line ->> 'table' = 'document_chunk' AND r.document_id IN (SELECT d.id FROM document_ids d)
+		ON CONFLICT DO NOTHING
 		RETURNING 1)
 	, logged AS (
 		INSERT INTO memai.memory_history (tenant, user_id, namespace, scope, memory_id, event, new_content, reason)
@@ -554,7 +582,9 @@ BEGIN ATOMIC
 	UNION ALL SELECT 'memory_source', count(*) FROM memory_source_rows
 	UNION ALL SELECT 'memory_link', count(*) FROM memory_link_rows
 	UNION ALL SELECT 'memory_stat', count(*) FROM memory_stat_rows
-	UNION ALL SELECT 'block', count(*) FROM block_rows;
+	UNION ALL SELECT 'block', count(*) FROM block_rows
+	UNION ALL SELECT 'document', count(*) FROM document_rows
+	UNION ALL SELECT 'document_chunk', count(*) FROM document_chunk_rows;
 END;
 COMMENT ON FUNCTION memai.import_user(jsonb, text, text) IS
 	'store what memai.export_user gave, as a JSON array, under a user of this tenant; what is there already stays; call memai.fill_embeddings for the vectors; whose word a memory is becomes import';

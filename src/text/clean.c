@@ -5,7 +5,10 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
 #include "text/boundary.h"
+#include "text/html.h"
 #include "text/measure.h"
 #include "text/text.h"
 
@@ -162,23 +165,24 @@ has_any_extension(const char *source, size_t len, const char *const *extensions,
 	return false;
 }
 
-/* Does the text begin with a tag that only pages begin with? */
+/* Does the text begin with a declaration or an element of HTML? */
 static bool
 begins_html(const char *utf8, size_t len)
 {
-	static const char *const starts[] = {"<!doctype html", "<html", "<head", "<body"};
+	static const char doctype[] = "<!doctype html";
+	char		name[8];
+	int			name_len = 0;
 	size_t		i = 0;
 
 	while (i < len && i < GUESS_BYTES && (memai_byte_is_space((unsigned char) utf8[i]) || (unsigned char) utf8[i] >= 0xBB))
 		i++;
-	for (size_t s = 0; s < lengthof(starts); s++)
-	{
-		size_t		start_len = strlen(starts[s]);
-
-		if (len - i >= start_len && pg_strncasecmp(&utf8[i], starts[s], start_len) == 0)
-			return true;
-	}
-	return false;
+	if (len - i >= strlen(doctype) && pg_strncasecmp(&utf8[i], doctype, strlen(doctype)) == 0)
+		return true;
+	if (i == len || utf8[i++] != '<')
+		return false;
+	for (; i < len && name_len < (int) sizeof(name) && isalnum((unsigned char) utf8[i]) && (utf8[i] & 0x80) == 0; i++)
+		name[name_len++] = pg_ascii_tolower(utf8[i]);
+	return i < len && name_len > 0 && (utf8[i] == '>' || utf8[i] == ' ') && memai_html_is_element(name, name_len);
 }
 
 /* Does one of its first lines look like a heading or a fence of Markdown? */

@@ -41,6 +41,8 @@ $node->safe_psql('source', q{
 	SELECT memai.feedback(id, true, user_id => 'user 1') FROM memai.memory WHERE content = 'I live in Bergen';
 	SELECT memai.remember('soon gone', user_id => 'user 2 of forget_user');
 	SELECT memai.forget_user('user 2 of forget_user', confirm => true);
+	SELECT memai.add_document(E'# Guide\n\n"quotes" \\ ünïcode\n\n## Second\n\n' || repeat('text ', 3000), source_uri => 'guide.md', user_id => 'user 1');
+	SELECT memai.add_document('of no source', user_id => 'user 1', background => true);
 	SELECT memai.chat('Where do I live?', user_id => 'user 1');
 	SELECT memai.create_credential('key', 'https://llm.example', secret => 'sk-canary-4711');
 	SELECT memai.create_model('remote', 'chat', 'openai', 'some-model', url => 'https://llm.example/v1', credential => 'key');

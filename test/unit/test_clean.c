@@ -138,6 +138,7 @@ test_kinds(void)
 		{"x", "main.c", MEMAI_FORMAT_CODE}, {"x", "", MEMAI_FORMAT_TEXT}, {"  <!DOCTYPE html><p>", "", MEMAI_FORMAT_HTML},
 		{"\xEF\xBB\xBF<html>", "", MEMAI_FORMAT_HTML}, {"text\n\n## Head\n", "", MEMAI_FORMAT_MARKDOWN}, {"text\n#tag\n", "", MEMAI_FORMAT_TEXT},
 		{"# comment\nx", "notes.txt", MEMAI_FORMAT_TEXT}, {"# comment\nx=1", "a.py", MEMAI_FORMAT_CODE}, {"c", "c", MEMAI_FORMAT_TEXT},
+		{"<p class=x>a", "", MEMAI_FORMAT_HTML}, {"<T> generic", "", MEMAI_FORMAT_TEXT}, {"<", "", MEMAI_FORMAT_TEXT}, {"", "", MEMAI_FORMAT_TEXT},
 	};
 
 	for (size_t i = 0; i < lengthof(guesses); i++)
