@@ -65,7 +65,8 @@ typedef struct Stored
 	pg_uuid_t	episode_id;
 	TimestampTz occurred_at;
 	Jsonb	   *metadata;
-	int			nused;			/* of a run of equals: how many; kept in its first */
+	int			nused;			/* of a run of equals: how many; kept in its
+								 * first */
 	bool		is_used;
 } Stored;
 
@@ -91,7 +92,7 @@ chunk_name(const text *title, const text *heading)
 	StringInfoData name;
 	int			title_len = title ? VARSIZE_ANY_EXHDR(title) : 0;
 	bool		repeats = heading != NULL && title != NULL && (int) VARSIZE_ANY_EXHDR(heading) >= title_len &&
-		memcmp(VARDATA_ANY(heading), VARDATA_ANY(title), title_len) == 0;
+	memcmp(VARDATA_ANY(heading), VARDATA_ANY(title), title_len) == 0;
 
 	initStringInfo(&name);
 	if (title != NULL && !repeats)
@@ -345,9 +346,11 @@ insert_slice(const Replacement *replacement, int *next, bool embed)
 		if (chunk->is_stored)
 			continue;
 		chunks[n] = chunk;
-		episodes[n++] = (MemaiEpisode) {.role = role, .name = chunk->name, .content = chunk->content,
+		episodes[n++] = (MemaiEpisode) {
+			.role = role, .name = chunk->name, .content = chunk->content,
 			.metadata = chunk_metadata(replacement->document, chunk),
-			.occurred_at = chunk_time(replacement->document, *next)};
+			.occurred_at = chunk_time(replacement->document, *next)
+		};
 	}
 	memai_chunks_store(replacement->scope, &replacement->document->id, embed, n, episodes);
 	for (int i = 0; i < n; i++)
@@ -394,7 +397,7 @@ int
 memai_document_chunk(const MemaiScope *scope, const MemaiDocument *document, bool embed)
 {
 	MemoryContext slice_context = AllocSetContextCreate(CurrentMemoryContext, "memai ingest slice", ALLOCSET_DEFAULT_SIZES);
-	Replacement replacement = {.scope = scope,.document = document};
+	Replacement replacement = {.scope = scope, .document = document};
 	MemoryContext previous;
 
 	make_chunks(&replacement);

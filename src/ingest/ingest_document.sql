@@ -47,10 +47,10 @@ COMMENT ON FUNCTION memai.chunk_neighbours(uuid, integer, text, text) IS
 
 CREATE VIEW memai.chunk_status WITH (security_invoker = true) AS
 	SELECT d.tenant, d.user_id, d.namespace, d.id AS document_id, d.title, d.source_uri,
-		CASE WHEN j.status = 'failed' THEN 'failed'
+		CASE WHEN d.chunked_fingerprint = d.fingerprint AND c.embedded = c.chunks THEN 'ready'
+			WHEN j.status = 'failed' THEN 'failed'
 			WHEN d.chunked_fingerprint IS DISTINCT FROM d.fingerprint THEN 'waiting'
-			WHEN c.embedded < c.chunks THEN 'embedding'
-			ELSE 'ready' END AS status,
+			ELSE 'embedding' END AS status,
 		c.chunks, c.embedded, m.name AS model, octet_length(d.content) AS bytes, d.updated_at,
 		d.job_id, j.status AS job_status, j.done, j.total, j.error
 	FROM memai.document d

@@ -151,7 +151,7 @@ static bool
 is_abbreviation(const unsigned char *begin, const unsigned char *dot)
 {
 	static const char *const known[] = {"mr", "mrs", "ms", "dr", "prof", "st", "vs", "etc", "eg", "ie", "cf", "fig",
-		"no", "vol", "inc", "ltd", "jr", "sr", "approx", "nr", "bzw", "ca", "usw", "bl", "ex", "resp"};
+	"no", "vol", "inc", "ltd", "jr", "sr", "approx", "nr", "bzw", "ca", "usw", "bl", "ex", "resp"};
 	char		word[ABBREVIATION_MAX + 1];
 	const unsigned char *start = dot;
 	bool		digits = true;
@@ -208,7 +208,7 @@ peek(const unsigned char *next, const unsigned char *end)
 void
 memai_blank_read(const unsigned char *next, const unsigned char *end, MemaiBlank *blank)
 {
-	*blank = (MemaiBlank) {.start = next,.end = next};
+	*blank = (MemaiBlank) {.start = next, .end = next};
 	while (next < end)
 	{
 		uint32		code = memai_utf8_decode(&next, end);
@@ -242,7 +242,7 @@ memai_heading_read(const unsigned char *line, const unsigned char *end,
 	}
 	if (level == 0 || level > MEMAI_HEADING_LEVELS || (line < end && *line != ' ' && *line != '\t' && *line != '\n' && *line != '\r'))
 		return 0;
-	stop = memchr(line, '\n', end - line);
+	stop = line < end ? memchr(line, '\n', end - line) : NULL;
 	stop = stop ? stop : end;
 	while (line < stop && memai_byte_is_space(*line))
 		line++;

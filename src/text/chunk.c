@@ -164,8 +164,8 @@ pass_blank(Search *search, const MemaiBlank *blank)
 {
 	const MemaiChunker *chunker = search->chunker;
 	int64		blank_chars = blank->chars - (blank->end - behind_blank(chunker, blank));
-	Place		place = {.end = blank->start,.next = behind_blank(chunker, blank),
-		.units = measure_units(chunker, &search->measure),.chars = search->measure.chars,
+	Place		place = {.end = blank->start, .next = behind_blank(chunker, blank),
+		.units = measure_units(chunker, &search->measure), .chars = search->measure.chars,
 	.next_chars = search->measure.chars + blank_chars};
 	bool		was_heading = search->in_heading;
 
@@ -190,6 +190,15 @@ pass_blank(Search *search, const MemaiBlank *blank)
 		chunker->how.strategy == MEMAI_CHUNK_RECURSIVE && place.units > chunker->how.size / SECTION_PART;
 }
 
+/* memai_unspaced_break, but at once for what most texts are made of */
+static inline MemaiBreak
+unspaced_break(const MemaiChunker *chunker, const unsigned char *next, uint32 previous, uint32 code)
+{
+	if (code < 0x80 || previous < 0x80)
+		return BREAK_NONE;
+	return memai_unspaced_break(chunker->begin, next, previous, code);
+}
+
 /* Passes one character; false when it does not fit any more. */
 static bool
 pass_char(Search *search, uint32 code, const unsigned char *next)
@@ -199,7 +208,7 @@ pass_char(Search *search, uint32 code, const unsigned char *next)
 
 	if (memai_grapheme_begins(&search->graphemes, code) && search->pos > chunker->from && search->previous != ' ')
 		consider(search, (Place) {.end = search->pos, .next = search->pos,
-				.level = memai_unspaced_break(chunker->begin, search->pos, search->previous, code),
+				.level = unspaced_break(chunker, search->pos, search->previous, code),
 				.units = measure_units(chunker, &measure), .chars = measure.chars, .next_chars = measure.chars
 			});
 	measure_add(chunker, &measure, code, next - search->pos);
@@ -241,7 +250,7 @@ static Place
 find_end(const MemaiChunker *chunker)
 {
 	const unsigned char *line = line_of(chunker, chunker->from);
-	Search		search = {.chunker = chunker,.pos = chunker->from,.in_fence = chunker->in_fence,
+	Search		search = {.chunker = chunker, .pos = chunker->from, .in_fence = chunker->in_fence,
 	.least = Max(chunker->how.size / 2, chunker->how.overlap + chunker->how.size / 4)};
 
 	if (line != NULL && is_markdown(chunker))
@@ -335,7 +344,7 @@ begins_overlap(const MemaiChunker *chunker, const MemaiBlank *blank, const unsig
 	if (blank != NULL)
 		level = memai_blank_break(blank, chunker->begin, chunker->end, chunker->how.format);
 	else
-		level = memai_unspaced_break(chunker->begin, pos, previous, code);
+		level = unspaced_break(chunker, pos, previous, code);
 	if (chunker->how.strategy == MEMAI_CHUNK_SENTENCE)
 		return level >= BREAK_SENTENCE;
 	return level > BREAK_NONE;

@@ -63,9 +63,9 @@ put_blanks(Cleaner *cleaner, const unsigned char *line, const unsigned char *end
 {
 	bool		starts = cleaner->newlines > 0 || cleaner->n == 0;
 	bool		fence = starts && (cleaner->format == MEMAI_FORMAT_MARKDOWN || cleaner->format == MEMAI_FORMAT_HTML) &&
-		memai_line_is_fence(line, end);
+	memai_line_is_fence(line, end);
 	bool		verbatim = cleaner->format == MEMAI_FORMAT_CODE || (cleaner->in_fence && !fence) ||
-		(starts && cleaner->format != MEMAI_FORMAT_TEXT);
+	(starts && cleaner->format != MEMAI_FORMAT_TEXT);
 
 	if (cleaner->n > 0)
 	{
@@ -115,7 +115,7 @@ clean_blanks(const char *utf8, size_t len, MemaiTextFormat format, char *out)
 {
 	const unsigned char *next = (const unsigned char *) utf8;
 	const unsigned char *end = next + len;
-	Cleaner		cleaner = {.out = out,.format = format};
+	Cleaner		cleaner = {.out = out, .format = format};
 
 	while (next < end)
 	{

@@ -561,8 +561,8 @@ skip_declaration(Reader *reader)
 size_t
 memai_html_to_markdown(const char *utf8, size_t len, char *out, char *title, size_t title_size)
 {
-	Reader		reader = {.pos = (const unsigned char *) utf8,.end = (const unsigned char *) utf8 + len,
-	.out = out,.max = memai_clean_max_size(len) - 8,.title = title,.title_size = title_size};
+	Reader		reader = {.pos = (const unsigned char *) utf8, .end = (const unsigned char *) utf8 + len,
+	.out = out, .max = memai_clean_max_size(len) - 8, .title = title, .title_size = title_size};
 	Tag			tag;
 
 	if (title != NULL)

@@ -410,7 +410,7 @@ pass_block(Writer *writer, const unsigned char *line, const unsigned char *stop,
 		pass_line(writer, start, start + len);
 	}
 	else if (is_table_rule(line, stop))
-		writer->n -= writer->n > 0;	/* the rows follow each other */
+		writer->n -= writer->n > 0; /* the rows follow each other */
 	else if (is_rule(line, stop) || is_reference(line, stop))
 		return false;
 	else if (!after_text && (level = underlined(line, stop, end)) > 0)
@@ -485,7 +485,7 @@ memai_markdown_to_text(const char *utf8, size_t len, char *out, char *title, siz
 	const unsigned char *end = line + len;
 	Writer		writer = {.out = out};
 	bool		in_fence = false;
-	bool		after_text = false;	/* the line before is of a paragraph */
+	bool		after_text = false; /* the line before is of a paragraph */
 
 	if (title != NULL)
 		title[0] = '\0';

@@ -142,6 +142,21 @@ like($node->safe_psql('postgres', q{SELECT status, chunks, embedded, job_status,
 $node->safe_psql('postgres', q{SELECT memai.set_default_model('embed', 'local/hash-384')});
 like($node->safe_psql('postgres', q{SET ROLE app; SELECT content FROM memai.recall('part 12', user_id => 'u', k => 1)}), qr/version 7/, 'and it is found by words');
 
+# ---- a database of another encoding ----
+$node->safe_psql('postgres', q{CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0});
+my $latin = sub {
+	my ($sql) = @_;
+	my ($out, $err) = ('', '');
+	$node->psql('latin', "SET client_encoding = 'UTF8'; $sql", stdout => \$out, stderr => \$err);
+	return $out . $err;
+};
+$latin->('CREATE EXTENSION memai');
+is($latin->(q{SELECT chunk, start_pos, end_pos FROM memai.chunk('Grün. Schöne Füße!', 10, 0, 'characters', 'sentence')}), "Grün.|1|5\nSchöne|7|12\nFüße!|14|18",
+	'chunk counts characters');
+like($latin->(q{SELECT memai.add_document('\x23204772c3b6c39f650a0ac39c626572'::bytea, user_id => 'u')}), qr/^[0-9a-f-]{36}$/, 'bytes are UTF-8');
+is($latin->(q{SELECT title, convert_to(content, 'UTF8') FROM memai.document}), 'Größe|\x23204772c3b6c39f650a0ac39c626572', 'and stored in the encoding of the database');
+like($latin->(q{SELECT memai.add_document('\xe282ac'::bytea, user_id => 'u')}), qr/has no equivalent in encoding "LATIN1"/, 'what it cannot hold is refused');
+
 $stub->stop;
 $node->stop;
 done_testing();
