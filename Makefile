@@ -67,13 +67,15 @@ endif
 
 # These come without PostgreSQL too: they install what is missing, build,
 # and run in a throw-away cluster of their own (test/README.md).
-.PHONY: test coverage valgrind demo bench-dedup bench-locomo bench-memory bench-pii bench-static
+.PHONY: test coverage valgrind demo bench-dedup bench-ingest bench-locomo bench-memory bench-pii bench-static
 test coverage valgrind:
 	@bash test/harness/$@.sh
 demo:
 	@bash test/harness/run.sh test/demo/run.sh
 bench-dedup:
 	@bash test/harness/run.sh test/bench/dedup/run.sh
+bench-ingest:
+	@bash test/harness/run.sh test/bench/ingest/run.sh
 bench-locomo:
 	@bash test/harness/run.sh test/bench/locomo/run.sh
 bench-memory:

@@ -15,6 +15,7 @@ SELECT memai.remember('Canary4711 rests on it', 'ann', depends_on => ARRAY[:'mem
 SELECT memai.supersede(:'child', 'Canary4711 again', 'ann', reason => 'Canary4711') IS NOT NULL AS superseded;
 SELECT memai.set_block('persona', 'Canary4711', 'ann'), memai.create_thread('ann', title => 'Canary4711', system_prompt => 'Canary4711') IS NOT NULL AS thread;
 SELECT memai.feedback(:'memory', true, 'ann');
+SELECT memai.add_document('# Canary4711', 'Canary4711', 'canary4711', '{"k": "Canary4711"}', 'ann') IS NOT NULL AS document;
 SELECT count(*) > 0 AS erased FROM memai.forget_user('canary', confirm => true, reason => 'Canary4711');
 RESET ROLE;
 CREATE FUNCTION regress_attack.state() RETURNS text LANGUAGE plpgsql SECURITY DEFINER AS $$
@@ -80,7 +81,7 @@ INSERT INTO regress_attack.attacks (statement)
 SELECT format(template, 'memai.' || t, c, memai.scope_hash('regress_memai_victim', 'ann', 'default'), :'memory', :'episode')
 FROM (VALUES ('episode', 'content'), ('memory', 'content'), ('embedding', 'embedding'), ('embedding_local_hash_384', 'model'), ('embedding_other', 'model'), ('entity', 'name'),
 	('memory_source', 'memory_id'), ('memory_link', 'kind'), ('memory_stat', 'useful'), ('block', 'value'), ('memory_history', 'new_content'), ('erasure', 'reason'),
-	('thread', 'title'), ('message', 'model')) AS tables (t, c),
+	('thread', 'title'), ('message', 'model'), ('document', 'content'), ('document_chunk', 'heading')) AS tables (t, c),
 	unnest(ARRAY[
 		'SELECT * FROM %1$s WHERE tenant <> current_user',
 		'SELECT * FROM ONLY %1$s WHERE scope = %3$s',

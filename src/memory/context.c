@@ -66,7 +66,7 @@ static MemaiStatement select_profile = {
 /* the newest, in the order of time */
 static MemaiStatement select_recent = {
 	.sql = "SELECT coalesce(name, role), content, occurred_at, false FROM (SELECT id, name, role, content, occurred_at "
-	"FROM memai.episode WHERE scope = $1 ORDER BY occurred_at DESC, id DESC LIMIT 20) e ORDER BY occurred_at, id",
+	"FROM memai.episode WHERE scope = $1 AND document_id IS NULL ORDER BY occurred_at DESC, id DESC LIMIT 20) e ORDER BY occurred_at, id",
 	.nargs = 1,
 	.argtypes = {INT8OID},
 };

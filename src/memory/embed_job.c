@@ -34,6 +34,20 @@ static MemaiStatement read_missing = {
 	4, {INT8OID, TEXTOID, UUIDOID, INT8OID}, NULL
 };
 
+/* the same of one conversation or document */
+static MemaiStatement read_missing_of_thread = {
+	"SELECT e.id, false AS is_memory, e.name, e.content FROM memai.episode e WHERE e.scope = $1 AND e.id > $3 AND e.thread_id = $5 "
+	"AND NOT EXISTS (SELECT FROM memai.embedding v WHERE v.scope = $1 AND v.id = e.id AND v.model = $2) "
+	"ORDER BY e.id LIMIT $4",
+	5, {INT8OID, TEXTOID, UUIDOID, INT8OID, UUIDOID}, NULL
+};
+
+static MemaiStatement count_missing_of_thread = {
+	"SELECT count(*) FROM memai.episode e WHERE e.scope = $1 AND e.thread_id = $3 "
+	"AND NOT EXISTS (SELECT FROM memai.embedding v WHERE v.scope = $1 AND v.id = e.id AND v.model = $2)",
+	3, {INT8OID, TEXTOID, UUIDOID}, NULL
+};
+
 static MemaiStatement count_missing = {
 	"SELECT (SELECT count(*) FROM memai.episode e WHERE e.scope = $1 "
 	"AND NOT EXISTS (SELECT FROM memai.embedding v WHERE v.scope = $1 AND v.id = e.id AND v.model = $2)) + "
@@ -94,10 +108,10 @@ read_item(Batch *batch, int row)
 
 /* the next items in context; fewer than BATCH_ITEMS when they are long */
 static void
-read_batch(const MemaiJob *job, const char *model, const pg_uuid_t *after, Batch *batch)
+read_batch(const MemaiJob *job, const pg_uuid_t *thread_id, const char *model, const pg_uuid_t *after, Batch *batch)
 {
 	MemoryContext context = CurrentMemoryContext;
-	Datum		values[4];
+	Datum		values[5];
 	size_t		bytes = 0;
 	int			n;
 
@@ -111,7 +125,8 @@ read_batch(const MemaiJob *job, const char *model, const pg_uuid_t *after, Batch
 	values[2] = UUIDPGetDatum(after);
 	values[3] = Int64GetDatum(BATCH_ITEMS);
 	SPI_connect();
-	n = (int) memai_statement_run(&read_missing, values, NULL, true, BATCH_ITEMS);
+	values[4] = UUIDPGetDatum(thread_id);
+	n = (int) memai_statement_run(thread_id ? &read_missing_of_thread : &read_missing, values, NULL, true, BATCH_ITEMS);
 	MemoryContextSwitchTo(context);
 	for (int i = 0; i < n && bytes < BATCH_BYTES; i++)
 	{
@@ -147,16 +162,17 @@ store_batch(const MemaiJob *job, const char *model, const Batch *batch)
 }
 
 static int64
-count_items(const MemaiJob *job, const char *model)
+count_items(const MemaiJob *job, const pg_uuid_t *thread_id, const char *model)
 {
-	Datum		values[2];
+	Datum		values[3];
 	bool		isnull;
 	int64		n;
 
 	values[0] = Int64GetDatum(job->scope.scope);
 	values[1] = CStringGetTextDatum(model);
 	SPI_connect();
-	memai_statement_run(&count_missing, values, NULL, true, 1);
+	values[2] = UUIDPGetDatum(thread_id);
+	memai_statement_run(thread_id ? &count_missing_of_thread : &count_missing, values, NULL, true, 1);
 	n = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	SPI_finish();
 	return n;
@@ -213,16 +229,15 @@ embedded_result(const char *model, int64 done, int64 refused, const char *switch
 /* in the order of MemaiSwitch */
 static const char *const switch_states[] = {"done", "later", "other tenants lack vectors"};
 
-/* handler of the kinds embed and reembed */
-static Jsonb *
-embed_missing(MemaiJob *job)
+Jsonb *
+memai_embed_missing(MemaiJob *job, const pg_uuid_t *thread_id)
 {
 	MemoryContext job_context = CurrentMemoryContext;
 	MemoryContext batch_context = AllocSetContextCreate(job_context, "memai memory embed job",
 														ALLOCSET_DEFAULT_SIZES);
 	MemaiModelInfo *info = memai_model_lookup(job->model[0] ? job->model : NULL, "embed");
 	pg_uuid_t	after = {{0}};
-	int64		total = count_items(job, info->name);
+	int64		total = count_items(job, thread_id, info->name);
 	int64		done = 0;
 	int64		refused = 0;
 	const char *switched = NULL;
@@ -233,7 +248,7 @@ embed_missing(MemaiJob *job)
 		int			sent;
 
 		MemoryContextSwitchTo(batch_context);
-		read_batch(job, info->name, &after, &batch);
+		read_batch(job, thread_id, info->name, &after, &batch);
 		if (batch.nitems == 0)
 			break;
 		memai_job_call_begin();
@@ -252,6 +267,13 @@ embed_missing(MemaiJob *job)
 	if (wants_switch(job))
 		switched = switch_states[memai_switch_when_filled(job, info->name)];
 	return embedded_result(info->name, done, refused, switched);
+}
+
+/* handler of the kinds embed and reembed */
+static Jsonb *
+embed_missing(MemaiJob *job)
+{
+	return memai_embed_missing(job, NULL);
 }
 
 void

@@ -22,14 +22,14 @@
 
 static MemaiStatement insert_episodes = {
 	.sql = "INSERT INTO memai.episode (tenant, user_id, namespace, scope, thread_id, source, "
-	"id, role, name, content, metadata, occurred_at, asking, terms, about_from, about_until, extract_with) "
-	"SELECT $1, $2, $3, $4, $5, $6, e.*, CASE WHEN e.role IN ('user', 'tool') THEN $17 END "
+	"id, role, name, content, metadata, occurred_at, asking, terms, about_from, about_until, extract_with, document_id) "
+	"SELECT $1, $2, $3, $4, $5, $6, e.*, CASE WHEN e.role IN ('user', 'tool') THEN $17 END, $18 "
 	"FROM ROWS FROM (unnest($7), unnest($8), unnest($9), unnest($10), unnest($11), unnest($12), unnest($13), unnest($14), "
 	"unnest($15), unnest($16)) AS e (id, role, name, content, metadata, occurred_at, asking, terms, about_from, about_until)",
-	.nargs = 17,
+	.nargs = 18,
 	.argtypes = {TEXTOID, TEXTOID, TEXTOID, INT8OID, UUIDOID, TEXTOID,
 		UUIDARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, JSONBARRAYOID, TIMESTAMPTZARRAYOID,
-	FLOAT4ARRAYOID, BYTEAARRAYOID, DATEARRAYOID, DATEARRAYOID, TEXTOID},
+	FLOAT4ARRAYOID, BYTEAARRAYOID, DATEARRAYOID, DATEARRAYOID, TEXTOID, UUIDOID},
 };
 
 PG_FUNCTION_INFO_V1(memai_remember_messages);
@@ -89,7 +89,7 @@ set_days(Column *from, Column *until, int row, const MemaiEpisode *episode)
 }
 
 static void
-insert_rows(const MemaiScope *scope, const pg_uuid_t *thread_id, const char *source, const char *extract_with,
+insert_rows(const MemaiScope *scope, const pg_uuid_t *thread_id, const pg_uuid_t *document_id, const char *source, const char *extract_with,
 			int nepisodes, MemaiEpisode *episodes, const MemaiSpan *texts)
 {
 	Column		id = make_column(nepisodes),
@@ -103,8 +103,8 @@ insert_rows(const MemaiScope *scope, const pg_uuid_t *thread_id, const char *sou
 				from = make_column(nepisodes),
 				until = make_column(nepisodes);
 	Jsonb	   *no_metadata = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
-	Datum		values[17];
-	char		nulls[17];
+	Datum		values[18];
+	char		nulls[18];
 
 	for (int i = 0; i < nepisodes; i++)
 	{
@@ -141,20 +141,18 @@ insert_rows(const MemaiScope *scope, const pg_uuid_t *thread_id, const char *sou
 	values[15] = column_array(&until, nepisodes, DATEOID, sizeof(int32), true, TYPALIGN_INT);
 	values[16] = extract_with ? CStringGetTextDatum(extract_with) : (Datum) 0;
 	nulls[16] = extract_with ? ' ' : 'n';
+	values[17] = UUIDPGetDatum(document_id);
+	nulls[17] = document_id ? ' ' : 'n';
 	memai_statement_run(&insert_episodes, values, nulls, false, 0);
 }
 
-/* extract_with: the chat model that a job will ask about them, or NULL */
-static void
-store_episodes(const MemaiScope *scope, const pg_uuid_t *thread_id, const char *source, const char *extract_with,
-			   int nepisodes, MemaiEpisode *episodes)
+/* What a text is found under, for each; applies the tenant's policy to them. */
+static MemaiSpan *
+search_texts(int nepisodes, MemaiEpisode *episodes)
 {
 	MemaiSpan  *texts = palloc(sizeof(MemaiSpan) * nepisodes);
-	const pg_uuid_t **ids = palloc(sizeof(pg_uuid_t *) * nepisodes);
 	MemaiPiiPolicy policy;
 
-	if (nepisodes == 0)
-		return;
 	memai_pii_policy(&policy);
 	for (int i = 0; i < nepisodes; i++)
 	{
@@ -163,19 +161,43 @@ store_episodes(const MemaiScope *scope, const pg_uuid_t *thread_id, const char *
 		episodes[i].name = memai_pii_clean(&policy, "a name", episodes[i].name);
 		episodes[i].metadata = memai_pii_clean_jsonb(&policy, "metadata", episodes[i].metadata);
 		texts[i] = memai_search_text(episodes[i].name, episodes[i].content);
-		ids[i] = &episodes[i].id;
 	}
+	return texts;
+}
+
+static const pg_uuid_t **
+episode_ids(int nepisodes, const MemaiEpisode *episodes)
+{
+	const pg_uuid_t **ids = palloc(sizeof(pg_uuid_t *) * nepisodes);
+
+	for (int i = 0; i < nepisodes; i++)
+		ids[i] = &episodes[i].id;
+	return ids;
+}
+
+/* extract_with: the chat model that a job will ask about them, or NULL */
+static void
+store_episodes(const MemaiScope *scope, const pg_uuid_t *thread_id, const char *source, const char *extract_with,
+			   int nepisodes, MemaiEpisode *episodes)
+{
+	MemaiSpan  *texts;
+	const pg_uuid_t **ids;
+
+	if (nepisodes == 0)
+		return;
+	texts = search_texts(nepisodes, episodes);
+	ids = episode_ids(nepisodes, episodes);
 	if (nepisodes <= MEMAI_EMBED_SLICE)
 	{
 		MemaiModelInfo *model = memai_model_lookup(NULL, "embed");
 		MemaiVector **vectors = palloc(sizeof(MemaiVector *) * nepisodes);
 
 		memai_model_embed(model, MEMAI_INPUT_DOCUMENT, nepisodes, texts, vectors);
-		insert_rows(scope, thread_id, source, extract_with, nepisodes, episodes, texts);
+		insert_rows(scope, thread_id, NULL, source, extract_with, nepisodes, episodes, texts);
 		memai_vectors_store(scope, model->name, false, nepisodes, ids, vectors);
 		return;
 	}
-	insert_rows(scope, thread_id, source, extract_with, nepisodes, episodes, texts);
+	insert_rows(scope, thread_id, NULL, source, extract_with, nepisodes, episodes, texts);
 	memai_embeddings_store(scope, NULL, false, nepisodes, ids, texts);
 }
 
@@ -184,6 +206,20 @@ memai_episodes_store(const MemaiScope *scope, const pg_uuid_t *thread_id, const 
 					 int nepisodes, MemaiEpisode *episodes)
 {
 	store_episodes(scope, thread_id, source, NULL, nepisodes, episodes);
+}
+
+void
+memai_chunks_store(const MemaiScope *scope, const pg_uuid_t *document_id, bool embed,
+				   int nepisodes, MemaiEpisode *episodes)
+{
+	MemaiSpan  *texts;
+
+	if (nepisodes == 0)
+		return;
+	texts = search_texts(nepisodes, episodes);
+	insert_rows(scope, document_id, document_id, "document", NULL, nepisodes, episodes, texts);
+	if (embed)
+		memai_embeddings_store(scope, NULL, false, nepisodes, episode_ids(nepisodes, episodes), texts);
 }
 
 /* ---- reading the messages argument ---- */

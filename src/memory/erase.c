@@ -24,7 +24,7 @@ static MemaiStatement select_user_tables = {
 	"AND 3 = (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = c.oid AND NOT a.attisdropped "
 	"AND a.attname IN ('tenant', 'user_id', 'scope')) "
 	/* vectors and links before what they belong to, so that they are counted */
-	"ORDER BY c.relname IN ('memory', 'entity'), c.relname = 'episode', c.relname",
+	"ORDER BY c.relname IN ('memory', 'entity'), c.relname = 'document', c.relname = 'episode', c.relname",
 };
 
 static MemaiStatement select_files = {

@@ -16,6 +16,10 @@
 #include "utils/builtins.h"
 
 /* the lines of a table as its rows, without the keys that say whose they are */
+#define FROM_LINES_IF(table, condition) \
+	"FROM jsonb_array_elements($5) l (line), " \
+	"jsonb_populate_record(NULL::memai." table ", l.line - '{tenant,user_id,namespace,scope,job_id}'::text[]) r " \
+	"WHERE l.line ->> 'table' = '" table "' AND " condition " ON CONFLICT DO NOTHING RETURNING *) "
 #define FROM_LINES(table) \
 	"FROM jsonb_array_elements($5) l (line), " \
 	"jsonb_populate_record(NULL::memai." table ", l.line - '{tenant,user_id,namespace,scope}'::text[]) r " \
@@ -24,12 +28,20 @@
 #define KEYS "(tenant, user_id, namespace, scope, "
 
 static MemaiStatement insert_lines = {
-	.sql = "WITH episode_rows AS ("
-	"INSERT INTO memai.episode " KEYS "id, thread_id, source, role, name, content, metadata, occurred_at, created_at, "
+	.sql = "WITH document_rows AS ("
+	"INSERT INTO memai.document " KEYS "id, source_uri, title, format, content, metadata, chunking, fingerprint, chunked_fingerprint, "
+	"created_at, updated_at) "
+	"SELECT $1, $2, $3, $4, r.id, r.source_uri, r.title, r.format, r.content, r.metadata, r.chunking, r.fingerprint, r.chunked_fingerprint, "
+	"r.created_at, r.updated_at "
+	FROM_LINES_IF("document", "true")
+	/* a document of a source that is here already stays, and what is imported of it is left out */
+	", document_ids AS (SELECT id FROM document_rows UNION SELECT id FROM memai.document WHERE scope = $4) "
+	", episode_rows AS ("
+	"INSERT INTO memai.episode " KEYS "id, thread_id, document_id, source, role, name, content, metadata, occurred_at, created_at, "
 	"asking, about_from, about_until, terms) "
-	"SELECT $1, $2, $3, $4, r.id, r.thread_id, r.source, r.role, r.name, r.content, r.metadata, r.occurred_at, r.created_at, "
+	"SELECT $1, $2, $3, $4, r.id, r.thread_id, r.document_id, r.source, r.role, r.name, r.content, r.metadata, r.occurred_at, r.created_at, "
 	"r.asking, r.about_from, r.about_until, memai._terms(CASE WHEN r.name IS NULL THEN r.content ELSE r.name || ': ' || r.content END) "
-	FROM_LINES("episode")
+	FROM_LINES_IF("episode", "(r.document_id IS NULL OR r.document_id IN (SELECT d.id FROM document_ids d))")
 	", entity_rows AS ("
 	"INSERT INTO memai.entity " KEYS "id, name, created_at, merged_into) "
 	"SELECT $1, $2, $3, $4, r.id, r.name, r.created_at, r.merged_into "
@@ -57,10 +69,15 @@ static MemaiStatement insert_lines = {
 	"INSERT INTO memai.block " KEYS "label, value, description, char_limit, is_read_only, version, updated_at) "
 	"SELECT $1, $2, $3, $4, r.label, r.value, r.description, r.char_limit, r.is_read_only, r.version, r.updated_at "
 	FROM_LINES("block")
+	", document_chunk_rows AS ("
+	"INSERT INTO memai.document_chunk " KEYS "document_id, seq, episode_id, heading, start_pos, end_pos, content_hash) "
+	"SELECT $1, $2, $3, $4, r.document_id, r.seq, r.episode_id, r.heading, r.start_pos, r.end_pos, r.content_hash "
+	FROM_LINES_IF("document_chunk", "r.document_id IN (SELECT d.id FROM document_ids d)")
 	"SELECT 'episode', count(*) FROM episode_rows UNION ALL SELECT 'entity', count(*) FROM entity_rows "
 	"UNION ALL SELECT 'memory', count(*) FROM memory_rows UNION ALL SELECT 'memory_source', count(*) FROM memory_source_rows "
 	"UNION ALL SELECT 'memory_link', count(*) FROM memory_link_rows UNION ALL SELECT 'memory_stat', count(*) FROM memory_stat_rows "
-	"UNION ALL SELECT 'block', count(*) FROM block_rows",
+	"UNION ALL SELECT 'block', count(*) FROM block_rows UNION ALL SELECT 'document', count(*) FROM document_rows "
+	"UNION ALL SELECT 'document_chunk', count(*) FROM document_chunk_rows",
 	.nargs = 5,
 	.argtypes = {TEXTOID, TEXTOID, TEXTOID, INT8OID, JSONBOID},
 };
@@ -82,7 +99,8 @@ PG_FUNCTION_INFO_V1(memai_import_user);
 static bool
 is_text_key(const JsonbValue *key)
 {
-	static const char *const keys[] = {"content", "name", "value", "description", "label", "slot", "predicate", "reason", "category"};
+	static const char *const keys[] = {"content", "name", "value", "description", "label", "slot", "predicate", "reason", "category",
+	"title", "heading"};
 
 	for (size_t i = 0; i < lengthof(keys); i++)
 	{

@@ -6,6 +6,7 @@
 #define MEMAI_MEMORY_H
 
 #include "core/core.h"
+#include "job/job.h"
 #include "nodes/pg_list.h"
 #include "utils/array.h"
 #include "utils/jsonb.h"
@@ -51,6 +52,13 @@ typedef struct MemaiEpisode
  */
 extern void memai_episodes_store(const MemaiScope *scope, const pg_uuid_t *thread_id,
 								 const char *source, int nepisodes, MemaiEpisode *episodes);
+
+/*
+ * The same for chunks of a document, which are each other's conversation; their
+ * vectors are made now or left for memai_embed_missing.
+ */
+extern void memai_chunks_store(const MemaiScope *scope, const pg_uuid_t *document_id, bool embed,
+							   int nepisodes, MemaiEpisode *episodes);
 
 /* ---- recall.c ---- */
 
@@ -159,6 +167,31 @@ extern List *memai_recall_run(const MemaiRecallQuery *query, MemoryContext resul
 /* Raises 22023 unless k is in 1..MEMAI_RECALL_MAX_K. */
 extern void memai_check_k(int k);
 
+/* ---- pii_policy.c ---- */
+
+/* kinds of text.h's MemaiPiiKind as bits; of those in kinds, refused end the statement */
+typedef struct MemaiPiiPolicy
+{
+	unsigned	kinds;
+	unsigned	refused;
+} MemaiPiiPolicy;
+
+/* The policy of the current tenant; without kinds when it has none. */
+extern void memai_pii_policy(MemaiPiiPolicy *policy);
+
+/*
+ * The text as it may be stored: itself, or palloc'd with what the policy redacts
+ * replaced.  Raises 23514 for what it refuses; what is named in the message.
+ * NULL gives NULL.
+ */
+extern text *memai_pii_clean(const MemaiPiiPolicy *policy, const char *what, text *content);
+
+/* Whether it would raise, for a text with a NUL at its end. */
+extern bool memai_pii_refuses(const MemaiPiiPolicy *policy, const char *data);
+
+/* memai_pii_clean for every string value of a document; keys stay. */
+extern Jsonb *memai_pii_clean_jsonb(const MemaiPiiPolicy *policy, const char *what, Jsonb *json);
+
 /* ---- filter.c ---- */
 
 /* Raises 22023 or 54000 unless filter can be applied to metadata (or is NULL). */
@@ -195,6 +228,14 @@ extern void memai_context_memories(MemaiContextWriter *writer, StringInfo out, L
 extern bool memai_context_text(MemaiContextWriter *writer, StringInfo out, const char *section, const char *data, size_t len);
 
 /* ---- embed_job.c ---- */
+
+/*
+ * For handlers of jobs: makes the vectors of the job's model (empty: the default)
+ * that the scope's items lack, or the episodes of one conversation or document;
+ * commits batch by batch and sets the job's progress.  Returns the result
+ * {"model", "embedded"}.  Raises as memai_job_checkpoint and memai_model_embed.
+ */
+extern Jsonb *memai_embed_missing(MemaiJob *job, const pg_uuid_t *thread_id);
 
 /* Registers the kinds of jobs that are about memories. */
 extern void memai_memory_init(void);

@@ -13,6 +13,7 @@ CREATE TABLE memai.episode (
 	scope bigint NOT NULL,
 	id uuid NOT NULL DEFAULT memai.new_id(),
 	thread_id uuid,
+	document_id uuid,
 	source text NOT NULL DEFAULT 'message',
 	role text NOT NULL DEFAULT 'user',
 	name text,
@@ -27,18 +28,20 @@ CREATE TABLE memai.episode (
 	terms bytea NOT NULL,
 	CONSTRAINT episode_pkey PRIMARY KEY (scope, id),
 	CONSTRAINT episode_scope_check CHECK (scope = memai.scope_hash(tenant, user_id, namespace)),
-	CONSTRAINT episode_source_check CHECK (source IN ('message', 'chat')),
-	CONSTRAINT episode_role_check CHECK (role IN ('user', 'assistant', 'system', 'tool')),
+	CONSTRAINT episode_source_check CHECK (source IN ('message', 'chat', 'document')),
+	CONSTRAINT episode_document_id_check CHECK ((source = 'document') = (document_id IS NOT NULL)),
+	CONSTRAINT episode_role_check CHECK (role IN ('user', 'assistant', 'system', 'tool', 'document')),
 	CONSTRAINT episode_content_check CHECK (content <> ''),
 	CONSTRAINT episode_occurred_at_check CHECK (isfinite(occurred_at)),
 	CONSTRAINT episode_asking_check CHECK (asking BETWEEN 0 AND 1),
 	CONSTRAINT episode_about_check CHECK (about_from < about_until),
 	CONSTRAINT episode_metadata_check CHECK (jsonb_typeof(metadata) = 'object')
 );
-COMMENT ON TABLE memai.episode IS 'what happened, verbatim: the messages of conversations';
+COMMENT ON TABLE memai.episode IS 'what happened, verbatim: the messages of conversations, the chunks of documents';
 COMMENT ON COLUMN memai.episode.scope IS 'hash of tenant, user_id and namespace; leads every key';
 COMMENT ON COLUMN memai.episode.thread_id IS 'the conversation it belongs to; episodes of one conversation are each other''s context in recall';
-COMMENT ON COLUMN memai.episode.source IS 'how it came here: message (given by the application) or chat (said in memai.chat)';
+COMMENT ON COLUMN memai.episode.document_id IS 'the document it is a chunk of; then its thread_id too';
+COMMENT ON COLUMN memai.episode.source IS 'how it came here: message (given by the application), chat (said in memai.chat) or document (a chunk of one)';
 COMMENT ON COLUMN memai.episode.name IS 'who spoke, when the role does not say';
 COMMENT ON COLUMN memai.episode.occurred_at IS 'when it happened in the world';
 COMMENT ON COLUMN memai.episode.asking IS 'share of the text that is questions, 0 to 1; recall prefers statements';

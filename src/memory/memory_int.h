@@ -49,31 +49,6 @@ extern bool memai_days_of(const text *content, TimestampTz reference, MemaiDaySp
 /* days.first or days.end as SQL's date */
 extern Datum memai_day_datum(int32 julian_day);
 
-/* ---- pii_policy.c ---- */
-
-/* kinds of text.h's MemaiPiiKind as bits; of those in kinds, refused end the statement */
-typedef struct MemaiPiiPolicy
-{
-	unsigned	kinds;
-	unsigned	refused;
-} MemaiPiiPolicy;
-
-/* The policy of the current tenant; without kinds when it has none. */
-extern void memai_pii_policy(MemaiPiiPolicy *policy);
-
-/*
- * The text as it may be stored: itself, or palloc'd with what the policy redacts
- * replaced.  Raises 23514 for what it refuses; what is named in the message.
- * NULL gives NULL.
- */
-extern text *memai_pii_clean(const MemaiPiiPolicy *policy, const char *what, text *content);
-
-/* Whether it would raise, for a text with a NUL at its end. */
-extern bool memai_pii_refuses(const MemaiPiiPolicy *policy, const char *data);
-
-/* memai_pii_clean for every string value of a document; keys stay. */
-extern Jsonb *memai_pii_clean_jsonb(const MemaiPiiPolicy *policy, const char *what, Jsonb *json);
-
 /* ---- history.c: records that roles cannot write themselves ---- */
 
 /* whose rights were in force */

@@ -368,10 +368,11 @@ COMMENT ON FUNCTION memai.graph(text, text, text, integer, timestamptz) IS
 
 CREATE FUNCTION memai.stats(user_id text DEFAULT NULL, namespace text DEFAULT NULL)
 	RETURNS TABLE (episodes bigint, memories bigint, superseded bigint, forgotten bigint, needs_review bigint,
-		pinned bigint, entities bigint, blocks bigint, embeddings bigint, content_bytes bigint, first_at timestamptz, last_at timestamptz)
+		pinned bigint, entities bigint, blocks bigint, embeddings bigint, content_bytes bigint, first_at timestamptz, last_at timestamptz,
+		documents bigint, chunks bigint)
 	LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-	WITH e AS (SELECT count(*) AS n, sum(octet_length(content)) AS bytes, min(occurred_at) AS first_at, max(occurred_at) AS last_at
+	WITH e AS (SELECT count(*) AS n, count(document_id) AS chunks, sum(octet_length(content)) AS bytes, min(occurred_at) AS first_at, max(occurred_at) AS last_at
 			FROM memai.episode WHERE scope = memai._scope(stats.user_id, stats.namespace)),
 		m AS (SELECT count(*) FILTER (WHERE m.invalid_at IS NULL AND m.expired_at IS NULL) AS live,
 				count(*) FILTER (WHERE invalid_at IS NOT NULL AND expired_at IS NULL) AS superseded,
@@ -383,7 +384,8 @@ BEGIN ATOMIC
 		(SELECT count(*) FROM memai.entity WHERE scope = memai._scope(stats.user_id, stats.namespace)),
 		(SELECT count(*) FROM memai.block WHERE scope = memai._scope(stats.user_id, stats.namespace)),
 		(SELECT count(*) FROM memai.embedding WHERE scope = memai._scope(stats.user_id, stats.namespace)),
-		coalesce(e.bytes, 0) + coalesce(m.bytes, 0), least(e.first_at, m.first_at), greatest(e.last_at, m.last_at)
+		coalesce(e.bytes, 0) + coalesce(m.bytes, 0), least(e.first_at, m.first_at), greatest(e.last_at, m.last_at),
+		(SELECT count(*) FROM memai.document WHERE scope = memai._scope(stats.user_id, stats.namespace)), e.chunks
 	FROM e, m;
 END;
 COMMENT ON FUNCTION memai.stats(text, text) IS
@@ -515,6 +517,10 @@ CREATE FUNCTION memai.export_user(user_id text DEFAULT NULL, namespace text DEFA
 	LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
 	SELECT x.line FROM (
+	SELECT -1, row_number() OVER (ORDER BY t.id), jsonb_build_object('table', 'document')
+		|| (to_jsonb(t) - '{tenant,user_id,namespace,scope,job_id}'::text[])
+	FROM memai.document t WHERE t.scope = memai._scope(export_user.user_id, export_user.namespace)
+	UNION ALL
 	SELECT 0, row_number() OVER (ORDER BY t.id), jsonb_build_object('table', 'episode')
 		|| (to_jsonb(t) - '{tenant,user_id,namespace,scope,terms,content_hash}'::text[])
 	FROM memai.episode t WHERE t.scope = memai._scope(export_user.user_id, export_user.namespace)
@@ -541,7 +547,11 @@ BEGIN ATOMIC
 	UNION ALL
 	SELECT 6, row_number() OVER (ORDER BY t.label), jsonb_build_object('table', 'block')
 		|| (to_jsonb(t) - '{tenant,user_id,namespace,scope,terms,content_hash}'::text[])
-	FROM memai.block t WHERE t.scope = memai._scope(export_user.user_id, export_user.namespace)) x (place, number, line)
+	FROM memai.block t WHERE t.scope = memai._scope(export_user.user_id, export_user.namespace)
+	UNION ALL
+	SELECT 7, row_number() OVER (ORDER BY t.document_id, t.seq), jsonb_build_object('table', 'document_chunk')
+		|| (to_jsonb(t) - '{tenant,user_id,namespace,scope}'::text[])
+	FROM memai.document_chunk t WHERE t.scope = memai._scope(export_user.user_id, export_user.namespace)) x (place, number, line)
 	ORDER BY x.place, x.number;
 END;
 COMMENT ON FUNCTION memai.export_user(text, text) IS
@@ -549,7 +559,7 @@ COMMENT ON FUNCTION memai.export_user(text, text) IS
 
 CREATE FUNCTION memai.import_user(lines jsonb, user_id text DEFAULT NULL, namespace text DEFAULT NULL)
 	RETURNS TABLE (what text, imported bigint)
-	AS 'MODULE_PATHNAME', 'memai_import_user' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 7
+	AS 'MODULE_PATHNAME', 'memai_import_user' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 9
 	SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION memai.import_user(jsonb, text, text) IS
 	'store what memai.export_user gave, as a JSON array, under a user of this tenant; what is there already stays; call memai.fill_embeddings for the vectors; whose word a memory is becomes import';

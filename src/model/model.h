@@ -27,6 +27,7 @@ typedef struct MemaiModelInfo
 	int			context_window; /* chat: tokens of input and output together */
 	double		recall_weight;	/* embed: weight of its ranking in hybrid
 								 * recall */
+	bool		is_local;		/* runs in this process: calls nobody */
 } MemaiModelInfo;
 
 /* a span of bytes in the server's encoding, not NUL-terminated */

@@ -127,6 +127,7 @@ row_to_model(MemoryContext context)
 	value = column_datum(9, &isnull);
 	model->info.context_window = isnull ? 0 : DatumGetInt32(value);
 	model->owner = DatumGetObjectId(column_datum(10, &isnull));
+	model->info.is_local = strcmp(model->provider, "local") == 0;
 	model->info.recall_weight = memai_option_number(model->options, "recall_weight", 1.0);
 	return model;
 }

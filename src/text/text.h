@@ -361,6 +361,126 @@ extern bool memai_subword_tokens(const MemaiSubword *subword, const char *utf8, 
 extern int64 memai_rewrite(const MemaiRewrite *rewrite, const char *strings,
 						   const char *in, size_t len, char *out, size_t max);
 
+/* ---- chunk.c: pure ---- */
+
+#define MEMAI_CHUNK_MAX_SIZE 1000000
+#define MEMAI_HEADING_LEVELS 6
+
+/* what a text is written in; HTML is made Markdown before it is chunked */
+typedef enum MemaiTextFormat
+{
+	MEMAI_FORMAT_TEXT,
+	MEMAI_FORMAT_MARKDOWN,
+	MEMAI_FORMAT_HTML,
+	MEMAI_FORMAT_CODE
+} MemaiTextFormat;
+
+typedef enum MemaiChunkStrategy
+{
+	MEMAI_CHUNK_RECURSIVE,		/* at the best place of the second half */
+	MEMAI_CHUNK_SENTENCE,		/* whole sentences, as many as fit */
+	MEMAI_CHUNK_FIXED			/* as much as fits */
+} MemaiChunkStrategy;
+
+/* how to part a text */
+typedef struct MemaiChunking
+{
+	int			size;			/* 1..MEMAI_CHUNK_MAX_SIZE, of a chunk at most */
+	int			overlap;		/* 0..size / 2, with the chunk before at most */
+	bool		in_tokens;		/* size and overlap are estimated tokens, else
+								 * characters */
+	MemaiChunkStrategy strategy;
+	MemaiTextFormat format;
+} MemaiChunking;
+
+/* bytes of the text */
+typedef struct MemaiTextSpan
+{
+	size_t		start;
+	size_t		len;
+} MemaiTextSpan;
+
+typedef struct MemaiChunk
+{
+	MemaiTextSpan span;
+	int64		first_char;		/* characters of the text before the chunk */
+	int64		nchars;
+	MemaiTextSpan headings[MEMAI_HEADING_LEVELS];	/* in force at its start, by
+													 * level; len 0: none */
+} MemaiChunk;
+
+/* where a walk over the chunks of a text stands; private but for its size */
+typedef struct MemaiChunker
+{
+	MemaiChunking how;
+	const unsigned char *begin;
+	const unsigned char *end;
+	const unsigned char *from;	/* of the next chunk */
+	const unsigned char *last_end;	/* of the chunk before */
+	int64		from_chars;		/* characters before from */
+	bool		in_fence;
+	MemaiTextSpan headings[MEMAI_HEADING_LEVELS];
+} MemaiChunker;
+
+extern void memai_chunker_start(MemaiChunker *chunker, const char *utf8, size_t len, const MemaiChunking *how);
+
+/*
+ * The next chunk, or false at the end.  Chunks stand in the order of the text; each
+ * ends behind the one before it; together they hold every character that is no
+ * blank.  None is larger than size, begins (but for the indentation of code) or
+ * ends with blanks, or parts a grapheme, unless that alone is larger than size.
+ * A chunk of n tokens has at most 32 n characters.  The same text gives the same
+ * chunks everywhere.  Takes linear time; any bytes will do.
+ */
+extern bool memai_chunker_next(MemaiChunker *chunker, MemaiChunk *chunk);
+
+/* ---- clean.c, html.c, markdown.c: pure ---- */
+
+/* bytes that what the cleaners write of len bytes needs at most */
+extern size_t memai_clean_max_size(size_t len);
+
+/*
+ * Cleans a text: no control or invisible characters, newlines of one kind, one
+ * blank for many, no more than one empty line.  Indentation stays in code, and in
+ * Markdown outside of paragraphs.  HTML and Markdown come as Markdown without
+ * markup in its lines: headings, lists, rows and blocks of code stay.  Writes to
+ * out (memai_clean_max_size(len) bytes, not in utf8) and returns the length.
+ * title, unless NULL, gets the title of a page or the front matter, terminated
+ * and empty when there is none.  Never fails, takes linear time.
+ */
+extern size_t memai_clean(const char *utf8, size_t len, MemaiTextFormat format,
+						  char *out, char *title, size_t title_size);
+
+/* The same without the cleaning of blanks. */
+extern size_t memai_html_to_markdown(const char *utf8, size_t len, char *out, char *title, size_t title_size);
+extern size_t memai_markdown_to_text(const char *utf8, size_t len, char *out, char *title, size_t title_size);
+
+/*
+ * What a text is written in, by the extension of its source and by how it
+ * begins; plain text when nothing speaks for another.
+ */
+extern MemaiTextFormat memai_guess_format(const char *utf8, size_t len, const char *source, size_t source_len);
+
+/* What kind of file these bytes are, when they are no text ("PDF"); NULL: they may be text. */
+extern const char *memai_binary_kind(const char *data, size_t len);
+
+/* ---- chunk_sql.c: needs the server ---- */
+
+/* "text", "markdown", "html" or "code"; raises 22023 */
+extern MemaiTextFormat memai_text_format(const text *value);
+
+/* Sets unit and strategy by their names; NULL: tokens, recursive.  Raises 22023. */
+extern void memai_chunking_set(MemaiChunking *how, const text *unit, const text *strategy);
+
+/* Sets size and overlap; NULL: 400, and a tenth of the size.  Raises 22023 out of range. */
+extern void memai_chunking_set_size(MemaiChunking *how, const int *size, const int *overlap, int min_size, int max_size);
+
+/* UTF-8 as a text of the server's encoding, palloc'd.  Raises 22P05. */
+extern text *memai_text_from_utf8(const char *utf8, size_t len);
+
+/* The headings over a chunk of utf8 ("Guide > Travel"), palloc'd, or NULL. */
+extern text *memai_chunk_heading(const char *utf8, const MemaiChunk *chunk);
+
 extern void memai_text_init(void);
 
 #endif							/* MEMAI_TEXT_H */

@@ -8,8 +8,8 @@
  */
 #include "postgres.h"
 
+#include "text/measure.h"
 #include "text/text.h"
-#include "text/unicode.h"
 
 /*
  * Chosen by the counts that providers of three vocabularies reported for 94
@@ -18,8 +18,8 @@
  */
 #define BYTES_PER_TOKEN 5
 
-static inline bool
-is_space(uint32 code)
+bool
+memai_char_is_space(uint32 code)
 {
 	return code <= ' ' || code == 0x7F || code == 0x85 || code == 0xA0 || code == 0x1680 ||
 		(code >= 0x2000 && code <= 0x200A) || code == 0x2028 || code == 0x2029 ||
@@ -34,32 +34,44 @@ word_tokens(int64 bytes)
 	return Max(bytes / BYTES_PER_TOKEN, 1);
 }
 
+void
+memai_tokens_add(MemaiTokenCount *count, uint32 code, int bytes)
+{
+	MemaiCharClass class = memai_char_class(code);
+	bool		space = memai_char_is_space(code);
+	bool		punctuation = class == CHAR_OTHER && code < 0x80 && !space;
+
+	if (class == CHAR_WORD || (class == CHAR_MARK && count->word_bytes > 0))
+		count->word_bytes += bytes;
+	else
+	{
+		count->tokens += word_tokens(count->word_bytes);
+		count->word_bytes = 0;
+		if (!space && class != CHAR_IGNORED && !(punctuation && count->in_punctuation))
+			count->tokens++;
+	}
+	count->in_punctuation = punctuation;
+}
+
+int64
+memai_tokens_so_far(const MemaiTokenCount *count)
+{
+	return count->tokens + word_tokens(count->word_bytes);
+}
+
 int64
 memai_estimate_tokens(const char *utf8, size_t len)
 {
 	const unsigned char *next = (const unsigned char *) utf8;
 	const unsigned char *end = next + len;
-	int64		tokens = 0;
-	int64		word_bytes = 0;
-	bool		in_punctuation = false;
+	MemaiTokenCount count = {0};
 
 	while (next < end)
 	{
 		const unsigned char *start = next;
 		uint32		code = memai_utf8_decode(&next, end);
-		MemaiCharClass class = memai_char_class(code);
-		bool		punctuation = class == CHAR_OTHER && code < 0x80 && !is_space(code);
 
-		if (class == CHAR_WORD || (class == CHAR_MARK && word_bytes > 0))
-			word_bytes += next - start;
-		else
-		{
-			tokens += word_tokens(word_bytes);
-			word_bytes = 0;
-			if (!is_space(code) && class != CHAR_IGNORED && !(punctuation && in_punctuation))
-				tokens++;
-		}
-		in_punctuation = punctuation;
+		memai_tokens_add(&count, code, next - start);
 	}
-	return tokens + word_tokens(word_bytes);
+	return memai_tokens_so_far(&count);
 }

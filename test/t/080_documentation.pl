@@ -99,7 +99,7 @@ foreach my $file ("$root/README.md", sort glob("$root/docs/*.md"))
 		$settings .= join('', map { "$_\n" } $sql =~ /^(SET [^;]*;)/mg);
 		if ($i < $#blocks && $blocks[ $i + 1 ][0] eq 'text')
 		{
-			is(comparable($out), comparable($blocks[ $i + 1 ][1]), "$name line $line prints what it shows");
+			is(comparable(decode('UTF-8', $out)), comparable($blocks[ $i + 1 ][1]), "$name line $line prints what it shows");
 		}
 	}
 }

@@ -44,6 +44,8 @@ $node->safe_psql('source', q{
 	SELECT memai.merge_entities('Ann', 'boats', user_id => 'user 1');
 	SELECT memai.remember('expires', user_id => 'user 1', expires_at => '2100-01-01');
 	SELECT memai.set_pii_policy('redact', '{card}');
+	SELECT memai.add_document(E'# Guide\n\n"quotes" \\ ünïcode\n\n## Second\n\n' || repeat('text ', 3000), source_uri => 'guide.md', user_id => 'user 1');
+	SELECT memai.add_document('of no source', user_id => 'user 1', background => true);
 	SELECT memai.chat('Where do I live?', user_id => 'user 1');
 	SELECT memai.create_credential('key', 'https://llm.example', secret => 'sk-canary-4711');
 	SELECT memai.create_model('remote', 'chat', 'openai', 'some-model', url => 'https://llm.example/v1', credential => 'key');
