@@ -58,7 +58,7 @@ BEGIN
 		IF n > 0 THEN RETURN NEXT; END IF;
 	END LOOP;
 END $$;
-SELECT * FROM pg_temp.traces('bo@|ann@|811218|4111|070-|10\.0\.0\.1');
+SELECT * FROM pg_temp.traces('bo@|ann@|811218-|4111 1|41111111|070-123 |10\.0\.0\.1');
 
 -- ---- other tenants are not concerned; keep ends it ----
 SET memai.tenant = 'regress';

@@ -4,10 +4,11 @@ SET client_min_messages = warning;
 CREATE ROLE regress_memai_plain;
 CREATE ROLE regress_memai_app IN ROLE memai_user;
 
--- SP4 SP5: nothing runs with its owner's rights but a few functions that nobody may call freely, all under a fixed path
-SELECT p.oid::regprocedure AS definer, p.proconfig, has_function_privilege('public', p.oid, 'EXECUTE') AS public
+-- SP4 SP5: what runs with its owner's rights has a fixed path and is not for everybody: none is left over
+SELECT p.oid::regprocedure AS definer
 FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
-WHERE p.prosecdef AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'memai') ORDER BY 1;
+WHERE p.prosecdef AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'memai')
+	AND (has_function_privilege('public', p.oid, 'EXECUTE') OR p.proconfig IS DISTINCT FROM ARRAY['search_path=pg_catalog, pg_temp']);
 -- SP4: a C function of schema memai that is VOLATILE has a fixed path; SQL bodies are parsed when they are created
 SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
 WHERE d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'memai') AND p.prolang = (SELECT oid FROM pg_language WHERE lanname = 'sql') AND p.prosqlbody IS NULL;
