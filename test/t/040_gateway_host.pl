@@ -128,14 +128,16 @@ sub live
 }
 live() for 1 .. 3;
 my $memory = memory_of();
-my $files = () = descriptors($worker->{backend});
+# the server opens and closes files of its own; what leaks is a socket or a pipe
+sub sockets { return grep { (readlink("/proc/$_[0]/fd/$_") // '/') !~ m{^/} } descriptors($_[0]) }
+my $files = () = sockets($worker->{backend});
 my $start = time;
 my @wrong = grep { $_ ne '' } map { live() } 1 .. $calls / 100;
 my $growth = memory_of() - $memory;
 is(join("\n", @wrong), '', 'RL3 every cancel was one');
 note(sprintf('%d calls in %.1f s: memory grew by %d kB', $calls, time - $start, $growth));
 cmp_ok($growth, '<=', 1024, "RL3 memory grows by at most 1 MB over $calls calls");
-my $files_after = () = descriptors($worker->{backend});
+my $files_after = () = sockets($worker->{backend});
 is($files_after, $files, "RL4 no descriptor is left over by $calls calls");
 $node->stop;
 $stub->stop;
