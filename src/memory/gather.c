@@ -82,18 +82,28 @@ static MemaiStatement select_episodes = {
 };
 
 /* what was closed after known_at was not known to be closed then */
+#define SELECT_MEMORIES(source_thread) \
+	"SELECT * FROM (SELECT id, NULL::uuid, terms, valid_at, about_from, about_until, 0::float4, NULL::text, " \
+	MATCHES_FILTER "AND ($5 IS NULL OR category = ANY ($5)), " \
+	"valid_at <= $3 AND (invalid_at IS NULL OR invalid_at > $3 OR closed_at > $4) " \
+	"AND created_at <= $4 AND (expired_at IS NULL OR expired_at > $4) " \
+	"AND (expires_at IS NULL OR is_pinned OR expires_at > $6) AS is_live, " \
+	"needs_review, superseded_by, CASE WHEN is_pinned THEN 1 ELSE importance END, confidence, subject_id, object_id, " \
+	source_thread ", provenance " \
+	"FROM memai.memory WHERE scope = $1) m WHERE is_live OR superseded_by IS NOT NULL"
+
 static MemaiStatement select_memories = {
-	.sql = "SELECT * FROM (SELECT id, NULL::uuid, terms, valid_at, about_from, about_until, 0::float4, NULL::text, "
-	MATCHES_FILTER "AND ($5 IS NULL OR category = ANY ($5)), "
-	"valid_at <= $3 AND (invalid_at IS NULL OR invalid_at > $3 OR closed_at > $4) "
-	"AND created_at <= $4 AND (expired_at IS NULL OR expired_at > $4) "
-	"AND (expires_at IS NULL OR is_pinned OR expires_at > $6) AS is_live, "
-	"needs_review, superseded_by, CASE WHEN is_pinned THEN 1 ELSE importance END, confidence, subject_id, object_id, "
-	"CASE WHEN $7 THEN (SELECT e.thread_id FROM memai.memory_source s JOIN memai.episode e ON e.scope = s.scope AND e.id = s.episode_id "
-	"WHERE s.scope = $1 AND s.memory_id = memory.id LIMIT 1) END, provenance "
-	"FROM memai.memory WHERE scope = $1) m WHERE is_live OR superseded_by IS NOT NULL",
-	.nargs = 7,
-	.argtypes = {INT8OID, JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTARRAYOID, TIMESTAMPTZOID, BOOLOID},
+	.sql = SELECT_MEMORIES("NULL::uuid"),
+	.nargs = 6,
+	.argtypes = {INT8OID, JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTARRAYOID, TIMESTAMPTZOID},
+};
+
+/* with the conversation that each was taken from, for max_per_thread */
+static MemaiStatement select_sourced_memories = {
+	.sql = SELECT_MEMORIES("(SELECT e.thread_id FROM memai.memory_source s JOIN memai.episode e ON e.scope = s.scope AND e.id = s.episode_id "
+						   "WHERE s.scope = $1 AND s.memory_id = memory.id LIMIT 1)"),
+	.nargs = 6,
+	.argtypes = {INT8OID, JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTARRAYOID, TIMESTAMPTZOID},
 };
 
 static MemaiStatement select_feedback = {
@@ -427,9 +437,9 @@ gather_items(Recall *recall)
 	nulls[4] = query->categories ? ' ' : 'n';
 	nulls[5] = ' ';
 	values[5] = TimestampTzGetDatum(recall->now);
-	values[6] = BoolGetDatum(query->max_per_thread > 0);
 	if (wants(query, "memory"))
-		gather_rows(recall, GATHER_MEMORIES, &select_memories, values, nulls);
+		gather_rows(recall, GATHER_MEMORIES, query->max_per_thread > 0 ? &select_sourced_memories : &select_memories,
+					values, nulls);
 }
 
 void
