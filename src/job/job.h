@@ -80,6 +80,11 @@ typedef struct MemaiJobRunner
  */
 extern bool memai_job_run_next(MemaiJobRunner *runner);
 
+/* ---- clean.c ---- */
+
+/* Removes finished jobs that are older than memai.job_retention, in a transaction of its own; for workers. */
+extern void memai_job_clean(void);
+
 /* ---- wake.c ---- */
 
 /* Commits of transactions that submitted jobs wake the workers from now on. */
