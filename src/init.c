@@ -11,6 +11,7 @@
 #include "core/core.h"
 #include "http/http.h"
 #include "index/index.h"
+#include "ingest/ingest.h"
 #include "job/job.h"
 #include "memory/memory.h"
 #include "model/model.h"
@@ -35,6 +36,7 @@ _PG_init(void)
 	memai_model_init();
 	memai_job_init();
 	memai_memory_init();
+	memai_ingest_init();
 	memai_chat_init();
 	memai_worker_init();
 
