@@ -21,7 +21,7 @@ DELETE FROM memai.job;
 
 -- only what changes a chosen column waits
 RESET ROLE;
-CREATE VIEW vec.waiting AS SELECT v.name, array_agg(q.key ORDER BY q.key) AS keys, sum(q.version) AS versions
+CREATE VIEW vec.waiting AS SELECT v.name, array_agg(q.key ORDER BY q.key) AS keys
 	FROM memai._vectorizer_queue q JOIN memai.vectorizer v ON v.id = q.vectorizer GROUP BY v.name;
 GRANT SELECT ON vec.waiting TO vec_ann;
 SET ROLE vec_ann;

@@ -6,10 +6,12 @@
 #include "postgres.h"
 
 #include "ingest/ingest_int.h"
+#include "ingest/schedule.h"
 #include "ingest/vectorizer.h"
 
 void
 memai_ingest_init(void)
 {
 	memai_vectorizer_init();
+	memai_schedule_init();
 }

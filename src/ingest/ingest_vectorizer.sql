@@ -29,7 +29,7 @@ COMMENT ON POLICY isolation ON memai.vectorizer IS 'own tenant only; administrat
 CREATE TABLE memai._vectorizer_queue (
 	vectorizer integer NOT NULL,
 	key text COLLATE "C" NOT NULL,
-	version integer NOT NULL DEFAULT 1,
+	version uuid NOT NULL DEFAULT memai.new_id(),
 	error text,
 	sqlstate text,
 	queued_at timestamptz NOT NULL DEFAULT now(),

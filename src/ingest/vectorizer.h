@@ -6,15 +6,22 @@
 #define MEMAI_INGEST_VECTORIZER_H
 
 #include "core/core.h"
+#include "nodes/pg_list.h"
+#include "utils/array.h"
 
 #define MEMAI_VECTORIZER_MAX_COLUMNS 32
 
-/* which of a vectorizer's triggers */
+/* what a table is used for: part of the names of triggers and of their function */
+#define MEMAI_VECTORIZER "vectorizer"
+#define MEMAI_WATCH "watch"
+
+/* which of the triggers */
 #define MEMAI_VECTORIZER_COLUMNS "columns"
 
 /* a row of memai.vectorizer, with what the catalogs say of its table now */
 typedef struct MemaiVectorizer
 {
+	const char *what;			/* MEMAI_VECTORIZER or MEMAI_WATCH */
 	int32		id;
 	char	   *name;
 	text	   *tenant;
@@ -34,6 +41,8 @@ typedef struct MemaiVectorizer
 	char	  **key_types;
 	int			ncolumns;
 	char	  **columns;
+	int			nextra;			/* columns that are listed after those */
+	char	   *extra[2];
 	char	   *vector;			/* destination column */
 	char	   *hash;			/* and the one beside it */
 } MemaiVectorizer;
@@ -66,6 +75,46 @@ extern char *memai_vectorizer_content_sql(const MemaiVectorizer *vectorizer, con
  * context stays what it is.
  */
 extern uint64 memai_vectorizer_own(MemaiStatement *statement, Datum *values, const char *nulls);
+
+/* ---- vectorizer_ddl.c: the caller is connected to SPI ---- */
+
+/* Runs a statement that was made from quoted names. */
+extern void memai_vectorizer_execute(const char *sql);
+
+/* Raises 42501 unless the current role owns the table. */
+extern void memai_vectorizer_check_owner(Oid relid);
+
+/* Raises 42809 or 42501 unless the table can have triggers for memai and the current role owns it. */
+extern void memai_vectorizer_check_source(Oid relid);
+
+/* Becomes the table's owner, until the caller sets back what it gets. */
+extern void memai_vectorizer_become_owner(const MemaiVectorizer *v, Oid *user, int *sec_context);
+
+/* The name that is given, or that of the table; raises 42602. */
+extern char *memai_vectorizer_choose_name(const text *given, Oid source);
+
+/* A column's number; raises 42703. */
+extern AttrNumber memai_vectorizer_find_column(Oid relid, const char *name);
+
+/* Adds a column's plain name to a list without doubles. */
+extern void memai_vectorizer_add_column(List **columns, Oid relid, char *name);
+
+/*
+ * Turns {column} into {n} and adds the columns that it names to the list: what
+ * is left does not depend on the columns' names.  Raises 22023 and 42703.
+ */
+extern char *memai_vectorizer_compile_template(const char *template, Oid source, List **columns);
+
+/* The names of an array as a list. */
+extern List *memai_vectorizer_list_columns(ArrayType *array, Oid source);
+
+/* All triggers; columns has plain names, the extra ones of the struct are quoted. */
+extern void memai_vectorizer_create_triggers(const MemaiVectorizer *v, const List *columns);
+extern void memai_vectorizer_drop_triggers(const MemaiVectorizer *v);
+
+/* The trigger that keeps the list of columns, and any of them by its kind. */
+extern void memai_vectorizer_create_list(const MemaiVectorizer *v, const List *columns);
+extern void memai_vectorizer_drop_trigger(const MemaiVectorizer *v, Oid relid, const char *which);
 
 /* ---- vectorizer_queue.c ---- */
 

@@ -29,8 +29,6 @@
 #include "utils/regproc.h"
 #include "utils/syscache.h"
 
-#define NAME_MAX_LENGTH 32		/* bytes; triggers are named after it */
-
 static MemaiStatement insert_row = {
 	"WITH locked AS (SELECT pg_advisory_xact_lock('memai.vectorizer'::regclass::oid::bigint)) "
 	"INSERT INTO memai.vectorizer (id, tenant, name, source, model, template, destination_table, schedule) "
@@ -45,6 +43,12 @@ static MemaiStatement delete_row = {
 	"WITH queue AS (DELETE FROM memai._vectorizer_queue q WHERE q.vectorizer = $1) "
 	"DELETE FROM memai.vectorizer v WHERE v.id = $1", 1, {INT4OID}, NULL
 };
+static MemaiStatement schedule_it = {
+	"SELECT memai.schedule_task($1, $2, 'vectorizer', $3, user_id => 'vectorizer')", 3, {TEXTOID, TEXTOID, TEXTOID}, NULL
+};
+static MemaiStatement drop_schedule = {
+	"SELECT memai.drop_schedule('vectorizer ' || $1, user_id => 'vectorizer')", 1, {TEXTOID}, NULL
+};
 static MemaiStatement count_errors = {
 	"WITH again AS (UPDATE memai._vectorizer_queue q SET error = NULL, sqlstate = NULL "
 	"WHERE q.vectorizer = $1 AND q.error IS NOT NULL RETURNING 1) SELECT count(*) FROM again", 1, {INT4OID}, NULL
@@ -56,167 +60,7 @@ PG_FUNCTION_INFO_V1(memai_drop_vectorizer);
 PG_FUNCTION_INFO_V1(memai_refresh_vectorizer);
 PG_FUNCTION_INFO_V1(memai_retry_vectorizer);
 
-static void
-execute(const char *sql)
-{
-	int			result = SPI_execute(sql, false, 0);
-
-	if (result < 0)
-		elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(result));
-}
-
 /* ---- arguments ---- */
-
-static void
-check_owner(Oid relid)
-{
-	if (!memai_owns_relation(relid))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("must be owner of table %s", get_rel_name(relid) ? get_rel_name(relid) : "(dropped)")));
-}
-
-/* an error restores the user too */
-static void
-become_owner(const MemaiVectorizer *v, Oid *user, int *sec_context)
-{
-	GetUserIdAndSecContext(user, sec_context);
-	SetUserIdAndSecContext(v->owner, *sec_context | SECURITY_LOCAL_USERID_CHANGE);
-}
-
-static void
-check_source(Oid relid)
-{
-	char		kind = get_rel_relkind(relid);
-
-	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("the source of a vectorizer is a table"),
-				 errdetail("\"%s\" is of another kind.", get_rel_name(relid) ? get_rel_name(relid) : "(dropped)")));
-	if (get_rel_persistence(relid) == RELPERSISTENCE_TEMP)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("the source of a vectorizer cannot be a temporary table"),
-				 errdetail("Workers do not see it.")));
-	check_owner(relid);
-}
-
-static char *
-choose_name(const text *given, Oid source)
-{
-	char	   *name = given ? text_to_cstring(given) : get_rel_name(source);
-
-	if (given == NULL)
-		name[pg_mbcliplen(name, (int) strlen(name), NAME_MAX_LENGTH)] = '\0';
-	if (name[0] == '\0' || strlen(name) > NAME_MAX_LENGTH)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_NAME),
-				 errmsg("a vectorizer's name has 1 to %d bytes", NAME_MAX_LENGTH)));
-	return name;
-}
-
-/* the column's number, or an error that names it */
-static AttrNumber
-find_column(Oid relid, const char *name)
-{
-	AttrNumber	number = get_attnum(relid, name);
-
-	if (number <= 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("column \"%s\" of table \"%s\" does not exist", name, get_rel_name(relid))));
-	return number;
-}
-
-static void
-add_column(List **columns, Oid relid, char *name)
-{
-	ListCell   *cell;
-
-	(void) find_column(relid, name);
-	foreach(cell, *columns)
-		if (strcmp(lfirst(cell), name) == 0)
-			return;
-	if (list_length(*columns) == MEMAI_VECTORIZER_MAX_COLUMNS)
-		ereport(ERROR,
-				(errcode(ERRCODE_TOO_MANY_COLUMNS),
-				 errmsg("a vectorizer has at most %d columns", MEMAI_VECTORIZER_MAX_COLUMNS)));
-	*columns = lappend(*columns, name);
-}
-
-static int
-column_index(const List *columns, const char *name)
-{
-	for (int i = 0; i < list_length(columns); i++)
-		if (strcmp(list_nth(columns, i), name) == 0)
-			return i + 1;
-	return 0;
-}
-
-static void
-raise_template(const char *template, const char *what)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("template is broken: %s", what),
-			 errdetail("It is \"%s\".", template),
-			 errhint("Write {column} for a column, {{ and }} for braces.")));
-}
-
-/*
- * Turns {column} into {n} and adds the columns that it names to the list.
- * What is left is independent of the columns' names.
- */
-static char *
-compile_template(const char *template, Oid source, List **columns)
-{
-	StringInfoData out;
-
-	initStringInfo(&out);
-	for (const char *p = template; *p;)
-	{
-		const char *end;
-		char	   *name;
-
-		if ((p[0] == '{' && p[1] == '{') || (p[0] == '}' && p[1] == '}'))
-		{
-			appendBinaryStringInfo(&out, p, 2);
-			p += 2;
-			continue;
-		}
-		if (*p == '}')
-			raise_template(template, "a brace is closed that was not opened");
-		if (*p != '{')
-		{
-			appendStringInfoChar(&out, *p++);
-			continue;
-		}
-		end = strchr(p, '}');
-		if (end == NULL)
-			raise_template(template, "a brace is not closed");
-		name = pnstrdup(p + 1, end - p - 1);
-		add_column(columns, source, name);
-		appendStringInfo(&out, "{%d}", column_index(*columns, name));
-		p = end + 1;
-	}
-	return out.data;
-}
-
-static List *
-listed_columns(ArrayType *array, Oid source)
-{
-	List	   *columns = NIL;
-	Datum	   *names;
-	bool	   *nulls;
-	int			n;
-
-	deconstruct_array(array, NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR, &names, &nulls, &n);
-	for (int i = 0; i < n; i++)
-		if (!nulls[i])
-			add_column(&columns, source, pstrdup(NameStr(*DatumGetName(names[i]))));
-	return columns;
-}
 
 /* ---- what is created for it ---- */
 
@@ -238,10 +82,10 @@ create_columns(const MemaiVectorizer *v, const MemaiModelInfo *model, const char
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("column \"%s\" of table \"%s\" is not of type vector", vector, get_rel_name(v->source))));
 	if (number == InvalidAttrNumber)
-		execute(psprintf("ALTER TABLE %s ADD COLUMN %s %s", v->source_name, quote_identifier(vector), vector_type(model)));
+		memai_vectorizer_execute(psprintf("ALTER TABLE %s ADD COLUMN %s %s", v->source_name, quote_identifier(vector), vector_type(model)));
 	if (get_attnum(v->source, hash) == InvalidAttrNumber)
-		execute(psprintf("ALTER TABLE %s ADD COLUMN %s uuid", v->source_name, quote_identifier(hash)));
-	execute(psprintf("COMMENT ON COLUMN %s.%s IS %s", v->source_name, quote_identifier(hash),
+		memai_vectorizer_execute(psprintf("ALTER TABLE %s ADD COLUMN %s uuid", v->source_name, quote_identifier(hash)));
+	memai_vectorizer_execute(psprintf("COMMENT ON COLUMN %s.%s IS %s", v->source_name, quote_identifier(hash),
 					 quote_literal_cstr(psprintf("which text column %s was made from", vector))));
 }
 
@@ -258,64 +102,9 @@ create_table(const MemaiVectorizer *v, const MemaiModelInfo *model)
 	for (int i = 0; i < v->nkeys; i++)
 		appendStringInfo(&sql, "%s%s", i ? ", " : "", v->keys[i]);
 	appendStringInfoString(&sql, "))");
-	execute(sql.data);
-	execute(psprintf("COMMENT ON TABLE %s IS %s", v->table_name,
+	memai_vectorizer_execute(sql.data);
+	memai_vectorizer_execute(psprintf("COMMENT ON TABLE %s IS %s", v->table_name,
 					 quote_literal_cstr(psprintf("vectors of the rows of %s", v->source_name))));
-}
-
-static void
-create_trigger(const MemaiVectorizer *v, const char *table, const char *which, const char *when)
-{
-	execute(psprintf("CREATE TRIGGER %s %s FOR EACH STATEMENT EXECUTE FUNCTION memai._vectorizer_changed(%s)",
-					 quote_identifier(psprintf("memai_vectorizer_%s_%s", which, v->name)),
-					 psprintf(when, table), quote_literal_cstr(v->name)));
-}
-
-/* on the table, and on each partition for statements that name it */
-static void
-create_change_triggers(const MemaiVectorizer *v)
-{
-	List	   *tables = find_all_inheritors(v->source, ShareRowExclusiveLock, NULL);
-	ListCell   *cell;
-
-	foreach(cell, tables)
-	{
-		Oid			relid = lfirst_oid(cell);
-		char	   *table = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
-
-		create_trigger(v, table, "insert", "AFTER INSERT ON %s REFERENCING NEW TABLE AS memai_new");
-		create_trigger(v, table, "update", "AFTER UPDATE ON %s REFERENCING OLD TABLE AS memai_old NEW TABLE AS memai_new");
-		create_trigger(v, table, "delete", "AFTER DELETE ON %s REFERENCING OLD TABLE AS memai_old");
-		create_trigger(v, table, "truncate", "AFTER TRUNCATE ON %s");
-	}
-}
-
-/* the trigger that keeps the list of columns */
-static void
-create_columns_trigger(const MemaiVectorizer *v, const List *columns)
-{
-	StringInfoData when;
-	ListCell   *cell;
-
-	initStringInfo(&when);
-	appendStringInfoString(&when, "BEFORE UPDATE OF ");
-	foreach(cell, columns)
-		appendStringInfo(&when, "%s%s", cell == list_head(columns) ? "" : ", ", quote_identifier(lfirst(cell)));
-	if (v->table_name == NULL)
-		appendStringInfo(&when, ", %s, %s", quote_identifier(v->vector), quote_identifier(v->hash));
-	execute(psprintf("CREATE TRIGGER %s %s ON %s FOR EACH STATEMENT EXECUTE FUNCTION memai._vectorizer_changed(%s)",
-					 quote_identifier(psprintf("memai_vectorizer_" MEMAI_VECTORIZER_COLUMNS "_%s", v->name)),
-					 when.data, v->source_name, quote_literal_cstr(v->name)));
-}
-
-static void
-drop_trigger(const MemaiVectorizer *v, Oid relid, const char *which)
-{
-	char	   *table = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
-	char	   *name = psprintf("memai_vectorizer_%s_%s", which, v->name);
-
-	if (OidIsValid(get_trigger_oid(relid, name, true)))
-		execute(psprintf("DROP TRIGGER %s ON %s", quote_identifier(name), table));
 }
 
 static void
@@ -325,8 +114,8 @@ create_vector_index(const MemaiVectorizer *v)
 	char	   *schema = get_namespace_name(((Form_pg_type) GETSTRUCT(type))->typnamespace);
 
 	ReleaseSysCache(type);
-	execute(psprintf("CREATE INDEX ON %s USING memai (%s %s.vector_cosine_ops)",
-					 v->table_name ? v->table_name : v->source_name, quote_identifier(v->vector), quote_identifier(schema)));
+	memai_vectorizer_execute(psprintf("CREATE INDEX ON %s USING memai (%s %s.vector_cosine_ops)",
+					 v->table_name ? v->table_name : v->source_name, v->vector, quote_identifier(schema)));
 }
 
 /* every row of the source waits */
@@ -337,6 +126,18 @@ enqueue_all(const MemaiVectorizer *v)
 }
 
 /* ---- create ---- */
+
+/* its jobs come from a schedule */
+static void
+add_schedule(const MemaiVectorizer *v, text *every)
+{
+	Datum		values[3];
+
+	values[0] = CStringGetTextDatum(psprintf("vectorizer %s", v->name));
+	values[1] = PointerGetDatum(every);
+	values[2] = CStringGetTextDatum(v->name);
+	(void) memai_statement_run(&schedule_it, values, NULL, false, 0);
+}
 
 static void
 insert_vectorizer(MemaiVectorizer *v, const char *schedule)
@@ -367,8 +168,8 @@ insert_vectorizer(MemaiVectorizer *v, const char *schedule)
 static void
 create_destination(MemaiVectorizer *v, const MemaiModelInfo *model, const char *column, const char *table)
 {
-	v->vector = pstrdup(column);
-	v->hash = psprintf("%s_hash", column);
+	char	   *hash = psprintf("%s_hash", column);
+
 	if (strlen(column) + strlen("_hash") >= NAMEDATALEN)
 		ereport(ERROR,
 				(errcode(ERRCODE_NAME_TOO_LONG),
@@ -376,7 +177,10 @@ create_destination(MemaiVectorizer *v, const MemaiModelInfo *model, const char *
 				 errdetail("The column beside it has the suffix _hash, and names have %d bytes.", NAMEDATALEN - 1)));
 	if (table == NULL)
 	{
-		create_columns(v, model, v->vector, v->hash);
+		create_columns(v, model, column, hash);
+		v->nextra = 2;
+		v->extra[0] = v->vector = pstrdup(quote_identifier(column));
+		v->extra[1] = v->hash = pstrdup(quote_identifier(hash));
 		return;
 	}
 	v->table_name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(v->source)), table);
@@ -394,7 +198,7 @@ create_destination(MemaiVectorizer *v, const MemaiModelInfo *model, const char *
 Datum
 memai_create_vectorizer(PG_FUNCTION_ARGS)
 {
-	MemaiVectorizer v = {0};
+	MemaiVectorizer v = {.what = MEMAI_VECTORIZER};
 	MemaiModelInfo *model;
 	List	   *columns = NIL;
 	Relation	relation;
@@ -406,25 +210,25 @@ memai_create_vectorizer(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("source must not be null")));
 	v.source = PG_GETARG_OID(0);
-	check_source(v.source);
+	memai_vectorizer_check_source(v.source);
 	SPI_connect();
 	relation = table_open(v.source, ShareRowExclusiveLock);
 	v.owner = relation->rd_rel->relowner;
 	v.source_name = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)), RelationGetRelationName(relation));
 	table_close(relation, NoLock);
-	v.name = choose_name(PG_ARGISNULL(8) ? NULL : PG_GETARG_TEXT_PP(8), v.source);
+	v.name = memai_vectorizer_choose_name(PG_ARGISNULL(8) ? NULL : PG_GETARG_TEXT_PP(8), v.source);
 	if (memai_vectorizer_read(v.name, 0) != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
 				 errmsg("vectorizer \"%s\" already exists", v.name),
 				 errhint("Give this one a name => '...', and a destination of its own.")));
-	become_owner(&v, &user, &sec_context);
+	memai_vectorizer_become_owner(&v, &user, &sec_context);
 	model = memai_model_lookup(PG_ARGISNULL(3) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(3)), "embed");
 	v.model = model->name;
 	if (!PG_ARGISNULL(1))
-		columns = listed_columns(PG_GETARG_ARRAYTYPE_P(1), v.source);
+		columns = memai_vectorizer_list_columns(PG_GETARG_ARRAYTYPE_P(1), v.source);
 	if (!PG_ARGISNULL(2))
-		v.template = compile_template(text_to_cstring(PG_GETARG_TEXT_PP(2)), v.source, &columns);
+		v.template = memai_vectorizer_compile_template(text_to_cstring(PG_GETARG_TEXT_PP(2)), v.source, &columns);
 	if (columns == NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -438,10 +242,12 @@ memai_create_vectorizer(PG_FUNCTION_ARGS)
 	create_destination(&v, model, PG_ARGISNULL(4) ? "embedding" : NameStr(*PG_GETARG_NAME(4)),
 					   PG_ARGISNULL(5) ? NULL : NameStr(*PG_GETARG_NAME(5)));
 	insert_vectorizer(&v, PG_ARGISNULL(7) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(7)));
-	create_columns_trigger(&v, columns);
-	create_change_triggers(&v);
+	memai_vectorizer_create_triggers(&v, columns);
 	if (!PG_ARGISNULL(6) && PG_GETARG_BOOL(6))
 		create_vector_index(&v);
+	v.scheduled = !PG_ARGISNULL(7);
+	if (v.scheduled)
+		add_schedule(&v, PG_GETARG_TEXT_PP(7));
 	CommandCounterIncrement();
 	if (PG_ARGISNULL(9) || PG_GETARG_BOOL(9))
 		(void) enqueue_all(&v);
@@ -464,7 +270,7 @@ find_vectorizer(const text *name, bool *described)
 				 errmsg("vectorizer \"%s\" does not exist", text_to_cstring(name))));
 	*described = memai_vectorizer_describe(v);
 	if (get_rel_name(v->source) != NULL)
-		check_owner(v->source);
+		memai_vectorizer_check_owner(v->source);
 	return v;
 }
 
@@ -507,7 +313,7 @@ check_dimensions(const MemaiVectorizer *v, const MemaiModelInfo *model)
 	Oid			collation;
 	int32		typmod;
 
-	get_atttypetypmodcoll(relid, find_column(relid, strVal(linitial(name))), &type, &typmod, &collation);
+	get_atttypetypmodcoll(relid, memai_vectorizer_find_column(relid, strVal(linitial(name))), &type, &typmod, &collation);
 
 	if (typmod > 0 && typmod != model->dimensions)
 		ereport(ERROR,
@@ -534,21 +340,16 @@ memai_alter_vectorizer(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	SPI_connect();
 	v = find_complete_vectorizer(PG_GETARG_TEXT_PP(0));
-	become_owner(v, &user, &sec_context);
+	memai_vectorizer_become_owner(v, &user, &sec_context);
 	model = memai_model_lookup(PG_ARGISNULL(3) ? v->model : text_to_cstring(PG_GETARG_TEXT_PP(3)), "embed");
 	check_dimensions(v, model);
 	v->model = model->name;
-	columns = PG_ARGISNULL(1) ? present_columns(v) : listed_columns(PG_GETARG_ARRAYTYPE_P(1), v->source);
+	columns = PG_ARGISNULL(1) ? present_columns(v) : memai_vectorizer_list_columns(PG_GETARG_ARRAYTYPE_P(1), v->source);
 	if (!PG_ARGISNULL(1) || !PG_ARGISNULL(2))
 	{
-		v->template = PG_ARGISNULL(2) ? NULL : compile_template(text_to_cstring(PG_GETARG_TEXT_PP(2)), v->source, &columns);
-		if (v->table_name == NULL)
-		{
-			v->vector = strVal(linitial(memai_qualified_name_list(v->vector)));
-			v->hash = strVal(linitial(memai_qualified_name_list(v->hash)));
-		}
-		drop_trigger(v, v->source, MEMAI_VECTORIZER_COLUMNS);
-		create_columns_trigger(v, columns);
+		v->template = PG_ARGISNULL(2) ? NULL : memai_vectorizer_compile_template(text_to_cstring(PG_GETARG_TEXT_PP(2)), v->source, &columns);
+		memai_vectorizer_drop_trigger(v, v->source, MEMAI_VECTORIZER_COLUMNS);
+		memai_vectorizer_create_list(v, columns);
 	}
 	if (!PG_ARGISNULL(4))
 		v->paused = PG_GETARG_BOOL(4);
@@ -571,7 +372,6 @@ memai_alter_vectorizer(PG_FUNCTION_ARGS)
 Datum
 memai_drop_vectorizer(PG_FUNCTION_ARGS)
 {
-	static const char *const kinds[] = {MEMAI_VECTORIZER_COLUMNS, "insert", "update", "delete", "truncate"};
 	MemaiVectorizer *v;
 	Datum		id;
 	bool		described;
@@ -579,18 +379,16 @@ memai_drop_vectorizer(PG_FUNCTION_ARGS)
 	SPI_connect();
 	v = find_vectorizer(PG_GETARG_TEXT_PP(0), &described);
 	if (get_rel_name(v->source) != NULL)
-	{
-		List	   *tables = find_all_inheritors(v->source, AccessExclusiveLock, NULL);
-		ListCell   *cell;
-
-		foreach(cell, tables)
-			for (int i = 0; i < (int) lengthof(kinds); i++)
-				drop_trigger(v, lfirst_oid(cell), kinds[i]);
-	}
+		memai_vectorizer_drop_triggers(v);
 	if (PG_GETARG_BOOL(1) && described && v->table_name != NULL)
-		execute(psprintf("DROP TABLE %s", v->table_name));
+		memai_vectorizer_execute(psprintf("DROP TABLE %s", v->table_name));
 	else if (PG_GETARG_BOOL(1) && described)
-		execute(psprintf("ALTER TABLE %s DROP COLUMN %s, DROP COLUMN %s", v->source_name, v->vector, v->hash));
+		memai_vectorizer_execute(psprintf("ALTER TABLE %s DROP COLUMN %s, DROP COLUMN %s", v->source_name, v->vector, v->hash));
+	if (v->scheduled)
+	{
+		id = CStringGetTextDatum(v->name);
+		(void) memai_statement_run(&drop_schedule, &id, NULL, false, 0);
+	}
 	id = Int32GetDatum(v->id);
 	(void) memai_vectorizer_own(&delete_row, &id, NULL);
 	SPI_finish();

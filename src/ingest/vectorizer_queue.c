@@ -3,8 +3,8 @@
  *	  Which rows wait for their vectors: the triggers on the source table, and
  *	  memai._vectorizer_queue.
  *
- * A row of the queue is a key and a version.  Every change that matters
- * raises the version (and waits for a worker that is just taking the row out),
+ * A row of the queue is a key and a version.  Every change that matters gives
+ * it a version of its own (and waits for a worker that is just taking the row out),
  * so that the worker, which takes out what has the version it read, never takes
  * out a change that it has not seen.  The statement triggers compare old and
  * new rows by their transition tables; keys are computed with the rights of
@@ -46,7 +46,7 @@ static int	nplans = 0;
 
 static MemaiStatement put_keys = {
 	"INSERT INTO memai._vectorizer_queue AS q (vectorizer, key) SELECT DISTINCT $1, k FROM unnest($2) AS k "
-	"ON CONFLICT (vectorizer, key) DO UPDATE SET version = q.version + 1, error = NULL, sqlstate = NULL, queued_at = now()",
+	"ON CONFLICT (vectorizer, key) DO UPDATE SET version = memai.new_id(), error = NULL, sqlstate = NULL, queued_at = now()",
 	2, {INT4OID, TEXTARRAYOID}, NULL
 };
 static MemaiStatement remove_keys = {

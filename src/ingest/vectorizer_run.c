@@ -38,6 +38,15 @@ static MemaiStatement take_over = {
 	"AND o.status = 'waiting' AND o.attempts = 0 AND o.id <> $2 FOR UPDATE SKIP LOCKED) AS w "
 	"WHERE j.scope = w.scope AND j.id = w.id", 2, {INT8OID, UUIDOID}, NULL
 };
+/* true when a job that started before works for the same vectorizer; then another comes in a second */
+static MemaiStatement yield_to_other = {
+	"WITH other AS (SELECT FROM memai.job r, memai.job own WHERE own.scope = $1 AND own.id = $2 AND r.scope = $1 "
+	"AND r.kind = 'vectorize' AND r.status = 'running' AND r.run_after > now() AND (r.started_at, r.id) < (own.started_at, own.id) LIMIT 1), "
+	"again AS (INSERT INTO memai.job (tenant, user_id, namespace, scope, kind, model, payload, priority, submitted_by, run_after, dedupe_key) "
+	"SELECT j.tenant, j.user_id, j.namespace, j.scope, j.kind, j.model, j.payload, j.priority, j.submitted_by, now() + interval '1 s', 'again' "
+	"FROM memai.job j, other WHERE j.scope = $1 AND j.id = $2 ON CONFLICT DO NOTHING) "
+	"SELECT EXISTS (SELECT FROM other)", 2, {INT8OID, UUIDOID}, NULL
+};
 static MemaiStatement count_waiting = {
 	"SELECT count(*) FROM memai._vectorizer_queue q WHERE q.vectorizer = $1 AND q.error IS NULL", 1, {INT4OID}, NULL
 };
@@ -47,11 +56,11 @@ static MemaiStatement read_keys = {
 };
 static MemaiStatement remove_done = {
 	"DELETE FROM memai._vectorizer_queue q USING unnest($2, $3) AS d (key, version) "
-	"WHERE q.vectorizer = $1 AND q.key = d.key AND q.version = d.version", 3, {INT4OID, TEXTARRAYOID, INT4ARRAYOID}, NULL
+	"WHERE q.vectorizer = $1 AND q.key = d.key AND q.version = d.version", 3, {INT4OID, TEXTARRAYOID, UUIDARRAYOID}, NULL
 };
 static MemaiStatement note_error = {
 	"UPDATE memai._vectorizer_queue q SET error = $4, sqlstate = $5 WHERE q.vectorizer = $1 AND q.key = $2 AND q.version = $3",
-	5, {INT4OID, TEXTOID, INT4OID, TEXTOID, TEXTOID}, NULL
+	5, {INT4OID, TEXTOID, UUIDOID, TEXTOID, TEXTOID}, NULL
 };
 static MemaiStatement note_progress = {
 	"UPDATE memai.vectorizer v SET in_flight = $2, done = v.done + $3, rate = coalesce($4, v.rate), "
@@ -67,7 +76,7 @@ static MemaiStatement forget = {
 typedef struct Row
 {
 	Datum		key;
-	int32		version;
+	Datum		version;
 	MemaiSpan	content;
 	bool		wanted;
 	Datum		hash;
@@ -123,7 +132,7 @@ read_batch_keys(Batch *batch, const text *after)
 		HeapTuple	row = SPI_tuptable->vals[i];
 
 		batch->rows[i].key = PointerGetDatum(DatumGetTextPCopy(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull)));
-		batch->rows[i].version = DatumGetInt32(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull));
+		batch->rows[i].version = datumCopy(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull), false, UUID_LEN);
 	}
 	SPI_finish();
 	return batch->nrows > 0;
@@ -142,11 +151,11 @@ remove_done_keys(const Batch *batch)
 		if (batch->rows[i].error != NULL)
 			continue;
 		keys[n] = batch->rows[i].key;
-		versions[n++] = Int32GetDatum(batch->rows[i].version);
+		versions[n++] = batch->rows[i].version;
 	}
 	values[0] = Int32GetDatum(batch->vectorizer->id);
 	values[1] = PointerGetDatum(construct_array(keys, n, TEXTOID, -1, false, TYPALIGN_INT));
-	values[2] = PointerGetDatum(construct_array(versions, n, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+	values[2] = PointerGetDatum(construct_array(versions, n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
 	(void) own_by_index(&remove_done, values);
 }
 
@@ -163,7 +172,7 @@ note_errors(const Batch *batch)
 			continue;
 		values[0] = Int32GetDatum(batch->vectorizer->id);
 		values[1] = row->key;
-		values[2] = Int32GetDatum(row->version);
+		values[2] = row->version;
 		values[3] = CStringGetTextDatum(row->error->detail ?
 										psprintf("%s: %s", row->error->message, row->error->detail) : row->error->message);
 		values[4] = CStringGetTextDatum(unpack_sql_state(row->error->sqlerrcode));
@@ -417,7 +426,10 @@ payload_name(const MemaiJob *job)
 	return pnstrdup(value.val.string.val, value.val.string.len);
 }
 
-/* jobs that wait for the same rows: what made them is committed, so this one sees it */
+/*
+ * How many rows wait, or -1 when an earlier job works on them.  Jobs that wait
+ * for the same rows are dropped: what made them is committed, so this one sees it.
+ */
 static int64
 begin_job(MemaiJob *job, const MemaiVectorizer *v)
 {
@@ -429,6 +441,12 @@ begin_job(MemaiJob *job, const MemaiVectorizer *v)
 	values[0] = Int64GetDatum(job->scope.scope);
 	values[1] = UUIDPGetDatum(&job->id);
 	SPI_connect();
+	(void) memai_vectorizer_own(&yield_to_other, values, NULL);
+	if (DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull)))
+	{
+		SPI_finish();
+		return -1;
+	}
 	(void) memai_vectorizer_own(&take_over, values, NULL);
 	(void) memai_vectorizer_own(&count_waiting, &id, NULL);
 	total = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
@@ -515,8 +533,8 @@ vectorize(MemaiJob *job)
 		batch.vectorizer = current_vectorizer(name, &gone);
 		if (batch.vectorizer == NULL)
 			break;
-		if (total < 0)
-			total = begin_job(job, batch.vectorizer);
+		if (total < 0 && (total = begin_job(job, batch.vectorizer)) < 0)
+			break;
 		batch.model = memai_model_lookup(batch.vectorizer->model, "embed");
 		last = run_batch(job, &batch, after, &done, total, started_at);
 		/* at the end: from the front again, as long as there is something */

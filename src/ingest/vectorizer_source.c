@@ -63,6 +63,7 @@ memai_vectorizer_read(const char *name, int32 id)
 	row = SPI_tuptable->vals[0];
 	desc = SPI_tuptable->tupdesc;
 	v = palloc0(sizeof(MemaiVectorizer));
+	v->what = MEMAI_VECTORIZER;
 	v->id = DatumGetInt32(SPI_getbinval(row, desc, 1, &isnull));
 	v->name = SPI_getvalue(row, desc, 2);
 	v->tenant = cstring_to_text(SPI_getvalue(row, desc, 3));
@@ -72,6 +73,7 @@ memai_vectorizer_read(const char *name, int32 id)
 	v->table = DatumGetObjectId(SPI_getbinval(row, desc, 7, &isnull));
 	v->paused = DatumGetBool(SPI_getbinval(row, desc, 8, &isnull));
 	v->scheduled = DatumGetBool(SPI_getbinval(row, desc, 9, &isnull));
+	v->nextra = OidIsValid(v->table) ? 0 : 2;
 	SPI_freetuptable(SPI_tuptable);
 	return v;
 }
@@ -112,7 +114,7 @@ static bool
 describe_columns(MemaiVectorizer *v, Relation relation)
 {
 	TriggerDesc *triggers = relation->trigdesc;
-	char	   *name = psprintf("memai_vectorizer_" MEMAI_VECTORIZER_COLUMNS "_%s", v->name);
+	char	   *name = psprintf("memai_%s_" MEMAI_VECTORIZER_COLUMNS "_%s", v->what, v->name);
 	char	   *names[MEMAI_VECTORIZER_MAX_COLUMNS + 2];
 	int			n = 0;
 
@@ -125,16 +127,14 @@ describe_columns(MemaiVectorizer *v, Relation relation)
 		for (n = 0; n < trigger->tgnattr; n++)
 			names[n] = pstrdup(quote_identifier(get_attname(v->source, trigger->tgattr[n], false)));
 	}
-	if (!OidIsValid(v->table) && n >= 2)
-	{
-		v->vector = names[n - 2];
-		v->hash = names[n - 1];
-		n -= 2;
-	}
+	if (n <= v->nextra)
+		return false;
+	n -= v->nextra;
+	memcpy(v->extra, names + n, sizeof(char *) * v->nextra);
 	v->ncolumns = n;
 	v->columns = palloc(sizeof(char *) * (n + 1));
 	memcpy(v->columns, names, sizeof(char *) * n);
-	return n > 0;
+	return true;
 }
 
 bool
@@ -149,6 +149,8 @@ memai_vectorizer_describe(MemaiVectorizer *v)
 	v->source_name = quoted_relation(relation);
 	complete = describe_columns(v, relation) && memai_vectorizer_describe_key(v);
 	relation_close(relation, NoLock);
+	v->vector = v->extra[0];
+	v->hash = v->extra[1];
 	if (complete && OidIsValid(v->table))
 	{
 		relation = try_relation_open(v->table, AccessShareLock);

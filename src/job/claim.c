@@ -10,9 +10,10 @@
  * or belong to queues that the caller did not ask for.  Queues of one priority
  * come in random order, so that none of them starves.
  *
- * A worker leaves a model alone that all workers but one are busy with: a slow
- * model server holds up its own jobs, not those of the others.  (Workers that
- * claim in the same instant do not see each other; their next claim does.)
+ * Of three workers or more, one leaves a model alone that all others are busy
+ * with: a slow model server holds up its own jobs, not those of the rest.
+ * (Workers that claim in the same instant do not see each other; their next
+ * claim does.)
  *
  * Locking: FOR UPDATE SKIP LOCKED; the rows stay locked until the claim
  * commits, and other claimers pass them by.
@@ -52,7 +53,7 @@ static MemaiStatement pick_any = {
 };
 static MemaiStatement pick_as_worker = {
 	PICK("", " AND (q.model = '' OR (SELECT count(*) FROM memai._worker w WHERE w.model = q.model) < "
-		 "(SELECT greatest(count(*) - 1, 1) FROM memai._worker))"),
+		 "(SELECT greatest(count(*) - 1, 2) FROM memai._worker))"),
 	4, {TEXTARRAYOID, INT8OID, TEXTOID, NAMEOID}, NULL
 };
 static MemaiStatement pick_own_tenant = {

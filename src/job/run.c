@@ -144,10 +144,11 @@ abandon_transaction(const MemaiJobRunner *runner)
 
 /* deferred triggers may not be queued under SECURITY_RESTRICTED_OPERATION */
 static void
-check_constraints_at_once(void)
+set_constraints(bool deferred)
 {
 	ConstraintsSetStmt *statement = makeNode(ConstraintsSetStmt);
 
+	statement->deferred = deferred;
 	AfterTriggerSetState(statement);
 }
 
@@ -168,7 +169,7 @@ become_submitter(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("role \"%s\", which submitted the job, does not exist", job->submitted_by)));
-	check_constraints_at_once();
+	set_constraints(false);
 	GetUserIdAndSecContext(&current.user, &current.sec_context);
 	current.nest_level = NewGUCNestLevel();
 	(void) set_config_option("memai.tenant", text_to_cstring(job->scope.tenant), PGC_SUSET, PGC_S_SESSION,
@@ -188,6 +189,29 @@ become_runner(void)
 	ReleaseCurrentSubTransaction();
 	MemoryContextSwitchTo(old);
 	CurrentResourceOwner = current.owner;
+}
+
+void
+memai_job_own_begin(void)
+{
+	Oid			user;
+	int			sec_context;
+
+	GetUserIdAndSecContext(&user, &sec_context);
+	SetUserIdAndSecContext(user, sec_context & ~SECURITY_RESTRICTED_OPERATION);
+	set_constraints(true);
+}
+
+void
+memai_job_own_end(void)
+{
+	Oid			user;
+	int			sec_context;
+
+	/* checks what was put off, now that it can be right */
+	set_constraints(false);
+	GetUserIdAndSecContext(&user, &sec_context);
+	SetUserIdAndSecContext(user, sec_context | SECURITY_RESTRICTED_OPERATION);
 }
 
 static void

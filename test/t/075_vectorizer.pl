@@ -18,12 +18,12 @@ my $pending = q{SELECT sum(pending) FROM memai.vectorizer_status};
 sub db { return $node->safe_psql('postgres', $_[0]) }
 
 # ---- a row that changes while the model thinks ----
-my $slow = embed_model(4, 'delay', 1500);
+my $slow = embed_model(4, 'delay', 3000);
 db(qq{CREATE TABLE a (id integer PRIMARY KEY, x text); INSERT INTO a VALUES (1, 'one'), (2, 'two'), (3, 'three'), (4, 'four');
 	SELECT memai.create_vectorizer('a', '{x}', model => '$slow')});
 my $waits = q{SELECT count(*) FROM memai.worker_status s JOIN pg_stat_activity w USING (pid) WHERE s.state = 'running' AND w.xact_start IS NULL};
 ok(wait_until($node, $waits, 1, 20), 'the model is asked as soon as the vectorizer is there');
-is(db('SELECT pending, in_flight FROM memai.vectorizer_status'), '4|4', 'four rows are with it');
+ok(wait_until($node, 'SELECT pending, in_flight FROM memai.vectorizer_status', '4|4', 10), 'four rows are with it');
 is(db(q{SELECT count(*) FROM pg_locks l JOIN memai.worker_status USING (pid)}), 0, 'no lock is held meanwhile (BW13)');
 db(q{UPDATE a SET x = 'uno!' WHERE id = 1; DELETE FROM a WHERE id = 2; DELETE FROM a WHERE id = 3; INSERT INTO a VALUES (3, 'new three')});
 ok(wait_until($node, $pending, 0, 30), 'all is done in the end');
@@ -60,7 +60,7 @@ db(q{SELECT memai.drop_vectorizer('b'); DROP TABLE b; DELETE FROM memai.job});
 
 # ---- 50 ms, batches of 100, four at a time: 8,000 rows a second at best ----
 my $rows = $ENV{MEMAI_VECTOR_ROWS} // 4000;
-my $quick = 'batches of 100';
+my $quick = 'batches-of-100';
 my $url = $stub->url('delay', 50, 'v1');
 db(qq{SELECT memai.create_model('$quick', 'embed', 'openai', 'stub-4', url => '$url', dimensions => 4, options => '{"batch_size": 100}');
 	CREATE TABLE c (id integer PRIMARY KEY, x text); INSERT INTO c SELECT i, 'text ' || i FROM generate_series(1, $rows) i});
