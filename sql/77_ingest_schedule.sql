@@ -102,6 +102,9 @@ SELECT count(*) AS vectors FROM page WHERE embedding IS NOT NULL;
 SELECT memai.drop_vectorizer('page');
 SELECT count(*) FROM memai.schedule WHERE task = 'vectorizer';
 DROP TABLE page;
+SELECT memai.submit_job('consolidate', user_id => 'dan') IS NOT NULL AS submitted;
+CALL memai.run_jobs();
+SELECT status, result FROM memai.job WHERE kind = 'consolidate';
 
 -- as its author, whoever runs it; nobody changes what it does
 SELECT memai.schedule_insight('who', '@daily', 'SELECT current_user AS me', user_id => 'eve') IS NOT NULL AS made;

@@ -1,6 +1,7 @@
 /*
  * schedule_run.c
- *	  Jobs of kind schedule: what is done again and again.
+ *	  Jobs of kind schedule: what is done again and again.  And of kind
+ *	  consolidate: one of these tasks, done once.
  *
  * A schedule is a chain of jobs.  Each submits its successor, due at the next
  * time after now, and commits that before it does its own work: so a schedule
@@ -359,8 +360,18 @@ run_schedule(MemaiJob *job)
 	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data)));
 }
 
+/* handler of the kind consolidate */
+static Jsonb *
+consolidate_memories(MemaiJob *job)
+{
+	char	   *json = psprintf("{\"merged\": %s}", run_statement(&consolidate, job));
+
+	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json)));
+}
+
 void
 memai_schedule_init(void)
 {
 	memai_job_register("schedule", run_schedule);
+	memai_job_register("consolidate", consolidate_memories);
 }

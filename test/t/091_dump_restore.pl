@@ -62,7 +62,7 @@ $node->safe_psql('source', q{
 	INSERT INTO vectorized VALUES (1, 'one');
 	SELECT memai.create_vectorizer('vectorized', '{x}');
 	SELECT memai.watch('vectorized', 'row {x}', user_id => 'user 1');
-	SELECT memai.schedule_insight('daily', '\@daily', 'SELECT 1', user_id => 'user 1');
+	SELECT memai.schedule_insight('daily', '@daily', 'SELECT 1', user_id => 'user 1');
 	SET memai.tenant = 'another tenant';
 	SELECT memai.remember('a statement of somebody else', user_id => 'user 1')});
 
