@@ -15,6 +15,7 @@
 
 static const MemaiWaitHooks *hooks = NULL;
 static bool waiting = false;
+static int64 retry_after = 0;
 
 void
 memai_wait_set_hooks(const MemaiWaitHooks *new_hooks)
@@ -40,4 +41,22 @@ memai_wait_end(void)
 		return;
 	waiting = false;
 	hooks->enter();
+}
+
+bool
+memai_wait_is_waiting(void)
+{
+	return waiting;
+}
+
+void
+memai_wait_set_retry_after(int64 milliseconds)
+{
+	retry_after = Max(milliseconds, 0);
+}
+
+int64
+memai_wait_retry_after(void)
+{
+	return retry_after;
 }

@@ -10,6 +10,11 @@
  * or belong to queues that the caller did not ask for.  Queues of one priority
  * come in random order, so that none of them starves.
  *
+ * Of three workers or more, one leaves a model alone that all others are busy
+ * with: a slow model server holds up its own jobs, not those of the rest.
+ * (Workers that claim in the same instant do not see each other; their next
+ * claim does.)
+ *
  * Locking: FOR UPDATE SKIP LOCKED; the rows stay locked until the claim
  * commits, and other claimers pass them by.
  */
@@ -26,7 +31,7 @@
 
 PG_FUNCTION_INFO_V1(memai_claim);
 
-#define PICK(tenant_is_ours) \
+#define PICK(tenant_is_ours, model_is_free) \
 	"WITH RECURSIVE queue AS (" \
 	"(SELECT j.kind, j.model FROM memai.job j WHERE j.finished_at IS NULL" tenant_is_ours \
 	" ORDER BY j.kind, j.model LIMIT 1)" \
@@ -36,7 +41,7 @@ PG_FUNCTION_INFO_V1(memai_claim);
 	"slot AS MATERIALIZED (SELECT q.kind, q.model, level.priority::smallint AS priority " \
 	"FROM queue q CROSS JOIN generate_series(0, 2) AS level (priority) " \
 	"WHERE q.kind = ANY ($1) AND NOT EXISTS (SELECT FROM memai._job_cooldown c " \
-	"WHERE c.model = q.model AND c.until > now()) ORDER BY level.priority, random()) " \
+	"WHERE c.model = q.model AND c.until > now())" model_is_free " ORDER BY level.priority, random()) " \
 	"SELECT p.scope, p.id FROM slot s CROSS JOIN LATERAL (" \
 	"SELECT j.scope, j.id FROM memai.job j WHERE j.finished_at IS NULL" tenant_is_ours \
 	" AND j.kind = s.kind AND j.model = s.model AND j.priority = s.priority AND j.run_after <= now()" \
@@ -44,10 +49,15 @@ PG_FUNCTION_INFO_V1(memai_claim);
 	" ORDER BY j.run_after LIMIT $2 FOR UPDATE SKIP LOCKED) p LIMIT $2"
 
 static MemaiStatement pick_any = {
-	PICK(""), 4, {TEXTARRAYOID, INT8OID, TEXTOID, NAMEOID}, NULL
+	PICK("", ""), 4, {TEXTARRAYOID, INT8OID, TEXTOID, NAMEOID}, NULL
+};
+static MemaiStatement pick_as_worker = {
+	PICK("", " AND (q.model = '' OR (SELECT count(*) FROM memai._worker w WHERE w.model = q.model) < "
+		 "(SELECT greatest(count(*) - 1, 2) FROM memai._worker))"),
+	4, {TEXTARRAYOID, INT8OID, TEXTOID, NAMEOID}, NULL
 };
 static MemaiStatement pick_own_tenant = {
-	PICK(" AND j.tenant = $3"), 4, {TEXTARRAYOID, INT8OID, TEXTOID, NAMEOID}, NULL
+	PICK(" AND j.tenant = $3", ""), 4, {TEXTARRAYOID, INT8OID, TEXTOID, NAMEOID}, NULL
 };
 
 /* a job whose last attempt never reported back (a crash) has had its chances */
@@ -78,7 +88,8 @@ memai_job_admin(void)
 /*
  * Runs a statement with sequential and bitmap scans disabled: its plan is kept
  * for the session, and one that was made while the table was small would be
- * the wrong one for long.
+ * the wrong one for long.  Without JIT: it takes the price of a disabled scan
+ * for a reason to compile.
  */
 static uint64
 run_by_index(MemaiStatement *statement, Datum *values, const char *nulls)
@@ -88,6 +99,7 @@ run_by_index(MemaiStatement *statement, Datum *values, const char *nulls)
 
 	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	(void) set_config_option("enable_bitmapscan", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	n = memai_statement_run(statement, values, nulls, false, 0);
 	AtEOXact_GUC(true, nest_level);
 	return n;
@@ -109,6 +121,7 @@ result_column(int column, Oid type, int typlen, bool byval, char align)
 uint64
 memai_claim_run(const MemaiClaim *claim)
 {
+	MemaiStatement *pick = claim->worker ? &pick_as_worker : claim->all_tenants ? &pick_any : &pick_own_tenant;
 	Datum		values[4];
 	char		nulls[4] = {' ', ' ', ' ', ' '};
 	Datum		picked[3];
@@ -120,7 +133,7 @@ memai_claim_run(const MemaiClaim *claim)
 		values[3] = DirectFunctionCall1(namein, CStringGetDatum(claim->submitted_by));
 	else
 		nulls[3] = 'n';
-	if (run_by_index(claim->all_tenants ? &pick_any : &pick_own_tenant, values, nulls) == 0)
+	if (run_by_index(pick, values, nulls) == 0)
 		return 0;
 
 	picked[0] = result_column(1, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);

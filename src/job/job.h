@@ -59,6 +59,15 @@ extern void memai_job_checkpoint(MemaiJob *job, int64 done, int64 total);
 extern void memai_job_call_begin(void);
 extern void memai_job_call_end(void);
 
+/*
+ * For handlers: between begin and end runs what is memai's own and needs its
+ * deferred foreign keys (memai.remember, when a slot gets another value).  In
+ * there SECURITY_RESTRICTED_OPERATION, under which nothing can be deferred, is
+ * off: nothing that a user wrote may run.
+ */
+extern void memai_job_own_begin(void);
+extern void memai_job_own_end(void);
+
 /* where jobs are run, and what became of them so far */
 typedef struct MemaiJobRunner
 {
@@ -79,6 +88,11 @@ typedef struct MemaiJobRunner
  * outside of a transaction; else in a procedure connected to SPI non-atomically.
  */
 extern bool memai_job_run_next(MemaiJobRunner *runner);
+
+/* ---- clean.c ---- */
+
+/* Removes finished jobs that are older than memai.job_retention, in a transaction of its own; for workers. */
+extern void memai_job_clean(void);
 
 /* ---- wake.c ---- */
 

@@ -33,7 +33,7 @@ CREATE TABLE memai.job (
 	CONSTRAINT job_pkey PRIMARY KEY (scope, id),
 	CONSTRAINT job_scope_check CHECK (scope = memai.scope_hash(tenant, user_id, namespace)),
 	CONSTRAINT job_kind_check CHECK (kind IN ('embed', 'extract', 'consolidate', 'review', 'summarise', 'reembed',
-		'expire', 'ingest', 'insight', 'tool', 'call', 'custom')),
+		'expire', 'ingest', 'vectorize', 'schedule', 'insight', 'tool', 'call', 'custom')),
 	CONSTRAINT job_status_check CHECK (status IN ('waiting', 'running', 'done', 'failed', 'cancelled')),
 	CONSTRAINT job_lease_check CHECK ((status = 'running') = (lease IS NOT NULL)),
 	CONSTRAINT job_finished_at_check CHECK ((status IN ('waiting', 'running')) = (finished_at IS NULL)),
@@ -60,6 +60,8 @@ CREATE INDEX job_tenant_claim_idx ON memai.job (tenant, kind, model, priority, r
 COMMENT ON INDEX memai.job_tenant_claim_idx IS 'serves all scopes of a tenant: what a worker of one tenant may claim next';
 CREATE UNIQUE INDEX job_dedupe_idx ON memai.job (scope, kind, dedupe_key) WHERE dedupe_key IS NOT NULL AND finished_at IS NULL;
 COMMENT ON INDEX memai.job_dedupe_idx IS 'a piece of work waits once';
+CREATE INDEX job_finished_idx ON memai.job (finished_at) WHERE finished_at IS NOT NULL;
+COMMENT ON INDEX memai.job_finished_idx IS 'serves all scopes: what may be removed';
 
 CREATE TABLE memai._job_cooldown (
 	model text COLLATE "C" PRIMARY KEY,
@@ -70,6 +72,7 @@ COMMENT ON TABLE memai._job_cooldown IS 'private: models whose jobs are not clai
 CREATE TABLE memai._worker (
 	pid integer PRIMARY KEY,
 	started_at timestamptz NOT NULL,
+	model text COLLATE "C",
 	scope bigint,
 	job_id uuid,
 	lease uuid,
@@ -97,6 +100,8 @@ COMMENT ON FUNCTION memai._job_submitted() IS 'private: wakes workers when the t
 REVOKE ALL ON FUNCTION memai._job_submitted() FROM PUBLIC;
 CREATE TRIGGER submitted AFTER INSERT ON memai.job FOR EACH STATEMENT EXECUTE FUNCTION memai._job_submitted();
 COMMENT ON TRIGGER submitted ON memai.job IS 'wakes workers at commit';
+CREATE TRIGGER retried AFTER UPDATE OF cancel_requested ON memai.job FOR EACH STATEMENT EXECUTE FUNCTION memai._job_submitted();
+COMMENT ON TRIGGER retried ON memai.job IS 'wakes workers at commit of retry_jobs';
 
 CREATE FUNCTION memai._job_replicated() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'memai_job_replicated' LANGUAGE C VOLATILE PARALLEL UNSAFE;
@@ -241,6 +246,15 @@ CREATE VIEW memai.job_status WITH (security_invoker = true) AS
 	FROM memai.job j GROUP BY tenant, kind, model;
 COMMENT ON VIEW memai.job_status IS 'jobs by tenant, kind and model: how many in each status, the oldest that is not finished';
 
+CREATE VIEW memai.job_progress WITH (security_invoker = true) AS
+	SELECT j.tenant, j.user_id, j.namespace, j.id, j.kind, j.model, j.submitted_by, j.attempts, j.done, j.total,
+		CASE WHEN j.total > 0 THEN round(100.0 * j.done / j.total, 1) END AS percent,
+		now() - j.started_at AS running_for,
+		CASE WHEN j.done > 0 THEN j.done / nullif(extract(epoch FROM now() - j.started_at), 0)::double precision END AS per_second,
+		CASE WHEN j.done > 0 THEN (now() - j.started_at) * (greatest(j.total - j.done, 0)::double precision / j.done) END AS time_left
+	FROM memai.job j WHERE j.status = 'running';
+COMMENT ON VIEW memai.job_progress IS 'running jobs: how much of each is done, how fast, and how long the rest takes at that speed';
+
 -- ---- rights ----
 
 REVOKE ALL ON FUNCTION memai.submit_job(text, jsonb, text, text, text, integer, timestamptz, integer, text) FROM PUBLIC;
@@ -268,7 +282,7 @@ GRANT INSERT (tenant, user_id, namespace, scope, id, kind, model, priority, run_
 	ON memai.job TO memai_user;
 GRANT UPDATE (status, priority, run_after, attempts, max_attempts, dedupe_key, lease, cancel_requested, done, total, result, error,
 	sqlstate, started_at, finished_at) ON memai.job TO memai_user;
-GRANT SELECT ON memai.job_status, memai._job_cooldown TO memai_user;
+GRANT SELECT ON memai.job_status, memai.job_progress, memai._job_cooldown TO memai_user;
 GRANT SELECT (pid) ON memai._worker TO memai_user;
 GRANT INSERT, UPDATE, DELETE ON memai._job_cooldown TO memai_admin;
 

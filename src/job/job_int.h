@@ -18,6 +18,10 @@ extern MemaiJobHandler memai_job_handler(const char *kind);
 /* The kinds that have a handler, text[], palloc'd. */
 extern ArrayType *memai_job_kinds(void);
 
+/* ---- clean.c ---- */
+
+extern void memai_job_clean_init(void);
+
 /* ---- claim.c ---- */
 
 typedef struct MemaiClaim
@@ -26,6 +30,8 @@ typedef struct MemaiClaim
 	int			max_jobs;
 	Interval   *lease_time;
 	bool		all_tenants;	/* else the current tenant */
+	bool		worker;			/* all tenants, and no model that keeps the other
+								 * workers busy */
 	char	   *submitted_by;	/* only this role's jobs; NULL: any */
 } MemaiClaim;
 

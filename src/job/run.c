@@ -36,16 +36,20 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+/* how often CALL run_jobs() says how far it is */
+#define NOTICE_EVERY_MS 10000
 /* a lease outlives every model call, which has a deadline of its own */
 #define LEASE_SECONDS 600
-/* how long a model rests whose provider is overloaded or limits the rate */
+/* how long a model rests whose provider is overloaded or limits the rate, unless it says */
 #define COOLDOWN_SECONDS 10
+#define COOLDOWN_MAX_SECONDS 3600
 
 /* the job that this process is running; a process runs one at a time */
 static struct
 {
 	MemaiJobRunner *runner;
 	MemaiJob   *job;
+	TimestampTz noticed_at;		/* when the client last heard of progress */
 	bool		cancelled;		/* by memai.cancel_job */
 	/* while the submitter's rights are in force */
 	Oid			user;
@@ -63,7 +67,8 @@ static MemaiStatement complete = {
 	"SELECT memai.complete_job($1, $2, $3, $4)", 4, {INT8OID, UUIDOID, UUIDOID, JSONBOID}, NULL
 };
 static MemaiStatement fail = {
-	"SELECT memai.fail_job($1, $2, $3, $4, $5, NULL)", 5, {INT8OID, UUIDOID, UUIDOID, TEXTOID, TEXTOID}, NULL
+	"SELECT memai.fail_job($1, $2, $3, $4, $5, $6)", 6,
+	{INT8OID, UUIDOID, UUIDOID, TEXTOID, TEXTOID, INTERVALOID}, NULL
 };
 static MemaiStatement cool_down = {
 	"INSERT INTO memai._job_cooldown VALUES ($1, now() + $2) "
@@ -139,10 +144,11 @@ abandon_transaction(const MemaiJobRunner *runner)
 
 /* deferred triggers may not be queued under SECURITY_RESTRICTED_OPERATION */
 static void
-check_constraints_at_once(void)
+set_constraints(bool deferred)
 {
 	ConstraintsSetStmt *statement = makeNode(ConstraintsSetStmt);
 
+	statement->deferred = deferred;
 	AfterTriggerSetState(statement);
 }
 
@@ -163,7 +169,7 @@ become_submitter(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("role \"%s\", which submitted the job, does not exist", job->submitted_by)));
-	check_constraints_at_once();
+	set_constraints(false);
 	GetUserIdAndSecContext(&current.user, &current.sec_context);
 	current.nest_level = NewGUCNestLevel();
 	(void) set_config_option("memai.tenant", text_to_cstring(job->scope.tenant), PGC_SUSET, PGC_S_SESSION,
@@ -183,6 +189,29 @@ become_runner(void)
 	ReleaseCurrentSubTransaction();
 	MemoryContextSwitchTo(old);
 	CurrentResourceOwner = current.owner;
+}
+
+void
+memai_job_own_begin(void)
+{
+	Oid			user;
+	int			sec_context;
+
+	GetUserIdAndSecContext(&user, &sec_context);
+	SetUserIdAndSecContext(user, sec_context & ~SECURITY_RESTRICTED_OPERATION);
+	set_constraints(true);
+}
+
+void
+memai_job_own_end(void)
+{
+	Oid			user;
+	int			sec_context;
+
+	/* checks what was put off, now that it can be right */
+	set_constraints(false);
+	GetUserIdAndSecContext(&user, &sec_context);
+	SetUserIdAndSecContext(user, sec_context | SECURITY_RESTRICTED_OPERATION);
 }
 
 static void
@@ -240,6 +269,18 @@ raise_lease_lost(void)
 			 errdetail("Its lease ended and another worker may have it.")));
 }
 
+/* in the foreground: true once in a while, when the client should hear how far it is */
+static bool
+notice_is_due(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (current.runner->background || !TimestampDifferenceExceeds(current.noticed_at, now, NOTICE_EVERY_MS))
+		return false;
+	current.noticed_at = now;
+	return true;
+}
+
 void
 memai_job_checkpoint(MemaiJob *job, int64 done, int64 total)
 {
@@ -264,6 +305,10 @@ memai_job_checkpoint(MemaiJob *job, int64 done, int64 total)
 		ereport(ERROR,
 				(errcode(ERRCODE_QUERY_CANCELED),
 				 errmsg("the job was cancelled")));
+	if (notice_is_due())
+		ereport(NOTICE,
+				(errmsg("%lld jobs done, and %lld of %lld of a job of kind %s", (long long) current.runner->done,
+						(long long) done, (long long) total, job->kind)));
 	close_transaction(current.runner);
 	open_transaction(current.runner);
 	become_submitter();
@@ -311,6 +356,7 @@ claim_one(MemaiJobRunner *runner, MemoryContext context)
 	claim.max_jobs = 1;
 	claim.lease_time = seconds(LEASE_SECONDS);
 	claim.all_tenants = runner->all_tenants;
+	claim.worker = runner->background;
 	if (!runner->all_tenants)
 		claim.submitted_by = GetUserNameFromId(GetUserId(), false);
 	if (memai_claim_run(&claim) > 0)
@@ -364,11 +410,30 @@ is_resting(int sqlstate)
 		sqlstate == ERRCODE_MEMAI_BREAKER_OPEN;
 }
 
+/* seconds that the provider asked to wait, 0 when it did not */
+static int
+asked_seconds(void)
+{
+	return (int) Min((memai_wait_retry_after() + 999) / 1000, COOLDOWN_MAX_SECONDS);
+}
+
+/* connected to SPI */
+static void
+rest_model(const MemaiJob *job)
+{
+	Datum		values[2];
+	int			asked = asked_seconds();
+
+	values[0] = CStringGetTextDatum(job->model);
+	values[1] = PointerGetDatum(seconds(asked > 0 ? asked : COOLDOWN_SECONDS));
+	memai_statement_run(&cool_down, values, NULL, false, 0);
+}
+
 /* stores the error with the job; a lease that is lost changes nothing */
 static void
 fail_job(MemaiJobRunner *runner, const MemaiJob *job, const ErrorData *error)
 {
-	Datum		values[5];
+	Datum		values[6];
 
 	open_transaction(runner);
 	SPI_connect();
@@ -376,13 +441,10 @@ fail_job(MemaiJobRunner *runner, const MemaiJob *job, const ErrorData *error)
 	values[3] = CStringGetTextDatum(error->detail ?
 									psprintf("%s: %s", error->message, error->detail) : error->message);
 	values[4] = CStringGetTextDatum(unpack_sql_state(error->sqlerrcode));
-	memai_statement_run(&fail, values, NULL, false, 1);
+	values[5] = PointerGetDatum(seconds(asked_seconds()));
+	memai_statement_run(&fail, values, asked_seconds() > 0 ? NULL : "     n", false, 1);
 	if (runner->all_tenants && job->model[0] != '\0' && is_resting(error->sqlerrcode))
-	{
-		values[0] = CStringGetTextDatum(job->model);
-		values[1] = PointerGetDatum(seconds(COOLDOWN_SECONDS));
-		memai_statement_run(&cool_down, values, NULL, false, 0);
-	}
+		rest_model(job);
 	runner->failed++;
 	if (runner->finished)
 		runner->finished(runner);
@@ -399,6 +461,7 @@ run_job(MemaiJobRunner *runner, MemaiJob *job, MemoryContext context)
 	current.runner = runner;
 	current.job = job;
 	current.cancelled = false;
+	memai_wait_set_retry_after(0);
 	PG_TRY();
 	{
 		MemoryContextSwitchTo(context);
@@ -458,12 +521,17 @@ memai_run_jobs(PG_FUNCTION_ARGS)
 													  IntervalPGetDatum(PG_GETARG_INTERVAL_P(1))));
 	runner.all_tenants = memai_job_admin();
 	runner.context = PortalContext;
+	current.noticed_at = GetCurrentTimestamp();
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
 	while (runner.done + runner.failed < max_jobs && GetCurrentTimestamp() < end)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (!memai_job_run_next(&runner))
 			break;
+		if (notice_is_due())
+			ereport(NOTICE,
+					(errmsg("%lld jobs done, %lld attempts failed, going on",
+							(long long) runner.done, (long long) runner.failed)));
 	}
 	SPI_finish();
 	ereport(NOTICE,

@@ -166,6 +166,7 @@ utility_hook(PlannedStmt *planned, const char *query, bool read_only_tree,
 void
 memai_job_init(void)
 {
+	memai_job_clean_init();
 	RegisterXactCallback(at_transaction_end, NULL);
 	next_utility_hook = ProcessUtility_hook;
 	ProcessUtility_hook = utility_hook;

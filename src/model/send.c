@@ -355,7 +355,11 @@ fail_job(Call *call, int index, const MemaiHttpResponse *response)
 	else if (call->refuse != NULL && call->refuse(call->state, index, &job->failure))
 		job->done = true;
 	else
+	{
+		memai_wait_set_retry_after(memai_retry_after(memai_http_header(response, "retry-after-ms"),
+													 memai_http_header(response, "retry-after"), (int64) time(NULL)));
 		memai_wire_raise(call->model, &job->failure);
+	}
 }
 
 static bool

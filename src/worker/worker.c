@@ -14,6 +14,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "catalog/pg_database.h"
 #include "commands/extension.h"
 #include "job/job.h"
 #include "miscadmin.h"
@@ -22,7 +23,9 @@
 #include "stats/stats.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/lock.h"
 #include "tcop/tcopprot.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -37,6 +40,11 @@ static Oid	known_extension = InvalidOid;
 static int64 reported_done = 0;
 static int64 reported_failed = 0;
 
+/* how often an idle worker looks whether somebody needs the database for himself */
+#define YIELD_LOOK_MS 1000
+/* how often a worker removes old jobs */
+#define CLEAN_EVERY_MS (10 * 60 * 1000)
+
 /* an expired lease lets the next claim have the job, or fail it after its last attempt */
 static MemaiStatement bury_dead = {
 	"WITH dead AS (DELETE FROM memai._worker w WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a "
@@ -48,23 +56,24 @@ static MemaiStatement enter_worker = {
 	"INSERT INTO memai._worker (pid, started_at) VALUES ($1, $2)", 2, {INT4OID, TIMESTAMPTZOID}, NULL
 };
 static MemaiStatement job_claimed = {
-	"UPDATE memai._worker SET scope = $2, job_id = $3, lease = $4 WHERE pid = $1",
-	4, {INT4OID, INT8OID, UUIDOID, UUIDOID}, NULL
+	"UPDATE memai._worker SET scope = $2, job_id = $3, lease = $4, model = $5 WHERE pid = $1",
+	5, {INT4OID, INT8OID, UUIDOID, UUIDOID, TEXTOID}, NULL
 };
 static MemaiStatement job_finished = {
-	"UPDATE memai._worker SET scope = NULL, job_id = NULL, lease = NULL, done = done + $2, failed = failed + $3, "
+	"UPDATE memai._worker SET scope = NULL, job_id = NULL, lease = NULL, model = NULL, done = done + $2, failed = failed + $3, "
 	"last_finished_at = now() WHERE pid = $1", 3, {INT4OID, INT8OID, INT8OID}, NULL
 };
 
 static void
 note_claim(const MemaiJob *job)
 {
-	Datum		values[4];
+	Datum		values[5];
 
 	values[0] = Int32GetDatum(MyProcPid);
 	values[1] = Int64GetDatum(job->scope.scope);
 	values[2] = UUIDPGetDatum(&job->id);
 	values[3] = UUIDPGetDatum(&job->lease);
+	values[4] = CStringGetTextDatum(job->model);
 	memai_statement_run(&job_claimed, values, NULL, false, 0);
 }
 
@@ -116,6 +125,34 @@ meet_extension(void)
 	return OidIsValid(extension);
 }
 
+/*
+ * Ends this process when somebody holds a lock that DROP DATABASE, CREATE
+ * DATABASE with this one as its template, or moving it take first, before they
+ * wait up to 5 s for its sessions to go.  The launcher's next worker waits for
+ * that lock.
+ */
+static void
+yield_database(void)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_OBJECT(tag, InvalidOid, DatabaseRelationId, MyDatabaseId, 0);
+	if (LockAcquire(&tag, RowExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
+		proc_exit(1);
+	(void) LockRelease(&tag, RowExclusiveLock, true);
+}
+
+static void
+clean_sometimes(void)
+{
+	static TimestampTz cleaned_at = 0;
+
+	if (!TimestampDifferenceExceeds(cleaned_at, GetCurrentTimestamp(), CLEAN_EVERY_MS))
+		return;
+	cleaned_at = GetCurrentTimestamp();
+	memai_job_clean();
+}
+
 /* does all jobs that are due; false after an error outside of them */
 static bool
 work(MemaiJobRunner *runner)
@@ -126,12 +163,16 @@ work(MemaiJobRunner *runner)
 	{
 		pgstat_report_activity(STATE_RUNNING, "memai: doing jobs");
 		if (meet_extension())
+		{
 			while (memai_job_run_next(runner))
 			{
 				CHECK_FOR_INTERRUPTS();
+				yield_database();
 				if (ConfigReloadPending)
 					break;
 			}
+			clean_sometimes();
+		}
 	}
 	PG_CATCH();
 	{
@@ -151,6 +192,24 @@ work(MemaiJobRunner *runner)
 	pgstat_report_stat(true);
 	pgstat_report_activity(STATE_IDLE, NULL);
 	return ok;
+}
+
+/* sleeps up to milliseconds without a transaction; a commit ends it */
+static void
+sleep_until_woken(long milliseconds)
+{
+	int			events = 0;
+
+	while (milliseconds > 0 && !(events & WL_LATCH_SET))
+	{
+		long		slice = Min(milliseconds, YIELD_LOOK_MS);
+
+		events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, slice, PG_WAIT_EXTENSION);
+		milliseconds -= slice;
+		yield_database();
+	}
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
 }
 
 void
@@ -187,9 +246,6 @@ memai_worker_main(Datum argument)
 			error_sleep = Min(Max(error_sleep * 2, memai_worker_naptime()), ERROR_SLEEP_MAX_MS);
 		if (ConfigReloadPending)
 			continue;
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 Max(error_sleep, memai_worker_naptime()), PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
+		sleep_until_woken(Max(error_sleep, memai_worker_naptime()));
 	}
 }

@@ -10,6 +10,7 @@ which may be chained; what is left is the provider's own path:
   /body/<b64url>/...         status 200 with the decoded body
   /raw/<b64url>/...          the decoded bytes on the socket, then close
   /header/<name>/<value>/... adds a header to the answer
+  /refuse/<word>/...         status 400 when the request has that word in it
   /fail/<code>/<n>/<key>/... fails the first n requests of that key
   /script/<key>/...          the n-th request gets the n-th of the JSON bodies that were
                              posted as an array to /_script/<key>, later ones the last
@@ -208,6 +209,10 @@ class Handler(BaseHTTPRequestHandler):
             answer.body = json.dumps(script[0]).encode()
             if len(script) > 1:
                 script.pop(0)
+
+    def mode_refuse(self, answer, parts):
+        if parts.pop(0).encode() in self.raw:
+            answer.status, answer.body = 400, self.error_body(400)
 
     def mode_fail(self, answer, parts):
         code, times, key = int(parts.pop(0)), int(parts.pop(0)), parts.pop(0)

@@ -60,6 +60,11 @@ $node->safe_psql('source', q{
 		'complete', 'key', 10, 5, false, 0.5, 12.5, 'ok', NULL, 1, false FROM generate_series(0, 9) n;
 	SELECT memai.prune_usage('90 days');
 	INSERT INTO memai._limit (model, role, user_id, daily_cost) VALUES ('remote', 'memai_user', '*', 2.5), (NULL, 0::oid::regrole, NULL, 1);
+	CREATE TABLE vectorized (id integer PRIMARY KEY, x text);
+	INSERT INTO vectorized VALUES (1, 'one');
+	SELECT memai.create_vectorizer('vectorized', '{x}');
+	SELECT memai.watch('vectorized', 'row {x}', user_id => 'user 1');
+	SELECT memai.schedule_insight('daily', '@daily', 'SELECT 1', user_id => 'user 1');
 	SET memai.tenant = 'another tenant';
 	SELECT memai.remember('a statement of somebody else', user_id => 'user 1')});
 

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 #
 # run.sh: what a job costs: submitting in a batch, claiming 100 among a million
-# (with as many again that are not due), and the time from commit to start.
+# (with as many again that are not due), and the time from commit to start; what
+# a vectorizer costs a writer, and how many short rows a second one worker makes
+# vectors of with the model local/hash-384.
 # Needs psql on the PATH and PGHOST, PGPORT, PGUSER and PGDATABASE of an empty
 # database where memai is installed; a superuser, and a free worker slot.
 set -eu
@@ -30,6 +32,8 @@ echo -n "submit, jobs that are due:  "
 time_of 'now()' | awk -v rows="$rows" '{ printf "%.1f us a job in a batch of %d\n", $1 * 1000 / rows, rows }'
 time_of "now() + interval '1 day'" >/dev/null
 
+# of what was just loaded, every claim would have to write out pages first
+sql --command 'CHECKPOINT'
 echo -n "claim of 100 of $rows:       "
 (echo '\timing on'; for _ in $(seq 50); do echo "SELECT count(*) FROM memai.claim('{custom}', 100);"; done) | sql | summary
 echo -n "claim that finds nothing:   "
@@ -49,4 +53,23 @@ echo -n "one job after the other:    "
 sql --command "SELECT count(memai.submit_job('embed', user_id => 'user ' || i)) FROM generate_series(1, 5000) AS i" \
 	--command "SELECT memai.flush('5 min')" >/dev/null
 sql --command "SELECT round(count(*) / extract(epoch FROM max(finished_at) - min(started_at))) || ' jobs a second, one worker' FROM memai.job"
-sql --command 'TRUNCATE memai.job' --command 'SELECT memai.stop_worker()' >/dev/null
+sql --command 'TRUNCATE memai.job'
+
+# a table with and without a vectorizer, filled by one statement
+fill() {
+	sql <<-SQL | sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p'
+		\timing on
+		INSERT INTO bench_row SELECT i, 'order ' || i || ' of customer ' || i * 7919::bigint % 1000 FROM generate_series($1, $2) AS i;
+	SQL
+}
+vector_rows=${VECTOR_ROWS:-1000000}
+batch=$((vector_rows / 10))
+sql --command 'CREATE TABLE bench_row (id bigint PRIMARY KEY, remark text)'
+plain=$(fill 1 "$batch")
+sql --command "SELECT memai.create_vectorizer('bench_row', '{remark}')" --command "SELECT memai.pause_vectorizer('bench_row')" >/dev/null
+watched=$(fill $((batch + 1)) $((2 * batch)))
+echo "$plain $watched" | awk -v rows="$batch" '{ printf "vectorizer, cost for a writer: %.1f us a row in a batch of %d\n", ($2 - $1) * 1000 / rows, rows }'
+fill $((2 * batch + 1)) "$vector_rows" >/dev/null
+sql --command "SELECT memai.resume_vectorizer('bench_row')" --command "SELECT memai.flush('1 hour')" >/dev/null
+sql --command "SELECT 'vectorizer, one worker:      ' || rate || ' rows a second, ' || done || ' rows' FROM memai.vectorizer_status"
+sql --command "SELECT memai.drop_vectorizer('bench_row')" --command 'DROP TABLE bench_row' --command 'TRUNCATE memai.job' --command 'SELECT memai.stop_worker()' >/dev/null
