@@ -304,18 +304,17 @@ write_list(BuildState *build, uint64 low, uint64 high, MemaiEntry **entries, int
 	return list;
 }
 
-/* the route's entry of a cluster */
+/* a list of a route; returns the route's entry for it */
 static MemaiEntry *
-cluster_entry(BuildState *build, const MemaiClusters *clusters, int cluster, BlockNumber list)
+write_child(BuildState *build, uint64 low, uint64 high, MemaiEntry **entries, int n)
 {
-	int			padded = build->index->leaf.padded;
-	const float *mean = memai_cluster_mean(clusters, cluster);
-	MemaiEntry *entry = palloc0(MEMAI_ENTRY_SIZE(padded));
+	/* before the entries are written, which frees them */
+	MemaiEntry *child = memai_route_entry(build->index, InvalidBlockNumber, entries, n,
+										  build->centre, build->centre);
+	BlockNumber list = write_list(build, low, high, entries, n);
 
-	memai_encode(build->index->support->metric, padded, mean,
-				 build->centre ? build->index->centre : NULL, &entry->code);
-	ItemPointerSet(&entry->tid, list, 1);
-	return entry;
+	ItemPointerSet(&child->tid, list, 1);
+	return child;
 }
 
 /*
@@ -352,8 +351,7 @@ write_clusters(BuildState *build, const MemaiClusters *clusters, Tuplesortstate 
 				size *= 2;
 				children = repalloc_huge(children, sizeof(MemaiEntry *) * (Size) size);
 			}
-			children[nchildren++] = cluster_entry(build, clusters, (int) cluster,
-												  write_list(build, low, high, entries, n));
+			children[nchildren++] = write_child(build, low, high, entries, n);
 			n = 0;
 		}
 		cluster = next;

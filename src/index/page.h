@@ -17,11 +17,12 @@
 #include "storage/itemptr.h"
 
 #define MEMAI_INDEX_MAGIC	0x4D454D49	/* "MEMI" */
-#define MEMAI_INDEX_VERSION 1
+#define MEMAI_INDEX_VERSION 2
 #define MEMAI_INDEX_MAX_DIM 7808
 #define MEMAI_META_BLKNO	0
 #define MEMAI_ROOT_BLKNO	1	/* root of the key directory, never moves */
 #define MEMAI_PAGE_ID		0xFF9A
+#define MEMAI_CACHE_LINE	64
 
 typedef enum MemaiPageKind
 {
