@@ -169,8 +169,8 @@ extern uint64 memai_list_ids(Relation relation, int count);
 extern void memai_write_empty(Relation relation, ForkNumber fork, int dim);
 /* Stores the centre and makes it known; caller holds the move lock or is building. */
 extern void memai_centre_store(MemaiIndex *index, const float *centre, double rows);
-/* Changes the number of rows in the metapage, as a logged action of its own. */
-extern void memai_meta_update(Relation relation, double rows);
+/* Changes the number of rows in the metapage, and the factors unless NULL, as a logged action of its own. */
+extern void memai_meta_update(Relation relation, double rows, const float *probe_factors);
 
 /* The move lock: who holds it alone moves entries between lists. */
 extern void memai_move_lock(Relation relation);
@@ -217,7 +217,12 @@ extern MemaiEntry **memai_list_read(MemaiIndex *index, const MemaiLayout *layout
 /* ---- search.c ---- */
 typedef struct MemaiSearch MemaiSearch;
 extern MemaiSearch *memai_search_create(MemaiIndex *index, MemoryContext context);
-extern void memai_search_start(MemaiSearch *search, uint64 hash, const float *q, float epsilon, int probes);
+/*
+ * Reads the first lists for a rotated query: probes of them, or by the
+ * settings if 0.  No list is begun once most entries have been read.
+ */
+extern void memai_search_start(MemaiSearch *search, uint64 hash, const float *q, float epsilon,
+							   int probes, int64 most);
 
 /* where an 8-bit or exact distance can be got */
 typedef struct MemaiCandidate
@@ -327,8 +332,19 @@ extern IndexScanDesc memai_index_beginscan(Relation relation, int nkeys, int nor
 extern void memai_index_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int norderbys);
 extern bool memai_index_gettuple(IndexScanDesc scan, ScanDirection direction);
 extern void memai_index_endscan(IndexScanDesc scan);
-/* Lists to read of count, by settings and storage parameter. */
-extern int	memai_probe_count(Relation relation, int count);
+
+/* ---- probes.c ---- */
+extern const float memai_probe_recall[MEMAI_PROBE_POINTS];
+/* Lists to read of so many, by settings, storage parameter and what was measured. */
+extern int	memai_probe_count(const MemaiIndex *index, int lists);
+/*
+ * Measures with n rotated queries how many of the lists under hash hold
+ * their nearest rows; sets factors as in the metapage unless it cannot tell.
+ */
+extern bool memai_probes_measure(MemaiIndex *index, uint64 hash, int lists, float *const *queries, int n,
+								 float *factors);
+/* more rows are not read for one query */
+#define MEMAI_MEASURED_ROWS 4000000
 
 /* ---- vacuum.c ---- */
 extern IndexBulkDeleteResult *memai_index_bulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,

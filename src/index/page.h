@@ -56,6 +56,9 @@ typedef struct MemaiOpaque
 
 #define MemaiPageOpaque(page) ((MemaiOpaque *) PageGetSpecialPointer(page))
 
+/* shares of the nearest rows for which the number of lists to read is known, see probes.c */
+#define MEMAI_PROBE_POINTS 5
+
 typedef struct MemaiMeta
 {
 	uint32		magic;
@@ -73,6 +76,7 @@ typedef struct MemaiMeta
 	uint64		next_list_id;
 	double		rows;			/* live rows at the last build or vacuum */
 	double		centre_rows;	/* rows when the centre was learnt */
+	float		probe_factors[MEMAI_PROBE_POINTS];	/* lists to read, per root of their number; 0 unless measured */
 } MemaiMeta;
 
 #define MemaiPageMeta(page) ((MemaiMeta *) PageGetContents(page))

@@ -194,7 +194,8 @@ start_scan(IndexScanDesc scan)
 			if (memai_vector_rotate(state->index, query, rotated))
 				state->query = query;
 		}
-		memai_search_start(state->search, state->hash, rotated, (float) memai_epsilon, 0);
+		memai_search_start(state->search, state->hash, rotated, (float) memai_epsilon, 0,
+						   memai_max_scan_tuples);
 	}
 	MemoryContextSwitchTo(old);
 }
@@ -410,34 +411,4 @@ memai_index_endscan(IndexScanDesc scan)
 	MemoryContextDelete(state->context);
 	pfree(state);
 	scan->opaque = NULL;
-}
-
-/*
- * Lists in units of the square root of their number, for a recall: measured
- * on 200,000 sentence embeddings with held-out queries, and a reserve.
- */
-static const struct
-{
-	double		recall;
-	double		factor;
-}			probe_factors[] = {{0, 0.3}, {0.90, 1.2}, {0.95, 2.2}, {0.98, 4.5}, {0.99, 9}, {1, 1e9}};
-
-int
-memai_probe_count(Relation relation, int count)
-{
-	int			probes = memai_probes > 0 ? memai_probes : MemaiOptions(relation, probes, 0);
-	int			i = 0;
-	double		share;
-
-	if (probes <= 0)
-	{
-		while (memai_target_recall > probe_factors[i + 1].recall)
-			i++;
-		share = (memai_target_recall - probe_factors[i].recall) /
-			(probe_factors[i + 1].recall - probe_factors[i].recall);
-		probes = (int) Min((double) count,
-						   ceil(sqrt((double) count) * (probe_factors[i].factor +
-														share * (probe_factors[i + 1].factor - probe_factors[i].factor))));
-	}
-	return Max(1, Min(probes, count));
 }

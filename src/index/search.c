@@ -237,7 +237,7 @@ read_lists(MemaiSearch *search, int n)
 	Buffer		buffer = InvalidBuffer;
 
 	n = memai_route_next(search, n);
-	while (n-- > 0 && search->scanned < memai_max_scan_tuples)
+	while (n-- > 0 && search->scanned < search->most_scanned)
 	{
 		MemaiCandidate *current = &lists->least[lists->position];
 		BlockNumber list = ItemPointerGetBlockNumberNoCheck(&current->tid);
@@ -293,7 +293,7 @@ find_root(MemaiSearch *search, int *level, int *count)
 }
 
 void
-memai_search_start(MemaiSearch *search, uint64 hash, const float *q, float epsilon, int probes)
+memai_search_start(MemaiSearch *search, uint64 hash, const float *q, float epsilon, int probes, int64 most)
 {
 	int			level = 0;
 	int			count = 0;
@@ -304,6 +304,7 @@ memai_search_start(MemaiSearch *search, uint64 hash, const float *q, float epsil
 	search->epsilon = epsilon;
 	search->nread = 0;
 	search->scanned = 0;
+	search->most_scanned = most;
 	search->redirected = false;
 	search->prepared[0] = search->prepared[1] = false;
 	memai_pool_clear(&search->lists, 0);
@@ -315,7 +316,7 @@ memai_search_start(MemaiSearch *search, uint64 hash, const float *q, float epsil
 	if (level == 1)
 	{
 		if (probes <= 0)
-			probes = memai_probe_count(search->index->relation, count);
+			probes = memai_probe_count(search->index, count);
 		memai_route_read(search, root, probes);
 		read_lists(search, probes);
 	}
@@ -329,7 +330,7 @@ memai_search_start(MemaiSearch *search, uint64 hash, const float *q, float epsil
 static bool
 more_lists(MemaiSearch *search)
 {
-	return memai_route_more(search) && search->scanned < memai_max_scan_tuples &&
+	return memai_route_more(search) && search->scanned < search->most_scanned &&
 		memai_iterative_scan != MEMAI_ORDER_OFF;
 }
 

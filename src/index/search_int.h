@@ -79,6 +79,7 @@ struct MemaiSearch
 	MemaiPool	rows;
 	BlockNumber most_pages;		/* more pages than the index had at the start are suspect */
 	int64		scanned;
+	int64		most_scanned;
 };
 
 /* ---- search.c ---- */
