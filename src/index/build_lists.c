@@ -23,6 +23,7 @@
 #define CENTROID_SAMPLE 64
 /* queries to measure with how many lists a search has to read */
 #define QUERIES 100
+#define PARENTS 3
 
 /* ---- samples of entries for centroids ---- */
 
@@ -196,18 +197,46 @@ write_clusters(MemaiBuild *build, const MemaiClusters *clusters, Tuplesortstate 
 							children, nchildren, false);
 }
 
-/*
- * Of the tenant with most lists so far: queries halfway between rows of the
- * sample, see probes.c.
- */
+/* adds the vector that was encoded, still rotated, to a sum */
+static void
+add_vector(const MemaiBuild *build, const MemaiCode *code, float *sum)
+{
+	int			padded = build->index->leaf.padded;
+	float	   *y = build->index->work + padded;
+
+	memai_decode(padded, code, y);
+	for (int i = 0; i < padded; i++)
+		sum[i] += build->centre ? y[i] + build->index->centre[i] : y[i];
+}
+
+/* the mean of PARENTS rows of the sample, the i-th such; false if it is no query */
+static bool
+make_query(const MemaiBuild *build, const MemaiReservoir *sample, int i, float *query)
+{
+	int			padded = build->index->leaf.padded;
+	float		norm2;
+	float		scale;
+
+	memset(query, 0, sizeof(float) * padded);
+	for (int p = 0; p < PARENTS; p++)
+		add_vector(build, &sample->entries[p * (sample->n / PARENTS) + i]->code, query);
+	norm2 = memai_kernels->f32_dot((size_t) padded, query, query);
+	if (!(norm2 > 0 && norm2 < MEMAI_HUGE_NORM))
+		return false;
+	scale = build->index->support->metric == MEMAI_METRIC_COSINE ? 1 / sqrtf(norm2) : 1.0f / PARENTS;
+	for (int d = 0; d < padded; d++)
+		query[d] *= scale;
+	return true;
+}
+
+/* of the tenant with most lists so far: queries for probes.c, which says why these */
 static void
 keep_queries(MemaiBuild *build, const MemaiReservoir *sample, uint64 hash, int lists)
 {
-	MemaiIndex *index = build->index;
-	int			padded = index->leaf.padded;
-	float	   *y = index->work + padded;
+	int			padded = build->index->leaf.padded;
+	int			step = sample->n / (PARENTS * QUERIES);
 
-	if (lists <= build->queries_lists || sample->n < 2 * QUERIES)
+	if (lists <= build->queries_lists || step == 0)
 		return;
 	if (build->queries == NULL)
 	{
@@ -219,23 +248,8 @@ keep_queries(MemaiBuild *build, const MemaiReservoir *sample, uint64 hash, int l
 	build->queries_hash = hash;
 	build->queries_lists = lists;
 	for (int i = 0; i < QUERIES; i++)
-	{
-		float	   *query = build->queries[build->nqueries];
-		int			step = sample->n / QUERIES;
-		float		norm2;
-
-		memai_decode(padded, &sample->entries[i * step]->code, query);
-		memai_decode(padded, &sample->entries[(i * step + sample->n / 2) % sample->n]->code, y);
-		for (int d = 0; d < padded; d++)
-			query[d] = (query[d] + y[d]) / 2 + (build->centre ? index->centre[d] : 0);
-		norm2 = memai_kernels->f32_dot((size_t) padded, query, query);
-		if (!(norm2 > 0 && norm2 < MEMAI_HUGE_NORM))
-			continue;
-		if (index->support->metric == MEMAI_METRIC_COSINE)
-			for (int d = 0; d < padded; d++)
-				query[d] /= sqrtf(norm2);
-		build->nqueries++;
-	}
+		if (make_query(build, sample, i * step, build->queries[build->nqueries]))
+			build->nqueries++;
 }
 
 /* the route of a tenant of n rows; ends the store */

@@ -4,9 +4,9 @@
  *
  * The measurement needs queries, and rows of the index will not do: a stored
  * row is much easier to find neighbours of than a query to come, for lists
- * were made around it.  Points halfway between two rows are not stored, and
- * as far from rows as a query ever is, so what finds their neighbours finds
- * those of other queries too (figures in README.md).
+ * were made around it.  Means of three rows are not stored, and between lists
+ * rather than in them: what finds their neighbours finds those of other
+ * queries too (figures in README.md).
  *
  * The number of lists grows with the table, and the number to be read about
  * with its square root; so that is the unit.

@@ -21,7 +21,7 @@ import struct
 
 from common import K, SIDES, create, database, figures, median_range, psql
 
-VALUES = {"memai": [4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384], "pgvector": [10, 20, 40, 60, 80, 120, 160, 240, 320, 480, 640]}
+VALUES = {"memai": [4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384], "pgvector": [10, 20, 40, 60, 80, 120, 160, 240, 320, 480, 640, 1000]}
 TARGETS = (0.80, 0.90, 0.95, 0.98, 0.99)
 SEARCH = f"""SELECT q.id AS query, x.id FROM query q, LATERAL
     (SELECT id FROM base b ORDER BY b.embedding <=> q.embedding LIMIT {K}) x"""
