@@ -87,39 +87,55 @@ memai_buffer_read(Relation relation, BlockNumber blkno)
 	return buffer;
 }
 
+/* the buffer that the block was seen in, or invalid */
+static Buffer
+remembered(Relation relation, BlockNumber blkno)
+{
+	Hints	   *h;
+
+	if (RelationUsesLocalBuffers(relation) || blkno >= MAX_BLOCKS)
+		return InvalidBuffer;
+	h = find_hints(relation);
+	return blkno < h->size ? h->buffers[blkno] : InvalidBuffer;
+}
+
+static inline char *
+page_of(Buffer buffer)
+{
+	return (char *) BufferBlocks + (Size) (buffer - 1) * BLCKSZ;
+}
+
+Page
+memai_buffer_guess(Relation relation, BlockNumber blkno)
+{
+	Buffer		buffer = remembered(relation, blkno);
+
+	return buffer == InvalidBuffer ? NULL : (Page) page_of(buffer);
+}
+
 /* nothing is pinned: at worst the bytes of another page are fetched */
 void
 memai_buffer_prefetch(Relation relation, BlockNumber blkno, int offset, int bytes)
 {
-	Hints	   *h;
-	const char *page;
+	Buffer		buffer = remembered(relation, blkno);
 
-	if (RelationUsesLocalBuffers(relation) || blkno >= MAX_BLOCKS)
+	if (buffer == InvalidBuffer)
 		return;
-	h = find_hints(relation);
-	if (blkno >= h->size || h->buffers[blkno] == InvalidBuffer)
-		return;
-	page = (const char *) BufferBlocks + (Size) (h->buffers[blkno] - 1) * BLCKSZ;
-	__builtin_prefetch(page);
-	__builtin_prefetch(page + BLCKSZ - 1);
-	for (int at = 0; at < bytes; at += 64)
-		__builtin_prefetch(page + offset + at);
+	__builtin_prefetch(page_of(buffer));
+	__builtin_prefetch(page_of(buffer) + BLCKSZ - 1);
+	for (int at = 0; at < bytes; at += MEMAI_CACHE_LINE)
+		__builtin_prefetch(page_of(buffer) + offset + at);
 }
 
 /* the descriptor, which pinning writes to, and the page's header */
 void
 memai_buffer_expect(Relation relation, BlockNumber blkno)
 {
-	Hints	   *h;
-	Buffer		buffer;
+	Buffer		buffer = remembered(relation, blkno);
 
-	if (RelationUsesLocalBuffers(relation) || blkno >= MAX_BLOCKS)
+	if (buffer == InvalidBuffer)
 		return;
-	h = find_hints(relation);
-	if (blkno >= h->size || h->buffers[blkno] == InvalidBuffer)
-		return;
-	buffer = h->buffers[blkno];
 	__builtin_prefetch(GetBufferDescriptor(buffer - 1), 1);
-	__builtin_prefetch((const char *) BufferBlocks + (Size) (buffer - 1) * BLCKSZ);
-	__builtin_prefetch((const char *) BufferBlocks + (Size) buffer * BLCKSZ - 1);
+	__builtin_prefetch(page_of(buffer));
+	__builtin_prefetch(page_of(buffer) + BLCKSZ - 1);
 }

@@ -341,8 +341,8 @@ memai_index_info(PG_FUNCTION_ARGS)
 	CheckState	check;
 	MemaiMeta  *meta;
 	TupleDesc	desc;
-	Datum		values[14];
-	bool		nulls[14] = {false};
+	Datum		values[15];
+	bool		nulls[15] = {false};
 	int64		size;
 	int			i = 0;
 
@@ -367,7 +367,8 @@ memai_index_info(PG_FUNCTION_ARGS)
 	nulls[i] = meta->centre == InvalidBlockNumber;
 	values[i++] = Int64GetDatum((int64) meta->centre_rows);
 	nulls[i] = check.lists <= 1;
-	values[i] = Int32GetDatum(memai_probe_count(relation, (int) check.lists));
+	values[i++] = Int32GetDatum(memai_probe_count(check.index, (int) check.lists));
+	values[i] = BoolGetDatum(meta->probe_factors[0] > 0);
 	index_close(relation, AccessShareLock);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

@@ -270,12 +270,6 @@ memai_cluster_count(const MemaiClusters *clusters)
 	return clusters->k;
 }
 
-const float *
-memai_cluster_mean(const MemaiClusters *clusters, int cluster)
-{
-	return clusters->means + (Size) cluster * clusters->padded;
-}
-
 /* the NEAR_PARTS parts nearest to an entry, by insertion into a short list */
 static int
 nearest_parts(const MemaiClusters *parts, const MemaiCode *code, int *near)

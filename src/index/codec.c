@@ -8,9 +8,6 @@
 #include "index/codec.h"
 #include "vector/kernel.h"
 
-/* squared norms beyond this are not calculated with */
-#define HUGE_NORM 1e36f
-
 /* splitmix64 (Steele, Lea and Flood 2014); the index format depends on it */
 static uint64_t
 next_random(uint64_t *state)
@@ -104,11 +101,11 @@ memai_encode(MemaiMetric metric, int padded, const float *y, const float *centre
 		u = u < 0 ? 0 : u > 255 ? 255 : u;
 		code->u[i] = (uint8_t) u;
 	}
-	if (!(norm2 < HUGE_NORM))
+	if (!(norm2 < MEMAI_HUGE_NORM))
 	{
 		/* out of the range of float: a bound that the exact distance is not below */
 		code->factor = code->error = 0;
-		code->add = metric == MEMAI_METRIC_IP ? -HUGE_NORM : HUGE_NORM;
+		code->add = metric == MEMAI_METRIC_IP ? -MEMAI_HUGE_NORM : MEMAI_HUGE_NORM;
 		return;
 	}
 	switch (metric)
@@ -191,6 +188,9 @@ memai_query_prepare(MemaiQuery *query, MemaiMetric metric, int padded,
 	float		step;
 	float		least_sum;
 	float		r_scale;
+	float		inverse;
+	int32_t		sum = 0;
+	int32_t		rest_sum = 0;
 
 	query->metric = metric;
 	query->padded = padded;
@@ -205,7 +205,7 @@ memai_query_prepare(MemaiQuery *query, MemaiMetric metric, int padded,
 		query->terms.base = centre ? -memai_kernels->f32_dot((size_t) padded, q, centre) : 0;
 	else
 		query->terms.base = metric == MEMAI_METRIC_L2 ? norm2 : norm2 / 2;
-	if (!(norm2 < HUGE_NORM))
+	if (!(norm2 < MEMAI_HUGE_NORM))
 	{
 		/* no order before the exact distances */
 		memset(r, 0, sizeof(float) * (size_t) padded);
@@ -219,18 +219,21 @@ memai_query_prepare(MemaiQuery *query, MemaiMetric metric, int padded,
 	query->terms.error_weight = weight * epsilon * sqrtf(norm2);
 
 	r_scale = max / 127;
-	query->sum[0] = query->sum[1] = 0;
+	inverse = r_scale > 0 ? 1 / r_scale : 0;
 	for (int i = 0; i < padded; i++)
 	{
-		float		v = r_scale > 0 ? r[i] / r_scale : 0;
-		float		rest;
+		float		v = r[i] * inverse;
+		int			whole = (int) (v + (v < 0 ? -0.5f : 0.5f));
+		float		rest = (v - (float) whole) * MEMAI_REST_STEPS;
+		int			steps = (int) (rest + (rest < 0 ? -0.5f : 0.5f));
 
-		query->r8[i] = (int8_t) (v < 0 ? v - 0.5f : v + 0.5f);
-		rest = (v - query->r8[i]) * MEMAI_REST_STEPS;
-		query->r8_rest[i] = (int8_t) (rest < 0 ? rest - 0.5f : rest + 0.5f);
-		query->sum[0] += query->r8[i];
-		query->sum[1] += query->r8_rest[i];
+		query->r8[i] = (int8_t) whole;
+		query->r8_rest[i] = (int8_t) steps;
+		sum += whole;
+		rest_sum += steps;
 	}
+	query->sum[0] = sum;
+	query->sum[1] = rest_sum;
 	query->dot_weight = weight * r_scale;
 	/* four standard errors of the code's rounding; the query's is nothing beside it */
 	query->margin = 4 * weight * sqrtf(norm2 / 12);

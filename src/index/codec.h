@@ -59,6 +59,16 @@ extern void memai_encode(MemaiMetric metric, int padded, const float *y,
 						 const float *centre, MemaiCode *code);
 extern void memai_decode(int padded, const MemaiCode *code, float *y);
 
+/* squared norms beyond this are not calculated with */
+#define MEMAI_HUGE_NORM 1e36f
+
+/* of a squared length in a distance */
+static inline float
+memai_distance_weight(MemaiMetric metric)
+{
+	return metric == MEMAI_METRIC_COSINE ? 0.5f : 1;
+}
+
 #define MEMAI_REST_STEPS 254
 
 /* a query against one centre */

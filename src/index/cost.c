@@ -85,7 +85,7 @@ memai_index_cost(struct PlannerInfo *root, struct IndexPath *path, double loop_c
 		{
 			int			lists = (int) Min(1e9, rows / index->meta.list_size);
 
-			entries = rows / lists * memai_probe_count(relation, lists) + lists;
+			entries = rows / lists * memai_probe_count(index, lists) + lists;
 		}
 		scan_pages = ceil(entries / index->leaf.capacity);
 	}

@@ -183,6 +183,8 @@ phase_name(int64 phase)
 			return "assigning rows to lists";
 		case 6:
 			return "writing lists";
+		case 7:
+			return "measuring searches";
 		default:
 			return NULL;
 	}

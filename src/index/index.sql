@@ -113,7 +113,8 @@ CREATE FUNCTION memai.memai_index_info(index regclass,
 	OUT format_version integer, OUT metric text, OUT dimensions integer, OUT key_columns integer,
 	OUT refine_bits integer, OUT roots bigint, OUT routes bigint, OUT lists bigint,
 	OUT live_entries bigint, OUT dead_entries bigint, OUT size_bytes bigint,
-	OUT bytes_per_entry double precision, OUT centre_rows bigint, OUT probes integer)
+	OUT bytes_per_entry double precision, OUT centre_rows bigint, OUT probes integer,
+	OUT probes_measured boolean)
 	AS 'MODULE_PATHNAME', 'memai_index_info' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION memai.memai_index_info(regclass) IS 'what a memai index holds; reads all of its scan pages';
 REVOKE ALL ON FUNCTION memai.memai_index_info(regclass) FROM PUBLIC;

@@ -137,6 +137,8 @@ extern const uint8 *memai_record_code(const MemaiLayout *layout, const MemaiRefi
 /* ---- buffers.c ---- */
 /* ReadBuffer, remembering where the page was */
 extern Buffer memai_buffer_read(Relation relation, BlockNumber blkno);
+/* Where the page may be in memory, or NULL: nothing is pinned, it is only good to prefetch. */
+extern Page memai_buffer_guess(Relation relation, BlockNumber blkno);
 /* Asks the processor for bytes of a page, if it is remembered where the page was. */
 extern void memai_buffer_prefetch(Relation relation, BlockNumber blkno, int offset, int bytes);
 /* The same for what pinning the page will touch. */
@@ -167,8 +169,8 @@ extern uint64 memai_list_ids(Relation relation, int count);
 extern void memai_write_empty(Relation relation, ForkNumber fork, int dim);
 /* Stores the centre and makes it known; caller holds the move lock or is building. */
 extern void memai_centre_store(MemaiIndex *index, const float *centre, double rows);
-/* Changes the number of rows in the metapage, as a logged action of its own. */
-extern void memai_meta_update(Relation relation, double rows);
+/* Changes the number of rows in the metapage, and the factors unless NULL, as a logged action of its own. */
+extern void memai_meta_update(Relation relation, double rows, const float *probe_factors);
 
 /* The move lock: who holds it alone moves entries between lists. */
 extern void memai_move_lock(Relation relation);
@@ -215,19 +217,23 @@ extern MemaiEntry **memai_list_read(MemaiIndex *index, const MemaiLayout *layout
 /* ---- search.c ---- */
 typedef struct MemaiSearch MemaiSearch;
 extern MemaiSearch *memai_search_create(MemaiIndex *index, MemoryContext context);
-extern void memai_search_start(MemaiSearch *search, uint64 hash, const float *q, float epsilon, int probes);
-extern void memai_search_free(MemaiSearch *search);
+/*
+ * Reads the first lists for a rotated query: probes of them, or by the
+ * settings if 0.  No list is begun once most entries have been read.
+ */
+extern void memai_search_start(MemaiSearch *search, uint64 hash, const float *q, float epsilon,
+							   int probes, int64 most);
 
 /* where an 8-bit or exact distance can be got */
 typedef struct MemaiCandidate
 {
 	float		bound;
-	uint32		entry;			/* position in the search's bounds */
+	uint32		entry;			/* position in the pool's bounds */
 	BlockNumber refine;			/* refine page, or invalid */
 	uint16		record;
 	ItemPointerData tid;
 	uint8		centre;
-	float		correction;		/* of a list, from the metric to the squared distance */
+	float		correction;		/* of a list, memai_route_correction when asked for */
 } MemaiCandidate;
 
 /* No entry that is read but not consumed is nearer than this. */
@@ -240,9 +246,6 @@ extern bool memai_search_peek(MemaiSearch *search, MemaiCandidate *candidate);
 extern void memai_search_consume(MemaiSearch *search);
 /* Reads the candidate's 8-bit code: distance and how far it may be off. */
 extern float memai_search_refine(MemaiSearch *search, const MemaiCandidate *candidate, float *margin);
-/* The same for the lists of a route. */
-extern float memai_search_refine_as(MemaiSearch *search, const MemaiLayout *layout,
-									const MemaiCandidate *candidate, float *margin);
 /* Reads more lists if returned rows are many in relation to those read. */
 extern void memai_search_returned(MemaiSearch *search, int64 returned);
 extern int64 memai_search_scanned(const MemaiSearch *search);
@@ -264,21 +267,60 @@ extern bool memai_vector_rotate(MemaiIndex *index, Datum value, float *out);
 /* Encodes a rotated vector against centre number 0 or 1. */
 extern void memai_entry_encode(MemaiIndex *index, const float *rotated, int centre, MemaiEntry *entry);
 
+/* ---- mean.c ---- */
+/*
+ * The centre that new lists use, learnt from these entries of a list with
+ * that centre if there is none.  Signs alone do not say enough of a vector to
+ * encode it for another centre, so without refine codes the centre stays.
+ */
+extern int	memai_centre_for(MemaiIndex *index, MemaiEntry *const *entries, int n, int centre);
+/* Encodes entries of a list with one centre for a list with another. */
+extern void memai_change_centre(MemaiIndex *index, MemaiEntry *const *entries, int n, int from, int to);
+/*
+ * A route's entry for a list with these entries, palloc'd: the code of their
+ * mean.  Its add is greater than that of the mean alone by part of the spread,
+ * so that a search ranks lists by where their nearest rows may be.
+ */
+extern MemaiEntry *memai_route_entry(MemaiIndex *index, BlockNumber list, MemaiEntry *const *entries, int n,
+									 int centre, int route_centre);
+/*
+ * What to add to a distance by a route's entry in slot to get that of the mean
+ * alone, for a new row goes to the nearest mean: factor and error imply its
+ * length.  With inner products, from there to the squared distance.
+ */
+extern float memai_route_correction(const MemaiLayout *layout, Page page, int slot, MemaiMetric metric);
+
 /* ---- split.c: with the move lock held ---- */
 extern void memai_split(MemaiIndex *index, uint64 hash, BlockNumber list);
+/* Rewrites the list without its dead entries. */
+extern void memai_index_compact(MemaiIndex *index, uint64 hash, BlockNumber list);
+
+/* ---- relink.c: with the move lock held ---- */
+/* what the first page of a list says of it */
+typedef struct MemaiListFacts
+{
+	MemaiListHeader header;
+	int			level;
+	int			centre;
+	int			flags;
+} MemaiListFacts;
+
+extern void memai_list_facts(Relation relation, BlockNumber list, MemaiListFacts *facts);
+extern bool memai_route_leads_to(MemaiIndex *index, BlockNumber route, BlockNumber list);
+/* What a route with this centre says of a list, read anew. */
+extern MemaiEntry *memai_child_entry(MemaiIndex *index, BlockNumber list, int route_centre);
+/* Points route, or the directory if invalid, at the successors of a moved list and queues it. */
+extern void memai_finish_move(MemaiIndex *index, BlockNumber route, BlockNumber list);
 /* Makes the way to hash's list whole after a crash between two steps. */
 extern void memai_repair(MemaiIndex *index, uint64 hash);
 /* Frees the pages of replaced lists that no scan can be in any more. */
 extern void memai_reclaim(Relation relation);
-/* Rewrites the list without its dead entries. */
-extern void memai_index_compact(MemaiIndex *index, uint64 hash, BlockNumber list);
 
 /* ---- cluster.c ---- */
 typedef struct MemaiClusters MemaiClusters;
 /* k centroids at most of the entries (Lloyd's algorithm in two levels) */
 extern MemaiClusters *memai_cluster(int padded, MemaiEntry *const *entries, int n, int k);
 extern int	memai_cluster_count(const MemaiClusters *clusters);
-extern const float *memai_cluster_mean(const MemaiClusters *clusters, int cluster);
 extern int	memai_cluster_nearest(const MemaiClusters *clusters, const MemaiEntry *entry);
 
 /* ---- build.c ---- */
@@ -290,8 +332,19 @@ extern IndexScanDesc memai_index_beginscan(Relation relation, int nkeys, int nor
 extern void memai_index_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int norderbys);
 extern bool memai_index_gettuple(IndexScanDesc scan, ScanDirection direction);
 extern void memai_index_endscan(IndexScanDesc scan);
-/* Lists to read of count, by settings and storage parameter. */
-extern int	memai_probe_count(Relation relation, int count);
+
+/* ---- probes.c ---- */
+extern const float memai_probe_recall[MEMAI_PROBE_POINTS];
+/* Lists to read of so many, by settings, storage parameter and what was measured. */
+extern int	memai_probe_count(const MemaiIndex *index, int lists);
+/*
+ * Measures with n rotated queries how many of the lists under hash hold
+ * their nearest rows; sets factors as in the metapage unless it cannot tell.
+ */
+extern bool memai_probes_measure(MemaiIndex *index, uint64 hash, int lists, float *const *queries, int n,
+								 float *factors);
+/* more rows are not read for one query */
+#define MEMAI_MEASURED_ROWS 4000000
 
 /* ---- vacuum.c ---- */
 extern IndexBulkDeleteResult *memai_index_bulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,

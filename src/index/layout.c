@@ -15,6 +15,8 @@
 static int
 set_block(MemaiLayout *layout, int width)
 {
+	int			blocks;
+
 	layout->width = width;
 	layout->add_offset = layout->code_bytes * width;
 	layout->factor_offset = layout->add_offset + (int) sizeof(float) * width;
@@ -23,7 +25,17 @@ set_block(MemaiLayout *layout, int width)
 	layout->tid_offset = layout->hash_offset +
 		(layout->keyed ? (int) sizeof(uint64) * width : 0);
 	layout->block_bytes = MAXALIGN(layout->tid_offset + (int) sizeof(ItemPointerData) * width);
-	return SCAN_SPACE / layout->block_bytes;
+	blocks = SCAN_SPACE / layout->block_bytes;
+	/* kernels read whole cache lines: blocks begin with one where there is room */
+	if (blocks > 0)
+	{
+		int			spare = (SCAN_SPACE - blocks * layout->block_bytes) / blocks;
+		int			aligned = (int) TYPEALIGN(MEMAI_CACHE_LINE, layout->block_bytes);
+
+		if (aligned - layout->block_bytes <= spare)
+			layout->block_bytes = aligned;
+	}
+	return blocks;
 }
 
 /*

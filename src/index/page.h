@@ -17,11 +17,12 @@
 #include "storage/itemptr.h"
 
 #define MEMAI_INDEX_MAGIC	0x4D454D49	/* "MEMI" */
-#define MEMAI_INDEX_VERSION 1
+#define MEMAI_INDEX_VERSION 2
 #define MEMAI_INDEX_MAX_DIM 7808
 #define MEMAI_META_BLKNO	0
 #define MEMAI_ROOT_BLKNO	1	/* root of the key directory, never moves */
 #define MEMAI_PAGE_ID		0xFF9A
+#define MEMAI_CACHE_LINE	64
 
 typedef enum MemaiPageKind
 {
@@ -55,6 +56,9 @@ typedef struct MemaiOpaque
 
 #define MemaiPageOpaque(page) ((MemaiOpaque *) PageGetSpecialPointer(page))
 
+/* shares of the nearest rows for which the number of lists to read is known, see probes.c */
+#define MEMAI_PROBE_POINTS 5
+
 typedef struct MemaiMeta
 {
 	uint32		magic;
@@ -72,6 +76,7 @@ typedef struct MemaiMeta
 	uint64		next_list_id;
 	double		rows;			/* live rows at the last build or vacuum */
 	double		centre_rows;	/* rows when the centre was learnt */
+	float		probe_factors[MEMAI_PROBE_POINTS];	/* lists to read, per root of their number; 0 unless measured */
 } MemaiMeta;
 
 #define MemaiPageMeta(page) ((MemaiMeta *) PageGetContents(page))

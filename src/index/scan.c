@@ -194,7 +194,8 @@ start_scan(IndexScanDesc scan)
 			if (memai_vector_rotate(state->index, query, rotated))
 				state->query = query;
 		}
-		memai_search_start(state->search, state->hash, rotated, (float) memai_epsilon, 0);
+		memai_search_start(state->search, state->hash, rotated, (float) memai_epsilon, 0,
+						   memai_max_scan_tuples);
 	}
 	MemoryContextSwitchTo(old);
 }
@@ -316,45 +317,72 @@ take_candidate(IndexScanDesc scan)
 	return true;
 }
 
-/* no row but those returned is nearer than this */
+/* the second least key of the heap */
 static double
-next_key(MemaiScan *state)
+second_key(const MemaiScan *state)
 {
-	double		bound = memai_search_bound(state->search);
+	double		left = state->nheap > 1 ? state->heap[1].key : INFINITY;
+	double		right = state->nheap > 2 ? state->heap[2].key : INFINITY;
 
-	return state->nheap > 0 ? Min(bound, state->heap[0].key) : bound;
+	return Min(left, right);
 }
 
-bool
-memai_index_gettuple(IndexScanDesc scan, ScanDirection direction)
+/*
+ * Is a candidate with this bound looked at before the heap's least?  If it may
+ * come first; and also if nothing else keeps the least from being returned as
+ * it is, for a closer look costs little beside an exact distance.
+ */
+static bool
+candidate_first(const MemaiScan *state, double bound)
+{
+	const ScanItem *least = state->heap;
+
+	if (state->nheap == 0 || bound < least->key)
+		return true;
+	return bound < least->most && isfinite(least->most) && least->most <= second_key(state);
+}
+
+/* the least row of all, in *item; false when there is none left */
+static bool
+next_row(IndexScanDesc scan, ScanItem *item)
 {
 	MemaiScan  *state = scan->opaque;
 
-	if (!state->started)
-		start_scan(scan);
-	if (state->empty)
-		return false;
 	for (;;)
 	{
-		ScanItem	item;
 		double		distance;
 
 		CHECK_FOR_INTERRUPTS();
-		if (state->nheap == 0 || state->heap[0].key > memai_search_bound(state->search))
+		if (candidate_first(state, memai_search_bound(state->search)))
 		{
 			if (take_candidate(scan))
 				continue;
 			if (state->nheap == 0)
 				return false;
 		}
-		item = pop(state);
+		*item = pop(state);
 		/* when no other row can come before it, the exact distance does not matter */
-		if (item.most > item.key && item.most > next_key(state))
-		{
-			if (exact_distance(scan, &item.tid, &distance))
-				push(state, distance, distance, &item.tid);
-			continue;
-		}
+		if (item->most == item->key ||
+			(item->most <= memai_search_bound(state->search) &&
+			 (state->nheap == 0 || item->most <= state->heap[0].key)))
+			return true;
+		if (exact_distance(scan, &item->tid, &distance))
+			push(state, distance, distance, &item->tid);
+	}
+}
+
+bool
+memai_index_gettuple(IndexScanDesc scan, ScanDirection direction)
+{
+	MemaiScan  *state = scan->opaque;
+	ScanItem	item;
+
+	if (!state->started)
+		start_scan(scan);
+	if (state->empty)
+		return false;
+	while (next_row(scan, &item))
+	{
 		state->returned++;
 		memai_search_returned(state->search, state->returned);
 		if (item.key < state->last && memai_iterative_scan == MEMAI_ORDER_STRICT)
@@ -366,6 +394,7 @@ memai_index_gettuple(IndexScanDesc scan, ScanDirection direction)
 		scan->xs_recheckorderby = false;
 		return true;
 	}
+	return false;
 }
 
 void
@@ -382,34 +411,4 @@ memai_index_endscan(IndexScanDesc scan)
 	MemoryContextDelete(state->context);
 	pfree(state);
 	scan->opaque = NULL;
-}
-
-/*
- * Lists in units of the square root of their number, for a recall: measured
- * on 200,000 sentence embeddings with held-out queries, and a reserve.
- */
-static const struct
-{
-	double		recall;
-	double		factor;
-}			probe_factors[] = {{0, 0.3}, {0.90, 1.2}, {0.95, 2.2}, {0.98, 4.5}, {0.99, 9}, {1, 1e9}};
-
-int
-memai_probe_count(Relation relation, int count)
-{
-	int			probes = memai_probes > 0 ? memai_probes : MemaiOptions(relation, probes, 0);
-	int			i = 0;
-	double		share;
-
-	if (probes <= 0)
-	{
-		while (memai_target_recall > probe_factors[i + 1].recall)
-			i++;
-		share = (memai_target_recall - probe_factors[i].recall) /
-			(probe_factors[i + 1].recall - probe_factors[i].recall);
-		probes = (int) Min((double) count,
-						   ceil(sqrt((double) count) * (probe_factors[i].factor +
-														share * (probe_factors[i + 1].factor - probe_factors[i].factor))));
-	}
-	return Max(1, Min(probes, count));
 }

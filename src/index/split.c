@@ -10,20 +10,14 @@
  *		is marked as moved, which leads everybody to the successors,
  *	 3. the directory or the route is pointed at the successors,
  *	 4. the list is queued for reuse of its pages.
- * After a crash between 2 and 4 memai_repair does 3 and 4.
+ * Steps 3 and 4 are in relink.c; after a crash before them memai_repair does them.
  */
 #include "postgres.h"
 
-#include "access/xlog.h"
 #include "miscadmin.h"
-#include "storage/indexfsm.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 
 #include "index/index_int.h"
-
-/* rows from which on the centre is learnt */
-#define CENTRE_ROWS 24
 
 /* how entries are dealt out to the one or two successors */
 typedef struct Deal
@@ -45,243 +39,6 @@ deal(Deal *d, const MemaiEntry *entry)
 	if (d->halves)
 		return (int) (d->count++ & 1);
 	return entry->hash >= d->middle;
-}
-
-typedef struct ListFacts
-{
-	MemaiListHeader header;
-	int			level;
-	int			centre;
-	int			flags;
-} ListFacts;
-
-static void
-list_facts(Relation relation, BlockNumber list, ListFacts *facts)
-{
-	Buffer		buffer = memai_page_read(relation, list, BUFFER_LOCK_SHARE, MEMAI_PAGE_SCAN);
-	MemaiOpaque *opaque = MemaiPageOpaque(BufferGetPage(buffer));
-
-	facts->header = *MemaiPageList(BufferGetPage(buffer));
-	facts->level = opaque->level;
-	facts->centre = opaque->centre;
-	facts->flags = opaque->flags;
-	UnlockReleaseBuffer(buffer);
-}
-
-/* ---- the centre ---- */
-
-/* adds an entry's rotated vector to a sum */
-static void
-add_rotated(MemaiIndex *index, const MemaiEntry *entry, int centre, float *sum)
-{
-	int			padded = index->leaf.padded;
-	float	   *y = index->work + padded;
-
-	memai_decode(padded, &entry->code, y);
-	for (int i = 0; i < padded; i++)
-		sum[i] += centre ? y[i] + index->centre[i] : y[i];
-}
-
-static float *
-mean_of(MemaiIndex *index, MemaiEntry *const *entries, int n, int centre)
-{
-	float	   *mean = palloc0(sizeof(float) * index->leaf.padded);
-
-	for (int i = 0; i < n; i++)
-		add_rotated(index, entries[i], centre, mean);
-	for (int i = 0; i < index->leaf.padded && n > 0; i++)
-		mean[i] /= (float) n;
-	return mean;
-}
-
-/*
- * The centre that new lists use, learnt from these entries if there is none.
- * Signs alone do not say enough of a vector to encode it for another centre.
- */
-static int
-centre_for(MemaiIndex *index, MemaiEntry *const *entries, int n, int centre)
-{
-	if (index->leaf.refine_bits == 0)
-		return centre;
-	if (index->centre == NULL && n >= CENTRE_ROWS)
-		memai_centre_store(index, mean_of(index, entries, n, 0), n);
-	return index->centre != NULL;
-}
-
-/* encodes entries of a list with one centre for a list with another */
-static void
-change_centre(MemaiIndex *index, MemaiEntry *const *entries, int n, int from, int to)
-{
-	float	   *rotated;
-
-	if (from == to)
-		return;
-	rotated = palloc(sizeof(float) * index->leaf.padded);
-	for (int i = 0; i < n; i++)
-	{
-		memset(rotated, 0, sizeof(float) * index->leaf.padded);
-		add_rotated(index, entries[i], from, rotated);
-		memai_entry_encode(index, rotated, to, entries[i]);
-	}
-	pfree(rotated);
-}
-
-/* a route's entry for a list: its mean, encoded for the route's centre */
-static MemaiEntry *
-route_entry(MemaiIndex *index, BlockNumber list, int route_centre)
-{
-	MemaiEntry *entry = palloc0(MEMAI_ENTRY_SIZE(index->leaf.padded));
-	MemaiEntry **entries;
-	ListFacts	facts;
-	uint64		position = 0;
-	int			n;
-
-	list_facts(index->relation, list, &facts);
-	entries = memai_list_read(index, &index->leaf, list, InvalidBuffer, &position, &n);
-	memai_entry_encode(index, mean_of(index, entries, n, facts.centre), route_centre, entry);
-	ItemPointerSet(&entry->tid, list, 1);
-	return entry;
-}
-
-/* ---- steps 3 and 4 ---- */
-
-typedef struct RouteFind
-{
-	const MemaiLayout *layout;
-	BlockNumber child;
-	BlockNumber block;			/* where it is */
-	int			slot;
-} RouteFind;
-
-static bool
-find_child_on_page(void *arg, Buffer buffer, Page page)
-{
-	RouteFind  *find = arg;
-
-	for (int slot = 0; slot < MemaiPageOpaque(page)->used; slot++)
-		if (ItemPointerGetBlockNumberNoCheck(memai_slot_tid(find->layout, page, slot)) == find->child)
-		{
-			find->block = BufferGetBlockNumber(buffer);
-			find->slot = slot;
-			return false;
-		}
-	return true;
-}
-
-static bool
-find_child(MemaiIndex *index, BlockNumber route, BlockNumber child, RouteFind *find)
-{
-	find->layout = &index->route;
-	find->child = child;
-	find->block = InvalidBlockNumber;
-	memai_list_walk(index->relation, route, InvalidBuffer, find_child_on_page, find);
-	return find->block != InvalidBlockNumber;
-}
-
-/* puts an entry in the place of another one of the route; one record of two pages */
-static void
-overwrite_child(MemaiIndex *index, const RouteFind *find, const MemaiEntry *entry)
-{
-	const MemaiLayout *layout = &index->route;
-	Buffer		buffer = memai_page_read(index->relation, find->block, BUFFER_LOCK_EXCLUSIVE, MEMAI_PAGE_SCAN);
-	BlockNumber block = MemaiPageList(BufferGetPage(buffer))->refine[find->slot / layout->records];
-	Buffer		refine = memai_page_read(index->relation, block, BUFFER_LOCK_EXCLUSIVE, MEMAI_PAGE_REFINE);
-	GenericXLogState *state = GenericXLogStart(index->relation);
-
-	memai_slot_write(layout, GenericXLogRegisterBuffer(state, buffer, 0), find->slot, entry);
-	memai_record_write(layout, GenericXLogRegisterBuffer(state, refine, 0), find->slot % layout->records, entry);
-	GenericXLogFinish(state);
-	UnlockReleaseBuffer(refine);
-	UnlockReleaseBuffer(buffer);
-}
-
-/* points the route at the successors of its child */
-static void
-relink_child(MemaiIndex *index, BlockNumber route, BlockNumber child, const ListFacts *facts)
-{
-	RouteFind	find;
-	ListFacts	route_facts;
-
-	list_facts(index->relation, route, &route_facts);
-	/* the second first: until the child is overwritten it leads to both */
-	if (facts->header.moved[1] != InvalidBlockNumber &&
-		!find_child(index, route, facts->header.moved[1], &find))
-	{
-		MemaiEntry *entry = route_entry(index, facts->header.moved[1], route_facts.centre);
-		Buffer		first = memai_page_read(index->relation, route, BUFFER_LOCK_EXCLUSIVE, MEMAI_PAGE_SCAN);
-
-		(void) memai_list_append(index, &index->route, first, entry);
-		UnlockReleaseBuffer(first);
-	}
-	if (find_child(index, route, child, &find))
-		overwrite_child(index, &find, route_entry(index, facts->header.moved[0], route_facts.centre));
-}
-
-/* points the directory at the successors of a list */
-static void
-relink_root(MemaiIndex *index, const ListFacts *facts)
-{
-	ListFacts	second;
-
-	if (facts->header.moved[1] != InvalidBlockNumber)
-	{
-		list_facts(index->relation, facts->header.moved[1], &second);
-		memai_directory_set(index->relation, second.header.hash_low, facts->header.moved[1]);
-	}
-	memai_directory_set(index->relation, facts->header.hash_low, facts->header.moved[0]);
-}
-
-/* the end of the queue; only the holder of the move lock changes it */
-static BlockNumber
-dead_tail(Relation relation)
-{
-	Buffer		meta = memai_page_read(relation, MEMAI_META_BLKNO, BUFFER_LOCK_SHARE, MEMAI_PAGE_META);
-	BlockNumber tail = MemaiPageMeta(BufferGetPage(meta))->dead_tail;
-
-	UnlockReleaseBuffer(meta);
-	return tail;
-}
-
-/*
- * Queues a list that nothing leads to any more; one record of three pages.
- * The metapage comes last: a scan may want it while it holds a page.
- */
-static void
-enqueue_dead(Relation relation, BlockNumber list)
-{
-	BlockNumber tail_block = dead_tail(relation);
-	Buffer		first = memai_page_read(relation, list, BUFFER_LOCK_EXCLUSIVE, MEMAI_PAGE_SCAN);
-	Buffer		tail = tail_block == InvalidBlockNumber ? InvalidBuffer :
-	memai_page_read(relation, tail_block, BUFFER_LOCK_EXCLUSIVE, MEMAI_PAGE_SCAN);
-	Buffer		meta = memai_page_read(relation, MEMAI_META_BLKNO, BUFFER_LOCK_EXCLUSIVE, MEMAI_PAGE_META);
-	GenericXLogState *state = GenericXLogStart(relation);
-	MemaiMeta  *m = MemaiPageMeta(GenericXLogRegisterBuffer(state, meta, 0));
-
-	MemaiPageList(GenericXLogRegisterBuffer(state, first, 0))->dead_xid =
-		U64FromFullTransactionId(ReadNextFullTransactionId());
-	if (BufferIsValid(tail))
-		MemaiPageList(GenericXLogRegisterBuffer(state, tail, 0))->next_dead = list;
-	else
-		m->dead_head = list;
-	m->dead_tail = list;
-	GenericXLogFinish(state);
-	UnlockReleaseBuffer(meta);
-	if (BufferIsValid(tail))
-		UnlockReleaseBuffer(tail);
-	UnlockReleaseBuffer(first);
-}
-
-static void
-finish(MemaiIndex *index, BlockNumber route, BlockNumber list)
-{
-	ListFacts	facts;
-
-	list_facts(index->relation, list, &facts);
-	if (route != InvalidBlockNumber)
-		relink_child(index, route, list, &facts);
-	else
-		relink_root(index, &facts);
-	enqueue_dead(index->relation, list);
 }
 
 /* ---- step 2 ---- */
@@ -306,7 +63,7 @@ move_over(MemaiIndex *index, BlockNumber list, uint64 position, Deal *d, const B
 		BlockNumber part = parts[deal(d, late[i])];
 		Buffer		buffer = memai_page_read(relation, part, BUFFER_LOCK_EXCLUSIVE, MEMAI_PAGE_SCAN);
 
-		change_centre(index, &late[i], 1, from_centre, to_centre);
+		memai_change_centre(index, &late[i], 1, from_centre, to_centre);
 		(void) memai_list_append(index, &index->leaf, buffer, late[i]);
 		UnlockReleaseBuffer(buffer);
 	}
@@ -338,7 +95,7 @@ write_parts(MemaiIndex *index, MemaiEntry **entries, int n, Deal *d, int from_ce
 		part[p][count[p]++] = entries[i];
 	}
 	/* dealt out by the old codes, so codes change only now */
-	change_centre(index, entries, n, from_centre, to_centre);
+	memai_change_centre(index, entries, n, from_centre, to_centre);
 	for (int p = 0; p < d->n; p++)
 		parts[p] = memai_list_write(index, &index->leaf, 0, to_centre, low[p], high[p],
 									part[p], count[p], true);
@@ -390,10 +147,10 @@ middle_hash(MemaiEntry **entries, int n)
 
 /* replaces the list by one or two, as dealt; under a route or the directory */
 static void
-replace(MemaiIndex *index, BlockNumber route, BlockNumber list, const ListFacts *facts,
+replace(MemaiIndex *index, BlockNumber route, BlockNumber list, const MemaiListFacts *facts,
 		MemaiEntry **entries, int n, uint64 position, Deal *d)
 {
-	int			centre = centre_for(index, entries, n, facts->centre);
+	int			centre = memai_centre_for(index, entries, n, facts->centre);
 	uint64		low[2] = {facts->header.hash_low, facts->header.hash_low};
 	uint64		high[2] = {facts->header.hash_high, facts->header.hash_high};
 	BlockNumber parts[2] = {InvalidBlockNumber, InvalidBlockNumber};
@@ -405,16 +162,16 @@ replace(MemaiIndex *index, BlockNumber route, BlockNumber list, const ListFacts 
 	}
 	write_parts(index, entries, n, d, facts->centre, centre, low, high, parts);
 	move_over(index, list, position, d, parts, parts, facts->centre, centre);
-	finish(index, route, list);
+	memai_finish_move(index, route, list);
 }
 
 /* makes a flat list a route to two lists */
 static void
-grow_route(MemaiIndex *index, BlockNumber list, const ListFacts *facts, MemaiEntry **entries, int n,
+grow_route(MemaiIndex *index, BlockNumber list, const MemaiListFacts *facts, MemaiEntry **entries, int n,
 		   uint64 position)
 {
 	Deal		d = {0};
-	int			centre = centre_for(index, entries, n, facts->centre);
+	int			centre = memai_centre_for(index, entries, n, facts->centre);
 	uint64		low[2] = {facts->header.hash_low, facts->header.hash_low};
 	uint64		high[2] = {facts->header.hash_high, facts->header.hash_high};
 	BlockNumber parts[2];
@@ -424,10 +181,10 @@ grow_route(MemaiIndex *index, BlockNumber list, const ListFacts *facts, MemaiEnt
 	plan_clusters(index, entries, n, &d);
 	write_parts(index, entries, n, &d, facts->centre, centre, low, high, parts);
 	for (int p = 0; p < 2; p++)
-		children[p] = route_entry(index, parts[p], centre);
+		children[p] = memai_child_entry(index, parts[p], centre);
 	successors[0] = memai_list_write(index, &index->route, 1, centre, low[0], high[0], children, 2, true);
 	move_over(index, list, position, &d, parts, successors, facts->centre, centre);
-	finish(index, InvalidBlockNumber, list);
+	memai_finish_move(index, InvalidBlockNumber, list);
 }
 
 /*
@@ -435,7 +192,7 @@ grow_route(MemaiIndex *index, BlockNumber list, const ListFacts *facts, MemaiEnt
  * another one was appended since the list was read up to position.
  */
 static bool
-isolate(MemaiIndex *index, BlockNumber list, ListFacts *facts, uint64 hash, uint64 position)
+isolate(MemaiIndex *index, BlockNumber list, MemaiListFacts *facts, uint64 hash, uint64 position)
 {
 	uint64		low = facts->header.hash_low;
 	uint64		high = facts->header.hash_high;
@@ -466,7 +223,7 @@ isolate(MemaiIndex *index, BlockNumber list, ListFacts *facts, uint64 hash, uint
 
 /* a list that the directory points to */
 static void
-split_root(MemaiIndex *index, BlockNumber list, ListFacts *facts)
+split_root(MemaiIndex *index, BlockNumber list, MemaiListFacts *facts)
 {
 	uint64		position = 0;
 	int			n;
@@ -497,7 +254,7 @@ split_root(MemaiIndex *index, BlockNumber list, ListFacts *facts)
 
 /* a list that a route points to */
 static void
-split_child(MemaiIndex *index, BlockNumber route, BlockNumber list, const ListFacts *facts)
+split_child(MemaiIndex *index, BlockNumber route, BlockNumber list, const MemaiListFacts *facts)
 {
 	Deal		d = {0};
 	uint64		position = 0;
@@ -520,17 +277,16 @@ find_parent(MemaiIndex *index, uint64 hash, BlockNumber list, BlockNumber *route
 	uint64		low;
 	uint64		high;
 	BlockNumber root = memai_directory_find(index->relation, hash, &low, &high);
-	ListFacts	facts;
-	RouteFind	find;
+	MemaiListFacts	facts;
 
 	*route = InvalidBlockNumber;
 	if (root == list || root == InvalidBlockNumber)
 		return root == list;
-	list_facts(index->relation, root, &facts);
+	memai_list_facts(index->relation, root, &facts);
 	if (facts.level != 1 || (facts.flags & MEMAI_FLAG_MOVED))
 		return false;
 	*route = root;
-	return find_child(index, root, list, &find);
+	return memai_route_leads_to(index, root, list);
 }
 
 void
@@ -540,12 +296,12 @@ memai_split(MemaiIndex *caller, uint64 hash, BlockNumber list)
 	MemoryContext old = MemoryContextSwitchTo(context);
 	MemaiIndex *index = memai_index_open(caller->relation);
 	BlockNumber route;
-	ListFacts	facts;
+	MemaiListFacts	facts;
 
 	memai_reclaim(index->relation);
 	if (find_parent(index, hash, list, &route))
 	{
-		list_facts(index->relation, list, &facts);
+		memai_list_facts(index->relation, list, &facts);
 		if ((facts.flags & MEMAI_FLAG_MOVED) || facts.level != 0)
 			memai_repair(index, hash);
 		else if (route == InvalidBlockNumber)
@@ -564,7 +320,7 @@ memai_index_compact(MemaiIndex *caller, uint64 hash, BlockNumber list)
 	MemoryContext old = MemoryContextSwitchTo(context);
 	MemaiIndex *index = memai_index_open(caller->relation);
 	BlockNumber route;
-	ListFacts	facts;
+	MemaiListFacts	facts;
 	Deal		d = {.n = 1};
 	uint64		position = 0;
 	int			n;
@@ -572,7 +328,7 @@ memai_index_compact(MemaiIndex *caller, uint64 hash, BlockNumber list)
 
 	if (find_parent(index, hash, list, &route))
 	{
-		list_facts(index->relation, list, &facts);
+		memai_list_facts(index->relation, list, &facts);
 		entries = memai_list_read(index, &index->leaf, list, InvalidBuffer, &position, &n);
 		replace(index, route, list, &facts, entries, n, position, &d);
 	}
@@ -580,154 +336,3 @@ memai_index_compact(MemaiIndex *caller, uint64 hash, BlockNumber list)
 	MemoryContextDelete(context);
 }
 
-/* ---- repair ---- */
-
-typedef struct MovedChildren
-{
-	MemaiIndex *index;
-	BlockNumber *children;
-	int			n;
-	int			size;
-} MovedChildren;
-
-static bool
-collect_children(void *arg, Buffer buffer, Page page)
-{
-	MovedChildren *c = arg;
-
-	for (int slot = 0; slot < MemaiPageOpaque(page)->used; slot++)
-	{
-		if (c->n == c->size)
-		{
-			c->size *= 2;
-			c->children = repalloc(c->children, sizeof(BlockNumber) * c->size);
-		}
-		c->children[c->n++] = ItemPointerGetBlockNumberNoCheck(memai_slot_tid(&c->index->route, page, slot));
-	}
-	return true;
-}
-
-/* finishes the moves of a route's children that a crash interrupted */
-static void
-repair_children(MemaiIndex *index, BlockNumber route)
-{
-	MovedChildren c = {.index = index, .size = 64};
-	ListFacts	facts;
-
-	c.children = palloc(sizeof(BlockNumber) * c.size);
-	memai_list_walk(index->relation, route, InvalidBuffer, collect_children, &c);
-	for (int i = 0; i < c.n; i++)
-	{
-		list_facts(index->relation, c.children[i], &facts);
-		if (facts.flags & MEMAI_FLAG_MOVED)
-			finish(index, route, c.children[i]);
-	}
-	pfree(c.children);
-}
-
-static BlockNumber
-empty_list(MemaiIndex *index, uint64 low, uint64 high)
-{
-	return memai_list_write(index, &index->leaf, 0, index->centre != NULL, low, high, NULL, 0, true);
-}
-
-void
-memai_repair(MemaiIndex *index, uint64 hash)
-{
-	uint64		low;
-	uint64		high;
-	BlockNumber list = memai_directory_find(index->relation, hash, &low, &high);
-	ListFacts	facts;
-
-	if (list == InvalidBlockNumber)
-		return;
-	list_facts(index->relation, list, &facts);
-	if (facts.flags & MEMAI_FLAG_MOVED)
-		finish(index, InvalidBlockNumber, list);
-	else if (hash > facts.header.hash_high)
-		memai_directory_set(index->relation, facts.header.hash_high + 1,
-							empty_list(index, facts.header.hash_high + 1, high));
-	else if (hash < facts.header.hash_low)
-	{
-		BlockNumber gap = empty_list(index, low, facts.header.hash_low - 1);
-
-		memai_directory_set(index->relation, facts.header.hash_low, list);
-		memai_directory_set(index->relation, low, gap);
-	}
-	else if (facts.level == 1)
-		repair_children(index, list);
-}
-
-/* ---- reuse ---- */
-
-static void
-free_page(Relation relation, BlockNumber blkno)
-{
-	Buffer		buffer = ReadBuffer(relation, blkno);
-	GenericXLogState *state;
-
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	state = GenericXLogStart(relation);
-	memai_page_init(GenericXLogRegisterBuffer(state, buffer, GENERIC_XLOG_FULL_IMAGE), MEMAI_PAGE_FREE);
-	GenericXLogFinish(state);
-	UnlockReleaseBuffer(buffer);
-	RecordFreeIndexPage(relation, blkno);
-}
-
-static void
-free_list(Relation relation, BlockNumber blkno)
-{
-	while (blkno != InvalidBlockNumber)
-	{
-		Buffer		buffer = memai_page_read(relation, blkno, BUFFER_LOCK_SHARE, MEMAI_PAGE_SCAN);
-		Page		page = BufferGetPage(buffer);
-		MemaiListHeader header = *MemaiPageList(page);
-		BlockNumber next = MemaiPageOpaque(page)->next;
-
-		CHECK_FOR_INTERRUPTS();
-		UnlockReleaseBuffer(buffer);
-		for (int i = 0; i < MEMAI_MAX_REFINE_PAGES; i++)
-			if (header.refine[i] != InvalidBlockNumber)
-				free_page(relation, header.refine[i]);
-		free_page(relation, blkno);
-		blkno = next;
-	}
-}
-
-void
-memai_reclaim(Relation relation)
-{
-	/* a local relation's own horizon ignores this session's open scans */
-	Relation	horizon = RELATION_IS_LOCAL(relation) ? NULL : relation;
-	bool		freed = false;
-
-	for (;;)
-	{
-		Buffer		meta = memai_page_read(relation, MEMAI_META_BLKNO, BUFFER_LOCK_SHARE, MEMAI_PAGE_META);
-		BlockNumber list = MemaiPageMeta(BufferGetPage(meta))->dead_head;
-		GenericXLogState *state;
-		ListFacts	facts;
-		MemaiMeta  *m;
-
-		UnlockReleaseBuffer(meta);
-		if (list == InvalidBlockNumber)
-			break;
-		list_facts(relation, list, &facts);
-		if (!GlobalVisCheckRemovableFullXid(horizon, FullTransactionIdFromU64(facts.header.dead_xid)))
-			break;
-		/* out of the queue first: a crash loses pages, never frees them twice */
-		meta = memai_page_read(relation, MEMAI_META_BLKNO, BUFFER_LOCK_EXCLUSIVE, MEMAI_PAGE_META);
-		state = GenericXLogStart(relation);
-		m = MemaiPageMeta(GenericXLogRegisterBuffer(state, meta, 0));
-		m->dead_head = facts.header.next_dead;
-		if (m->dead_head == InvalidBlockNumber)
-			m->dead_tail = InvalidBlockNumber;
-		GenericXLogFinish(state);
-		UnlockReleaseBuffer(meta);
-		free_list(relation, list);
-		freed = true;
-	}
-	/* searches for a page begin at the top of the map */
-	if (freed)
-		IndexFreeSpaceMapVacuum(relation);
-}

@@ -96,6 +96,15 @@ memai_page_read(Relation relation, BlockNumber blkno, int lock, MemaiPageKind ki
 	return buffer;
 }
 
+static bool
+plausible_factors(const float *factors)
+{
+	for (int i = 0; i < MEMAI_PROBE_POINTS; i++)
+		if (!(factors[i] >= 0 && factors[i] < 1e5f))
+			return false;
+	return true;
+}
+
 /* the metapage's contents, checked */
 static void
 read_meta(Relation relation, MemaiMeta *meta)
@@ -114,7 +123,7 @@ read_meta(Relation relation, MemaiMeta *meta)
 				 errhint("Run REINDEX on it.")));
 	if (meta->dim > MEMAI_INDEX_MAX_DIM ||
 		(meta->refine_bits != 0 && meta->refine_bits != 4 && meta->refine_bits != 8) ||
-		meta->list_size == 0 || meta->flat_size == 0)
+		meta->list_size == 0 || meta->flat_size == 0 || !plausible_factors(meta->probe_factors))
 		memai_report_corrupted(relation, MEMAI_META_BLKNO, "The metapage has impossible values.");
 }
 
@@ -275,13 +284,15 @@ memai_list_ids(Relation relation, int count)
 }
 
 void
-memai_meta_update(Relation relation, double rows)
+memai_meta_update(Relation relation, double rows, const float *probe_factors)
 {
 	Buffer		buffer = memai_page_read(relation, MEMAI_META_BLKNO, BUFFER_LOCK_EXCLUSIVE, MEMAI_PAGE_META);
 	GenericXLogState *state = GenericXLogStart(relation);
 	MemaiMeta  *meta = MemaiPageMeta(GenericXLogRegisterBuffer(state, buffer, 0));
 
 	meta->rows = rows;
+	if (probe_factors)
+		memcpy(meta->probe_factors, probe_factors, sizeof(meta->probe_factors));
 	GenericXLogFinish(state);
 	UnlockReleaseBuffer(buffer);
 }

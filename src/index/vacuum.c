@@ -160,7 +160,7 @@ memai_index_bulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	memai_move_lock(info->index);
 	memai_directory_walk(info->index, vacuum_root, &vacuum);
 	memai_move_unlock(info->index);
-	memai_meta_update(info->index, stats->num_index_tuples);
+	memai_meta_update(info->index, stats->num_index_tuples, NULL);
 	return stats;
 }
 

@@ -63,7 +63,7 @@ my ($lost, $damaged) = (0, 0);
 for my $cycle (1 .. $cycles)
 {
 	my @work = (
-		"INSERT INTO item SELECT n, n % 60, vec(n) FROM generate_series(%d, %d) n ON CONFLICT DO NOTHING",
+		"INSERT INTO item SELECT n, n %% 60, vec(n) FROM generate_series(%d, %d) n ON CONFLICT DO NOTHING",
 		"DELETE FROM item WHERE id < %d AND id % 5 = 0", 'VACUUM item', 'REINDEX INDEX item_u');
 	my $acknowledged = $primary->safe_psql('postgres',
 		sprintf('INSERT INTO item SELECT n, n %% 60, vec(n) FROM generate_series(%d, %d) n; SELECT count(*) FROM item',
@@ -75,9 +75,13 @@ for my $cycle (1 .. $cycles)
 		my $sql = $kind == 0
 			? join(';', map { sprintf($work[0], $next + 20 * $_, $next + 20 * $_ + 19) } 0 .. 200)
 			: ($cycle % 3 == 0 ? $work[3] : 'VACUUM item') . ';' x 1;
-		my ($in, $out, $err) = ($sql, '', '');
+		# from a file: a psql that dies early would break a pipe
+		my $file = $PostgreSQL::Test::Utils::tmp_check . "/crash_$kind.sql";
+		my ($out, $err) = ('', '');
+		unlink $file;
+		append_to_file($file, $sql);
 		push @sessions, IPC::Run::start(
-			[ 'psql', '-XqAt', '-d', $primary->connstr('postgres') ], '<', \$in, '>', \$out, '2>', \$err);
+			[ 'psql', '-XqAt', '-d', $primary->connstr('postgres'), '-f', $file ], '>', \$out, '2>', \$err);
 	}
 	select(undef, undef, undef, 0.02 + 0.013 * ($cycle % 20));
 	$primary->stop('immediate');
