@@ -12,10 +12,11 @@ WHERE p.prosecdef AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname =
 -- SP4: a C function of schema memai that is VOLATILE has a fixed path; SQL bodies are parsed when they are created
 SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
 WHERE d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'memai') AND p.prolang = (SELECT oid FROM pg_language WHERE lanname = 'sql') AND p.prosqlbody IS NULL;
--- SP7: no function but those that look at an index takes the name of a relation
+-- SP7: no function but those that look at an index or belong to a table takes the name of a relation
 SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
 WHERE d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'memai') AND p.pronamespace = 'memai'::regnamespace
-	AND EXISTS (SELECT FROM unnest(p.proargtypes) t WHERE t::regtype::text LIKE 'reg%');
+	AND EXISTS (SELECT FROM unnest(p.proargtypes) t WHERE t::regtype::text LIKE 'reg%')
+ORDER BY p.oid::regprocedure::text COLLATE "C";
 -- SP12: who may not, cannot
 SET ROLE regress_memai_plain;
 SELECT memai.start_worker();
