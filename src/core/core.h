@@ -131,9 +131,6 @@ extern void memai_wait_set_hooks(const MemaiWaitHooks *hooks);
 extern void memai_wait_begin(void);
 extern void memai_wait_end(void);
 
-/* True between the two, when the hooks have left the transaction. */
-extern bool memai_wait_is_waiting(void);
-
 /*
  * How long the last call that failed was asked to wait before another try, in
  * milliseconds; 0: not at all.  Whoever fails a call notes it just before the

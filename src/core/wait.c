@@ -43,12 +43,6 @@ memai_wait_end(void)
 	hooks->enter();
 }
 
-bool
-memai_wait_is_waiting(void)
-{
-	return waiting;
-}
-
 void
 memai_wait_set_retry_after(int64 milliseconds)
 {

@@ -9,8 +9,8 @@
  * meantime has a new version in the queue and is taken again.
  *
  * Whatever touches the user's table runs with the rights of its owner, under
- * SECURITY_RESTRICTED_OPERATION.  A text that the model refuses is found by
- * halving the batch; it stays in the queue with its error and holds up nothing.
+ * SECURITY_RESTRICTED_OPERATION.  A text that the model refuses stays in the
+ * queue with its error and holds up nothing.
  */
 #include "postgres.h"
 
@@ -81,7 +81,7 @@ typedef struct Row
 	bool		wanted;
 	Datum		hash;
 	MemaiVector *vector;
-	ErrorData  *error;
+	bool		refused;		/* by the model */
 } Row;
 
 typedef struct Batch
@@ -148,7 +148,7 @@ remove_done_keys(const Batch *batch)
 
 	for (int i = 0; i < batch->nrows; i++)
 	{
-		if (batch->rows[i].error != NULL)
+		if (batch->rows[i].refused)
 			continue;
 		keys[n] = batch->rows[i].key;
 		versions[n++] = batch->rows[i].version;
@@ -168,14 +168,13 @@ note_errors(const Batch *batch)
 	{
 		const Row  *row = &batch->rows[i];
 
-		if (row->error == NULL)
+		if (!row->refused)
 			continue;
 		values[0] = Int32GetDatum(batch->vectorizer->id);
 		values[1] = row->key;
 		values[2] = row->version;
-		values[3] = CStringGetTextDatum(row->error->detail ?
-										psprintf("%s: %s", row->error->message, row->error->detail) : row->error->message);
-		values[4] = CStringGetTextDatum(unpack_sql_state(row->error->sqlerrcode));
+		values[3] = CStringGetTextDatum("the model refuses the text");
+		values[4] = CStringGetTextDatum(unpack_sql_state(ERRCODE_MEMAI_REFUSED));
 		(void) memai_vectorizer_own(&note_error, values, NULL);
 	}
 }
@@ -324,7 +323,7 @@ store_rows(const Batch *batch)
 	{
 		const Row  *row = &batch->rows[i];
 
-		if (!row->wanted || row->error != NULL)
+		if (!row->wanted || row->refused)
 			continue;
 		keys[n] = row->key;
 		hashes[n] = row->hash;
@@ -343,64 +342,24 @@ store_rows(const Batch *batch)
 
 /* ---- with the model ---- */
 
-/* errors that are about one of the texts, not about the call */
-static bool
-blames_text(int sqlstate)
-{
-	return sqlstate == ERRCODE_MEMAI_REFUSED || sqlstate == ERRCODE_MEMAI_FILTERED ||
-		sqlstate == ERRCODE_MEMAI_CONTEXT_TOO_LONG || sqlstate == ERRCODE_PROGRAM_LIMIT_EXCEEDED;
-}
-
-/* one call for n of the wanted rows; its error when it blames a text, in context */
-static ErrorData *
-call_model(Batch *batch, int from, int n)
-{
-	MemoryContext context = CurrentMemoryContext;
-	MemaiSpan  *texts = palloc(sizeof(MemaiSpan) * n);
-	MemaiVector **vectors = palloc0(sizeof(MemaiVector *) * n);
-	ErrorData  *volatile error = NULL;
-
-	for (int i = 0; i < n; i++)
-		texts[i] = batch->rows[batch->wanted[from + i]].content;
-	PG_TRY();
-	{
-		memai_model_embed(batch->model, MEMAI_INPUT_DOCUMENT, n, texts, vectors);
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		/* outside of any transaction there is nothing to roll back */
-		if (!memai_wait_is_waiting() || !blames_text(geterrcode()))
-			PG_RE_THROW();
-		error = CopyErrorData();
-		FlushErrorState();
-		memai_wait_end();
-	}
-	PG_END_TRY();
-	for (int i = 0; i < n && error == NULL; i++)
-		batch->rows[batch->wanted[from + i]].vector = vectors[i];
-	return error;
-}
-
-/* as many calls as it takes to tell the text to blame from the others */
+/* one call for the rows that want a vector; what the provider refuses gets none */
 static void
-embed_range(Batch *batch, int from, int n)
+call_model(Batch *batch)
 {
-	ErrorData  *error;
+	int			n = batch->nwanted;
+	MemaiSpan  *texts = palloc(sizeof(MemaiSpan) * Max(n, 1));
+	MemaiVector **vectors = palloc0(sizeof(MemaiVector *) * Max(n, 1));
 
-	CHECK_FOR_INTERRUPTS();
 	if (n == 0)
 		return;
-	error = call_model(batch, from, n);
-	if (error == NULL)
-		return;
-	if (n == 1)
+	for (int i = 0; i < n; i++)
+		texts[i] = batch->rows[batch->wanted[i]].content;
+	memai_model_embed_some(batch->model, MEMAI_INPUT_DOCUMENT, n, texts, vectors);
+	for (int i = 0; i < n; i++)
 	{
-		batch->rows[batch->wanted[from]].error = error;
-		return;
+		batch->rows[batch->wanted[i]].vector = vectors[i];
+		batch->rows[batch->wanted[i]].refused = vectors[i] == NULL;
 	}
-	embed_range(batch, from, n / 2);
-	embed_range(batch, from + n / 2, n - n / 2);
 }
 
 /* ---- the job ---- */
@@ -497,7 +456,7 @@ run_batch(MemaiJob *job, Batch *batch, const text *after, int64 *done, int64 tot
 	report(batch->vectorizer, batch->nwanted, 0, 0);
 	SPI_finish();
 	memai_job_call_begin();
-	embed_range(batch, 0, batch->nwanted);
+	call_model(batch);
 	memai_job_call_end();
 	SPI_connect();
 	store_rows(batch);
