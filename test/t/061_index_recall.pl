@@ -68,6 +68,19 @@ for my $class ([ 'v', 'vector_cosine_ops', '<=>' ], [ 'v', 'vector_l2_ops', '<->
 	$node->safe_psql('postgres', 'DROP TABLE item');
 }
 
+# memory changes how much of the table is looked at for the lists, never what is in them
+$node->safe_psql('postgres', 'CREATE TABLE item AS SELECT * FROM source');
+for my $memory ('1MB', '2GB')
+{
+	$node->safe_psql('postgres', "SET maintenance_work_mem = '$memory'; CREATE INDEX i ON item USING memai (v vector_cosine_ops) $options");
+	my $r = $node->safe_psql('postgres', q{SELECT recall('v', '<=>'); SELECT memai.memai_index_check('i', true)});
+	chomp $r;
+	cmp_ok($r, '>=', 0.95, "built with $memory: recall $r");
+	is($node->safe_psql('postgres', q{SELECT live_entries FROM memai.memai_index_info('i')}), $rows, "built with $memory: all rows");
+	$node->safe_psql('postgres', 'DROP INDEX i');
+}
+$node->safe_psql('postgres', 'DROP TABLE item');
+
 # with and without the index: what is returned exists, once, is of the tenant and has its true distance
 $node->safe_psql('postgres', <<"SQL");
 CREATE TABLE item AS SELECT id, id % 20 AS u, v FROM source;
