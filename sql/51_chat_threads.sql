@@ -54,6 +54,17 @@ SELECT thread_id AS single FROM memai.chat('the beginning of more') \gset
 SELECT count(*) FROM memai.chat('this is more', thread_id => :'single');
 SELECT message_count FROM memai.threads(namespace => 'default') WHERE id = :'single';
 
+-- a summary stands for the older messages
+SELECT memai.create_thread(title => 'long') AS long \gset
+SELECT count(*) FROM generate_series(1, 6) i, memai.chat('Fact number ' || i || ': the sky over town ' || i || ' is blue.', thread_id => :'long', use_memory => false);
+SELECT memai.summarize_thread(:'long', keep => 4, max_words => 30) LIKE '%sky over town%' AS summed_up;
+SELECT summary LIKE '%sky over town%' AS stored, array_length(regexp_split_to_array(summary, '\s+'), 1) <= 30 AS short,
+	(SELECT count(*) FROM memai.messages(:'long') WHERE id > t.summary_until) AS after_it FROM memai.thread(:'long') t;
+SELECT (tokens ->> 'summary')::int > 0 AS shows_summary, jsonb_array_length(messages) AS messages, messages -> 1 ->> 'content' LIKE '<summary %' AS first
+FROM memai.chat_preview('And now?', thread_id => :'long', use_memory => false);
+SELECT memai.summarize_thread(:'long', keep => 4) = summary AS unchanged FROM memai.thread(:'long');
+SELECT memai.summarize_thread(memai.new_id()) IS NULL AS no_such_thread;
+
 -- other users: nothing to see, nothing to change
 SET memai.user_id = 'bob';
 SELECT (SELECT count(*) FROM memai.threads()), (SELECT count(*) FROM memai.messages(:'trip')), (SELECT count(*) FROM memai.thread(:'trip'));

@@ -127,6 +127,34 @@ END;
 COMMENT ON FUNCTION memai.branch_thread(uuid, uuid, text, text) IS
 	'open a conversation that begins as another one did, up to and with a message of it; NULL when the user has no such message';
 
+CREATE FUNCTION memai.summarize_thread(thread_id uuid, keep integer DEFAULT 20, max_words integer DEFAULT 200,
+		model text DEFAULT NULL, user_id text DEFAULT NULL) RETURNS text
+	LANGUAGE sql VOLATILE PARALLEL UNSAFE
+BEGIN ATOMIC
+	WITH thread AS MATERIALIZED (
+		SELECT t.scope, t.id, t.summary, t.summary_until FROM memai.thread t
+		WHERE t.tenant = memai.current_tenant() AND t.user_id = memai._user(summarize_thread.user_id) AND t.id = summarize_thread.thread_id
+	), older AS MATERIALIZED (
+		SELECT string_agg(e.role || ': ' || e.content, E'\n' ORDER BY m.id) AS content, (array_agg(m.id ORDER BY m.id DESC))[1] AS last
+		FROM thread t JOIN memai.message m ON m.scope = t.scope AND m.thread_id = t.id JOIN memai.episode e ON e.scope = m.scope AND e.id = m.id
+		WHERE (t.summary_until IS NULL OR m.id > t.summary_until)
+			AND m.id NOT IN (SELECT n.id FROM thread u JOIN memai.message n ON n.scope = u.scope AND n.thread_id = u.id
+				ORDER BY n.id DESC LIMIT greatest(summarize_thread.keep, 0))
+	), made AS MATERIALIZED (
+		-- the model is asked before anything is locked
+		SELECT t.scope, t.id, older.last,
+			memai.summarize(concat_ws(E'\n', t.summary, older.content), summarize_thread.max_words, summarize_thread.model) AS summary
+		FROM thread t, older WHERE older.content IS NOT NULL
+	), changed AS (
+		UPDATE memai.thread t SET summary = made.summary, summary_until = made.last FROM made
+		WHERE t.scope = made.scope AND t.id = made.id AND made.summary IS NOT NULL
+		RETURNING t.summary
+	)
+	SELECT coalesce((SELECT c.summary FROM changed c), (SELECT t.summary FROM thread t));
+END;
+COMMENT ON FUNCTION memai.summarize_thread(uuid, integer, integer, text, text) IS
+	'have a model sum up all but the last keep messages of a thread; chat shows the summary in their place; returns it';
+
 REVOKE ALL ON FUNCTION memai.create_thread(text, text, text, text, text, text, jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.threads(text, text, boolean, integer, timestamptz) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.thread(uuid, text) FROM PUBLIC;
@@ -135,6 +163,7 @@ REVOKE ALL ON FUNCTION memai.rename_thread(uuid, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.archive_thread(uuid, boolean, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.delete_thread(uuid, text, boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.branch_thread(uuid, uuid, text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION memai.summarize_thread(uuid, integer, integer, text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION memai.create_thread(text, text, text, text, text, text, jsonb),
 	memai.threads(text, text, boolean, integer, timestamptz),
 	memai.thread(uuid, text),
@@ -142,5 +171,6 @@ GRANT EXECUTE ON FUNCTION memai.create_thread(text, text, text, text, text, text
 	memai.rename_thread(uuid, text, text),
 	memai.archive_thread(uuid, boolean, text),
 	memai.delete_thread(uuid, text, boolean),
-	memai.branch_thread(uuid, uuid, text, text)
+	memai.branch_thread(uuid, uuid, text, text),
+	memai.summarize_thread(uuid, integer, integer, text, text)
 	TO memai_user;

@@ -46,6 +46,12 @@ $node->safe_psql('source', q{
 	SELECT memai.set_pii_policy('redact', '{card}');
 	SELECT memai.add_document(E'# Guide\n\n"quotes" \\ ünïcode\n\n## Second\n\n' || repeat('text ', 3000), source_uri => 'guide.md', user_id => 'user 1');
 	SELECT memai.add_document('of no source', user_id => 'user 1', background => true);
+	SELECT memai.set_intent('home', '{live,"a ""quoted"" word"}', 'Be brief.', sources => '{cities}', description => 'where they live');
+	SELECT memai.register_source('cities', 'SELECT parameter.city AS city', parameters => '{"city": "Bergen"}', template => 'in {city}');
+	CREATE FUNCTION public.tell(city text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT ''it rains in '' || city';
+	SELECT memai.register_tool('tell', 'the weather', 'public.tell');
+	SELECT memai.set_preference('tone', 'short', user_id => 'user 1');
+	SELECT memai.create_task('pack', due_at => '2100-01-01', user_id => 'user 1');
 	SELECT memai.chat('Where do I live?', user_id => 'user 1');
 	SELECT memai.create_credential('key', 'https://llm.example', secret => 'sk-canary-4711');
 	SELECT memai.create_model('remote', 'chat', 'openai', 'some-model', url => 'https://llm.example/v1', credential => 'key');
