@@ -13,7 +13,8 @@ which may be chained; what is left is the provider's own path:
   /refuse/<word>/...         status 400 when the request has that word in it
   /fail/<code>/<n>/<key>/... fails the first n requests of that key
   /script/<key>/...          the n-th request gets the n-th of the JSON bodies that were
-                             posted as an array to /_script/<key>, later ones the last
+                             posted as an array to /_script/<key>, later ones the last;
+                             {"stream": text} is a text of server-sent events
   /switch/<key>/...          status 503 while POST /_switch/<key>/on is in force
   /poison/<code>/<b64url>/...  that status for embeddings of texts that contain the decoded word
   /twice/<b64url>/...        the answer, and behind it one more with the decoded body
@@ -206,9 +207,10 @@ class Handler(BaseHTTPRequestHandler):
     def mode_script(self, answer, parts):
         with lock:
             script = scripts[parts.pop(0)]
-            answer.body = json.dumps(script[0]).encode()
-            if len(script) > 1:
-                script.pop(0)
+            turn = script.pop(0) if len(script) > 1 else script[0]
+        if 'stream' in turn:
+            answer.headers.append(('Content-Type', 'text/event-stream'))
+        answer.body = turn['stream'].encode() if 'stream' in turn else json.dumps(turn).encode()
 
     def mode_refuse(self, answer, parts):
         if parts.pop(0).encode() in self.raw:

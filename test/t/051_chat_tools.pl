@@ -105,7 +105,7 @@ $stub->script('anthropic',
 	{ type => 'message', role => 'assistant', stop_reason => 'tool_use', usage => { input_tokens => 7, output_tokens => 3 },
 		content => [ { type => 'text', text => 'Let me look.' }, { type => 'tool_use', id => 'toolu_1', name => 'amounts', input => { sku => 'boot' } } ] },
 	{ type => 'message', role => 'assistant', stop_reason => 'end_turn', usage => { input_tokens => 9, output_tokens => 1 }, content => [ { type => 'text', text => 'Seven.' } ] });
-$node->safe_psql('postgres', "SELECT memai.create_model('claude', 'chat', 'anthropic', 'stub', url => '" . $stub->url('script', 'anthropic') . "'), memai.grant_model('claude', 'app')");
+$node->safe_psql('postgres', "SELECT memai.create_model('claude', 'chat', 'anthropic', 'stub', url => '" . $stub->url('script', 'anthropic') . "'); SELECT memai.grant_model('claude', 'app')");
 $stub->reset;
 value_is(chat('claude', q{tools => '["amounts"]'}), 'Seven.|stop|16|4|[true]', "Anthropic's format");
 is_deeply((messages(1))[-1]{content}[0], { type => 'tool_result', tool_use_id => 'toolu_1', content => '[{"color":"red","amount":7}]' }, 'with the result in its place');
