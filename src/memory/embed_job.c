@@ -229,6 +229,18 @@ embedded_result(const char *model, int64 done, int64 refused, const char *switch
 /* in the order of MemaiSwitch */
 static const char *const switch_states[] = {"done", "later", "other tenants lack vectors"};
 
+/* A model that takes none of many texts has another reason than their words. */
+static void
+check_not_all_refused(const MemaiModelInfo *info, int64 done, int64 refused)
+{
+	if (done == 0 && refused > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_MEMAI_REFUSED),
+				 errmsg("model \"%s\" refused every text", info->name),
+				 errdetail("It refused %lld of %lld.", (long long) refused, (long long) refused),
+				 errhint("memai.check_model tells why.")));
+}
+
 Jsonb *
 memai_embed_missing(MemaiJob *job, const pg_uuid_t *thread_id)
 {
@@ -264,6 +276,7 @@ memai_embed_missing(MemaiJob *job, const pg_uuid_t *thread_id)
 		MemoryContextReset(batch_context);
 	}
 	MemoryContextSwitchTo(job_context);
+	check_not_all_refused(info, done, refused);
 	if (wants_switch(job))
 		switched = switch_states[memai_switch_when_filled(job, info->name)];
 	return embedded_result(info->name, done, refused, switched);

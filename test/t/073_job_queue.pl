@@ -40,7 +40,7 @@ $node->reload;
 ok(wait_until($node, $workers, 4, 20), 'four workers');
 
 # ---- RL11: one slow model among ten ----
-my @model = (embed_model(4, 'delay', 1500), map { embed_model(4) } 1 .. 9);
+my @model = (embed_model(4, 'delay', 3000), map { embed_model(4) } 1 .. 9);
 $node->safe_psql('postgres', "DELETE FROM memai.job; DELETE FROM memai.embedding;"
 	  . join(';', map { "SELECT memai.grant_model('$_', 'memai_user')" } @model));
 for my $i (0 .. 9)
