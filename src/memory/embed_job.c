@@ -227,7 +227,7 @@ embedded_result(const char *model, int64 done, int64 refused, const char *switch
 }
 
 /* in the order of MemaiSwitch */
-static const char *const switch_states[] = {"done", "later", "other tenants lack vectors"};
+static const char *const switch_states[] = {"done", "later", "other tenants lack vectors", "refused texts lack vectors"};
 
 /* A model that takes none of many texts has another reason than their words. */
 static void
@@ -278,7 +278,7 @@ memai_embed_missing(MemaiJob *job, const pg_uuid_t *thread_id)
 	MemoryContextSwitchTo(job_context);
 	check_not_all_refused(info, done, refused);
 	if (wants_switch(job))
-		switched = switch_states[memai_switch_when_filled(job, info->name)];
+		switched = switch_states[memai_switch_when_filled(job, info->name, refused > 0)];
 	return embedded_result(info->name, done, refused, switched);
 }
 

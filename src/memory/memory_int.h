@@ -288,15 +288,17 @@ typedef enum MemaiSwitch
 {
 	SWITCH_DONE,				/* the model is the default now */
 	SWITCH_LATER,				/* another job will see to it */
-	SWITCH_OTHERS_LACK			/* items of other tenants have no vectors yet */
+	SWITCH_OTHERS_LACK,			/* items of other tenants have no vectors yet */
+	SWITCH_REFUSED				/* the model refused texts, which lack theirs */
 } MemaiSwitch;
 
 /*
  * For the end of a reembed job, not connected to SPI: makes its model the
- * default of embeddings if it is the last one and nothing is lacking.  The
- * job's role must be an administrator.
+ * default of embeddings if it is the last one and nothing is lacking.  refused:
+ * the model took some of the job's texts and not others.  The job's role must
+ * be an administrator.
  */
-extern MemaiSwitch memai_switch_when_filled(const MemaiJob *job, const char *model);
+extern MemaiSwitch memai_switch_when_filled(const MemaiJob *job, const char *model, bool refused);
 
 /* ---- vectors.c ---- */
 

@@ -6,7 +6,8 @@
  * any tenant that is older than the job lacks its vector.  What was written
  * since, under the old model, gets further jobs: before the switch while older
  * items lack theirs, after it for the rest.  So it ends however much is written,
- * and between the two the old model serves.
+ * and between the two the old model serves.  Texts that the model refuses get no
+ * further job: then there is no switch until somebody makes it.
  *
  * Jobs that finish at one time queue up behind an advisory lock that is held
  * until they commit, so one of them is the last.
@@ -80,7 +81,7 @@ submit(const char *model, bool wants_switch)
 }
 
 MemaiSwitch
-memai_switch_when_filled(const MemaiJob *job, const char *model)
+memai_switch_when_filled(const MemaiJob *job, const char *model, bool refused)
 {
 	Datum		values[3] = {CStringGetTextDatum(model), Int64GetDatum(job->scope.scope), UUIDPGetDatum(&job->id)};
 	Datum		lock[2] = {Int32GetDatum(LOCK_CLASS), values[0]};
@@ -100,6 +101,8 @@ memai_switch_when_filled(const MemaiJob *job, const char *model)
 
 	if (unfinished)
 		result = SWITCH_LATER;
+	else if (lacking && refused)
+		result = SWITCH_REFUSED;	/* asking again would refuse again */
 	else if (lacking)
 		result = submit(model, true) > 0 ? SWITCH_LATER : SWITCH_OTHERS_LACK;
 	else

@@ -95,6 +95,15 @@ as('boss', "SELECT memai.reembed('$broken', 'user 1', switch => true); CALL mema
 is(status($broken), 'f|63|0|0|1', 'a failing model: failed jobs, no switch');
 is(status($local), 't|63|63|0|0', 'the default stays');
 
+# ---- a text that is refused for good: the others get vectors, nothing is asked for ever ----
+my $picky = embed_model(16, 'poison', 400, \'venom');
+$node->safe_psql('postgres', "SELECT memai.grant_model('$picky', 'boss')");
+my $venom = as('boss', "SELECT memai.remember('a glass of venom', 'user 1')");
+as('boss', "SELECT memai.reembed('$picky', 'user 1', switch => true); CALL memai.run_jobs()");
+is(as('boss', "SELECT status, result ->> 'refused', result ->> 'switched' FROM memai.job WHERE model = '$picky'"), 'done|1|refused texts lack vectors', 'a refused text: no switch');
+is(status($picky), 'f|64|63|0|0', 'the others have vectors');
+as('boss', "SELECT memai.forget('$venom', 'user 1')");
+
 # ---- reranking: the stub prefers long documents ----
 my $url = $stub->url('v1');
 $node->safe_psql('postgres', qq{SELECT memai.create_model('judge', 'rerank', 'jina', 'j', url => '$url'); SELECT memai.grant_model('judge', 'boss')});
