@@ -80,7 +80,7 @@ db(q{SELECT memai.drop_vectorizer('c'); DROP TABLE c; DELETE FROM memai.job; CRE
 my $script = $node->basedir . '/writers.sql';
 append_to_file($script, "\\set id random(1, 50)\n\\set x random(1, 1000000)\nUPDATE d SET x = 'text ' || :x WHERE id = :id;\n"
 	  . "DELETE FROM d WHERE id = :id + 50;\nINSERT INTO d VALUES (:id + 50, 'text ' || :x) ON CONFLICT (id) DO UPDATE SET x = excluded.x;\n");
-$node->command_ok([ 'pgbench', '-n', '-c4', '-t60', '-f', $script, 'postgres' ], 'four writers change the same rows');
+$node->command_ok([ 'pgbench', '-n', '-c4', '-t25', '-f', $script, 'postgres' ], 'four writers change the same rows');
 ok(wait_until($node, $unfinished, 0, 60), 'the jobs end');
 is(db($pending), 0, 'nothing waits');
 is(db('SELECT count(*) FROM d WHERE embedding IS DISTINCT FROM memai.embed(x)'), 0, 'every row has the vector of its text');
