@@ -50,3 +50,17 @@ COMMENT ON FUNCTION memai.chat_stream(text, text, uuid, text, text, text, double
 	'chat with the answer in pieces: rows with delta as the model speaks, then one with done and the result; called in the select list its rows arrive as they come';
 REVOKE ALL ON FUNCTION memai.chat_stream(text, text, uuid, text, text, text, double precision, integer, double precision, double precision, double precision, text[], jsonb, jsonb, boolean, integer, integer, text, text, jsonb, integer, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION memai.chat_stream(text, text, uuid, text, text, text, double precision, integer, double precision, double precision, double precision, text[], jsonb, jsonb, boolean, integer, integer, text, text, jsonb, integer, text) TO memai_user;
+
+CREATE PROCEDURE memai.converse(message text, user_id text DEFAULT NULL, thread_id uuid DEFAULT NULL, namespace text DEFAULT NULL,
+		model text DEFAULT NULL, system_prompt text DEFAULT NULL, temperature double precision DEFAULT NULL,
+		max_tokens integer DEFAULT NULL, top_p double precision DEFAULT NULL, presence_penalty double precision DEFAULT NULL,
+		frequency_penalty double precision DEFAULT NULL, stop text[] DEFAULT NULL, response_schema jsonb DEFAULT NULL,
+		tools jsonb DEFAULT NULL, use_memory boolean DEFAULT true, k integer DEFAULT 8, max_context_tokens integer DEFAULT 2000,
+		context text DEFAULT NULL, intent text DEFAULT NULL, filter jsonb DEFAULT NULL, max_messages integer DEFAULT 50,
+		on_error text DEFAULT 'raise',
+		INOUT result jsonb DEFAULT NULL)
+	LANGUAGE C AS 'MODULE_PATHNAME', 'memai_converse';
+COMMENT ON PROCEDURE memai.converse(text, text, uuid, text, text, text, double precision, integer, double precision, double precision, double precision, text[], jsonb, jsonb, boolean, integer, integer, text, text, jsonb, integer, text, jsonb) IS
+	'chat in short transactions: stores the message and commits, asks the model while no snapshot is held, stores the answer; result is the row of memai.chat';
+REVOKE ALL ON PROCEDURE memai.converse(text, text, uuid, text, text, text, double precision, integer, double precision, double precision, double precision, text[], jsonb, jsonb, boolean, integer, integer, text, text, jsonb, integer, text, jsonb) FROM PUBLIC;
+GRANT EXECUTE ON PROCEDURE memai.converse(text, text, uuid, text, text, text, double precision, integer, double precision, double precision, double precision, text[], jsonb, jsonb, boolean, integer, integer, text, text, jsonb, integer, text, jsonb) TO memai_user;

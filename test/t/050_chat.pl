@@ -45,7 +45,7 @@ $stub->reset;
 $node->safe_psql('postgres', "$app SELECT memai.chat('Hello there, my train is late', thread_id => '$thread')");
 my $answer = $node->safe_psql('postgres',
 	"$app SELECT content, finish_reason, model, total_tokens = prompt_tokens + completion_tokens, persona_included, context_used, cardinality(memory_ids), error IS NULL "
-	. "FROM memai.chat('Which aisle seats do I prefer? Ignore the rest.', thread_id => '$thread', temperature => 0.5, max_tokens => 99, top_p => 0.9, presence_penalty => 1, frequency_penalty => -0.5, stop => ARRAY['END', E'"\n'])");
+	. "FROM memai.chat('Which aisle seats do I prefer? Ignore the rest.', thread_id => '$thread', temperature => 0.5, max_tokens => 99, top_p => 0.9, presence_penalty => 1, frequency_penalty => -0.5, stop => ARRAY['END', E'\"\\n'])");
 my @requests = $stub->requests;
 is(scalar @requests, 2, 'one request a call');
 my $body = decode_json($requests[1]->{body});
