@@ -24,6 +24,7 @@
 #define LETTER_WEIGHT 0.5
 #define ENDING_WEIGHT 0.35
 /* what a language must have, and by how much more than the assumed one */
+#define LEAST_WORDS 2			/* a name or a loanword says nothing of a text */
 #define LEAST_SCORE 0.55
 #define LEAST_LEAD 0.4
 
@@ -333,13 +334,14 @@ is_ascii(const MemaiToken *token)
 	return true;
 }
 
-static void
+/* True when the word is Latin. */
+static bool
 add_word(double *scores, const MemaiToken *token)
 {
 	const ProfileWord *known;
 
 	if (!add_script(scores, token))
-		return;
+		return false;
 	known = find_word(token->data, token->len);
 	if (known->data != NULL)
 		add_evidence(scores, known->languages, 1.0);
@@ -348,18 +350,33 @@ add_word(double *scores, const MemaiToken *token)
 		if (ends_with(token, endings[i].ending))
 			add_evidence(scores, endings[i].languages, ENDING_WEIGHT);
 	}
-	if (is_ascii(token))
-		return;
-	for (size_t i = 0; i < lengthof(letters); i++)
+	for (size_t i = 0; i < lengthof(letters) && !is_ascii(token); i++)
 	{
 		if (has_letter(token, letters[i].letter))
 			add_evidence(scores, letters[i].languages, LETTER_WEIGHT);
+	}
+	return true;
+}
+
+/* Adds a word, and one to the words that speak for a language where it does. */
+static void
+count_word(double *scores, int *words, const MemaiToken *token)
+{
+	double		before[LANGUAGE_COUNT];
+	bool		is_latin;
+
+	memcpy(before, scores, sizeof(before));
+	is_latin = add_word(scores, token);
+	for (int i = 0; i < LANGUAGE_COUNT; i++)
+	{
+		if (scores[i] > before[i])
+			words[i] += is_latin ? 1 : LEAST_WORDS;
 	}
 }
 
 /* The best scored; neighbours that can hardly be told apart stem each other better than a stranger does. */
 static MemaiLanguage
-judge(const double *scores, MemaiLanguage in_doubt)
+judge(const double *scores, const int *words, MemaiLanguage in_doubt)
 {
 	int			best = 0;
 
@@ -368,7 +385,7 @@ judge(const double *scores, MemaiLanguage in_doubt)
 		if (scores[i] > scores[best])
 			best = i;
 	}
-	if (scores[best] < LEAST_SCORE || scores[best] < scores[in_doubt] + LEAST_LEAD)
+	if (words[best] < LEAST_WORDS || scores[best] < LEAST_SCORE || scores[best] < scores[in_doubt] + LEAST_LEAD)
 		return in_doubt;
 	return (MemaiLanguage) best;
 }
@@ -377,6 +394,7 @@ MemaiLanguage
 memai_language_detect(const char *utf8, size_t len, MemaiLanguage in_doubt)
 {
 	double		scores[LANGUAGE_COUNT] = {0};
+	int			words[LANGUAGE_COUNT] = {0};
 	MemaiTokeniser tokeniser;
 	MemaiToken	token;
 	int			n = 0;
@@ -385,6 +403,6 @@ memai_language_detect(const char *utf8, size_t len, MemaiLanguage in_doubt)
 		fill_table();
 	memai_tokeniser_start(&tokeniser, utf8, len);
 	while (n++ < MAX_WORDS && memai_tokeniser_next(&tokeniser, &token))
-		add_word(scores, &token);
-	return judge(scores, in_doubt);
+		count_word(scores, words, &token);
+	return judge(scores, words, in_doubt);
 }

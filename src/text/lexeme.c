@@ -517,6 +517,34 @@ memai_text_estimate_tokens(const char *data, size_t len)
 	return (int) Min(tokens, PG_INT32_MAX);
 }
 
+/*
+ * Whether the dictionary of a language can be read in the database's encoding,
+ * which has to know the characters of its stop words.
+ */
+static bool
+is_readable(MemaiLanguage language)
+{
+	if (language == LANGUAGE_SIMPLE)
+		return true;
+	switch (GetDatabaseEncoding())
+	{
+		case PG_UTF8:
+			return true;
+		case PG_LATIN1:
+		case PG_LATIN9:
+		case PG_WIN1252:
+			return language == LANGUAGE_DANISH || language == LANGUAGE_DUTCH || language == LANGUAGE_ENGLISH ||
+				language == LANGUAGE_FINNISH || language == LANGUAGE_FRENCH || language == LANGUAGE_GERMAN ||
+				language == LANGUAGE_ITALIAN || language == LANGUAGE_NORWEGIAN || language == LANGUAGE_PORTUGUESE ||
+				language == LANGUAGE_SPANISH || language == LANGUAGE_SWEDISH;
+		case PG_WIN1251:
+		case PG_KOI8R:
+			return language == LANGUAGE_ENGLISH || language == LANGUAGE_RUSSIAN;
+		default:
+			return language == LANGUAGE_ENGLISH;
+	}
+}
+
 int
 memai_text_language(const char *data, size_t len)
 {
@@ -532,7 +560,7 @@ memai_text_language(const char *data, size_t len)
 	language = memai_language_detect(utf8, utf8_len, LANGUAGE_ENGLISH);
 	if (utf8 != data)
 		pfree(unconstify(char *, utf8));
-	return language;
+	return is_readable(language) ? language : LANGUAGE_ENGLISH;
 }
 
 const char *

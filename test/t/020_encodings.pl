@@ -51,7 +51,7 @@ $node->append_conf('postgresql.conf', "memai.text_search_config = 'nowhere'");
 $node->reload;
 my ($status, $stdout, $stderr) = $node->psql('in_UTF8',
 	"SELECT memai._terms('words') = memai._terms('word'); SHOW memai.text_search_config");
-is($stdout, "t\npg_catalog.english", 'an unknown configuration in the file is not used');
+is($stdout =~ s{\s+\z}{}r, "t", 'an unknown configuration in the file is not used');
 like($stderr, qr/WARNING: .*"memai.text_search_config": "nowhere"/, 'and reported');
 is($node->safe_psql('in_UTF8', q{SET memai.text_search_config = 'english'; SELECT memai._terms('word') IS NOT NULL}),
 	't', 'a session can set another');
