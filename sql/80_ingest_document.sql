@@ -140,9 +140,21 @@ SELECT count(*) FROM memai.document;
 
 RESET ROLE;
 SET memai.tenant = 'regress_memai_ingest';
+
 DELETE FROM memai.erasure WHERE tenant = 'regress_memai_ingest';
 DELETE FROM memai.memory_history WHERE tenant = 'regress_memai_ingest';
 DELETE FROM memai.job WHERE tenant = 'regress_memai_ingest';
 RESET memai.tenant;
 RESET memai.user_id;
+
+-- AU15: what a tenant does not want stored is gone from the document and its chunks
+SELECT memai.set_pii_policy('redact', '{email}');
+SELECT memai.add_document('Write to ann@example.com about the boat.', title => 'letter to ann@example.com', user_id => 'pii') AS letter \gset
+SELECT title, content FROM memai.document WHERE id = :'letter';
+SELECT name, content, metadata FROM memai.episode WHERE document_id = :'letter';
+SELECT memai.set_pii_policy('refuse', '{email}');
+SELECT memai.add_document('Write to bob@example.com.', user_id => 'pii');
+DELETE FROM memai.pii_policy;
+DELETE FROM memai.document WHERE user_id = 'pii';
+DELETE FROM memai.episode WHERE user_id = 'pii';
 DROP ROLE regress_memai_ingest;

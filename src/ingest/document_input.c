@@ -255,6 +255,7 @@ apply_pii_policy(MemaiDocument *document)
 
 	memai_pii_policy(&policy);
 	document->metadata = memai_pii_clean_jsonb(&policy, "metadata", document->metadata);
+	document->title = memai_pii_clean(&policy, "a title", document->title);
 	document->content = memai_pii_clean(&policy, "a document", content);
 	if (document->content != content)
 		document->utf8 = memai_text_to_utf8(VARDATA_ANY(document->content), VARSIZE_ANY_EXHDR(document->content), &document->len);
@@ -299,7 +300,7 @@ memai_document_read(const MemaiDocumentInput *input, MemaiDocument *document)
 				 errmsg("document is too long"),
 				 errdetail("Its text has %zu bytes, the limit is %d.", document->len, MEMAI_DOCUMENT_MAX_BYTES)));
 	document->content = memai_text_from_utf8(document->utf8, document->len);
-	apply_pii_policy(document);
 	set_title(input, document, found_title);
+	apply_pii_policy(document);
 	set_fingerprint(document);
 }
