@@ -81,7 +81,6 @@ SELECT count(*) FROM memai.document WHERE id = :'document';
 -- a narrowed session sees and writes one user's
 SET memai.user_id = 'v';
 SELECT count(*) FROM memai.document;
-SELECT memai.drop_document(:'document', user_id => 'u');
 SELECT memai.add_document('x', user_id => 'u');
 RESET memai.user_id;
 RESET ROLE;
