@@ -23,17 +23,6 @@ sub ledger
 	return sql("SELECT $columns FROM memai.usage WHERE model = '$model'");
 }
 
-# runs the same statements in n sessions at once and waits for all
-sub race
-{
-	my ($n, $statements) = @_;
-	my @sessions = map { MemAI::Session->new($node) } 1 .. $n;
-	$_->send($statements) for @sessions;
-	my @answers = map { $_->answer(60) // 'no answer' } @sessions;
-	$_->close for @sessions;
-	return join("\n", @answers);
-}
-
 sub priced_model
 {
 	my $model = chat_model(@_);
@@ -121,7 +110,7 @@ is(ledger($primary, 'status, sqlstate, cost'), 'error|MA004|', 'the model that f
 
 $stub->reset;
 my @faulty = (chat_model('chaos', 20), embed_model(4, 'chaos', 20));
-race(4, join(';', map { ("SELECT memai.generate('word $_ of many', '$faulty[0]')", "SELECT memai.embed(ARRAY['a $_', 'b'], '$faulty[1]')") } 1 .. 25));
+MemAI::Session->race($node, 4, join(';', map { ("SELECT memai.generate('word $_ of many', '$faulty[0]')", "SELECT memai.embed(ARRAY['a $_', 'b'], '$faulty[1]')") } 1 .. 25));
 my $sums = $stub->tokens;
 my $requests = () = $stub->requests;
 is(sql("SELECT sum(prompt_tokens), sum(completion_tokens), count(*) FILTER (WHERE status = 'ok')

@@ -16,17 +16,6 @@ my $few = q('{"max_tokens": 10}');
 
 sub sql { return $node->safe_psql('postgres', $_[0]) }
 
-# runs the same statements in n sessions at once and waits for all
-sub race
-{
-	my ($n, $statements) = @_;
-	my @sessions = map { MemAI::Session->new($node) } 1 .. $n;
-	$_->send($statements) for @sessions;
-	my @answers = map { $_->answer(60) // 'no answer' } @sessions;
-	$_->close for @sessions;
-	return join("\n", @answers);
-}
-
 sub priced_model
 {
 	my $model = chat_model(@_);
@@ -49,7 +38,7 @@ sub limits_are_free
 $stub->reset;
 my $budget = chat_model('delay', 20);
 sql("SELECT memai.set_limit('$budget', daily_tokens => 400)");
-my $answers = race(8, join(';', ("SELECT memai.generate('one two three four five', '$budget', options => $few)") x 20));
+my $answers = MemAI::Session->race($node, 8, join(';', ("SELECT memai.generate('one two three four five', '$budget', options => $few)") x 20));
 $sums = $stub->tokens;
 cmp_ok($sums->{prompt} + $sums->{completion}, '<=', 400, 'RL7 a budget is not overshot by sessions that race');
 cmp_ok($sums->{answers}, '>=', 10, "RL7 and calls are made up to it: $sums->{answers}");
@@ -67,7 +56,7 @@ error_is(run_sql("SELECT memai.generate('hi', '$budget')"), '55000', qr/has no p
 $stub->reset;
 for my $user ('ann', 'bob')
 {
-	race(4, "SET memai.user_id = '$user';" . join(';', ("SELECT memai.generate('a b c', '$dear', options => $few)") x 8));
+	MemAI::Session->race($node, 4, "SET memai.user_id = '$user';" . join(';', ("SELECT memai.generate('a b c', '$dear', options => $few)") x 8));
 }
 is(sql("SELECT bool_and(cost <= 0.001), count(*), bool_and(cost > 0.0007) FROM
 	(SELECT sum(cost) AS cost FROM memai.usage WHERE model = '$dear' GROUP BY user_id) s"), 't|2|t', 'each user has a budget of his own');
@@ -77,7 +66,7 @@ sql("SELECT memai.set_limit(user_id => '*')");
 my $often = chat_model();
 sql("SELECT memai.set_limit('$often', requests_per_minute => 5)");
 $stub->reset;
-$answers = race(8, 'SET memai.model_limit_wait = off;' . join(';', ("SELECT memai.generate('hi', '$often')") x 4));
+$answers = MemAI::Session->race($node, 8, 'SET memai.model_limit_wait = off;' . join(';', ("SELECT memai.generate('hi', '$often')") x 4));
 is($stub->tokens->{answers}, 5, 'RL6 no more requests a minute than allowed, by sessions that race');
 like($answers, qr/ERROR:  MA013: .*a limit is reached\nDETAIL:  [^\n]* 5 requests a minute[^\n]*\nHINT:  There is room in \d+ s/, 'RL6 the error says when');
 my $begin = time;
@@ -95,7 +84,7 @@ value_is(run_sql("SELECT memai.generate('hi', '$large', options => $few)"), 'ech
 # calls at a time: the others wait
 my $narrow = chat_model('delay', 100);
 sql("SELECT memai.set_limit('$narrow', concurrent_calls => 2)");
-$answers = race(6, "SELECT memai.generate('hi', '$narrow');" x 2);
+$answers = MemAI::Session->race($node, 6, "SELECT memai.generate('hi', '$narrow');" x 2);
 is(scalar(() = $answers =~ /echo: hi/g), 12, 'calls wait for each other');
 is(sql("WITH u AS (SELECT row_number() OVER () AS id, at, at + latency_ms * interval '1 ms' AS until FROM memai.usage WHERE model = '$narrow')
 	SELECT max(n) FROM (SELECT count(*) AS n FROM u a JOIN u b ON b.at <= a.at AND a.at < b.until GROUP BY a.id) s"), '2', 'two at a time');

@@ -57,6 +57,17 @@ sub query
 	return $self->answer($timeout);
 }
 
+# runs the same statements in n sessions at once and waits for all
+sub race
+{
+	my ($class, $node, $n, $statements) = @_;
+	my @sessions = map { $class->new($node) } 1 .. $n;
+	$_->send($statements) for @sessions;
+	my @answers = map { $_->answer(60) // 'no answer' } @sessions;
+	$_->close for @sessions;
+	return join("\n", @answers);
+}
+
 sub close
 {
 	my ($self) = @_;
