@@ -17,6 +17,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/json.h"
 
 #define DEFAULT_TIMEOUT 30000	/* milliseconds */
 #define MAX_TOOLS 128
@@ -215,16 +216,13 @@ memai_tools_json(List *tools)
 	foreach(cell, tools)
 	{
 		ChatTool   *tool = lfirst(cell);
-		StringInfoData utf8;
 
-		initStringInfo(&utf8);
-		memai_json_write_string(&utf8, tool->name, strlen(tool->name));
-		appendStringInfo(&json, "%s{\"name\":%s", json.len == 0 ? "[" : ",", utf8.data);
+		appendStringInfo(&json, "%s{\"name\":", json.len == 0 ? "[" : ",");
+		escape_json(&json, tool->name);
 		if (tool->description != NULL)
 		{
-			resetStringInfo(&utf8);
-			memai_json_write_string(&utf8, tool->description, strlen(tool->description));
-			appendStringInfo(&json, ",\"description\":%s", memai_json_server_text(utf8.data, utf8.len));
+			appendStringInfoString(&json, ",\"description\":");
+			escape_json(&json, tool->description);
 		}
 		appendStringInfo(&json, ",\"parameters\":%s}", tool->parameters);
 	}

@@ -14,6 +14,7 @@
 #include "portability/instr_time.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/json.h"
 
 #define MAX_CALLS 50			/* of tools in one chat */
 
@@ -93,11 +94,8 @@ run_tool(void *arg)
 static void
 append_member(StringInfo out, const char *key, const char *value)
 {
-	StringInfoData json;
-
-	initStringInfo(&json);
-	memai_json_write_string(&json, value, strlen(value));
-	appendStringInfo(out, ",\"%s\":%s", key, memai_json_server_text(json.data, json.len));
+	appendStringInfo(out, ",\"%s\":", key);
+	escape_json(out, value);
 }
 
 /* Notes what became of a call; content NULL: it waits for the caller. */
