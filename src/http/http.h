@@ -69,6 +69,9 @@ typedef struct MemaiHttpRequest
 								 * between pieces */
 } MemaiHttpRequest;
 
+/* Adds a header line; a request has at most MEMAI_HTTP_MAX_HEADERS. */
+extern void memai_http_add_header(MemaiHttpRequest *request, const char *name, const char *value);
+
 /* how a request ended, as far as HTTP is concerned */
 typedef enum MemaiHttpOutcome
 {

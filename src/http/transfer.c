@@ -446,6 +446,15 @@ new_transfer(void)
 	return transfer;
 }
 
+void
+memai_http_add_header(MemaiHttpRequest *request, const char *name, const char *value)
+{
+	Assert(request->nheaders < MEMAI_HTTP_MAX_HEADERS);
+	request->headers[request->nheaders].name = name;
+	request->headers[request->nheaders].value = value;
+	request->nheaders++;
+}
+
 MemaiHttpTransfer *
 memai_http_open(const MemaiHttpRequest *request)
 {

@@ -293,6 +293,36 @@ memai_credential_forget(MemaiCredential *credential)
 	explicit_bzero(credential->secret, strlen(credential->secret));
 }
 
+/* the key's header line; the caller erases it */
+static char *
+key_value(const MemaiCredential *credential, const char *usual_scheme)
+{
+	const char *scheme = credential->scheme;
+
+	if (scheme == NULL && credential->header == NULL)
+		scheme = usual_scheme;
+	if (scheme == NULL || scheme[0] == '\0')
+		return pstrdup(credential->secret);
+	return psprintf("%s %s", scheme, credential->secret);
+}
+
+MemaiHttpTransfer *
+memai_credential_open(MemaiHttpRequest *http, const MemaiCredential *credential,
+					  const char *usual_header, const char *usual_scheme)
+{
+	MemaiHttpTransfer *transfer;
+	char	   *key;
+
+	if (credential == NULL)
+		return memai_http_open(http);
+	key = key_value(credential, usual_scheme);
+	memai_http_add_header(http, credential->header ? credential->header : usual_header, key);
+	transfer = memai_http_open(http);
+	explicit_bzero(key, strlen(key));
+	pfree(key);
+	return transfer;
+}
+
 /* ---- functions ---- */
 
 static char *

@@ -13,47 +13,6 @@
 #include "utils/memutils.h"
 
 static void
-add_header(MemaiHttpRequest *http, const char *name, const char *value)
-{
-	http->headers[http->nheaders].name = name;
-	http->headers[http->nheaders].value = value;
-	http->nheaders++;
-}
-
-/* the key's header line; the caller erases it */
-static char *
-key_value(const MemaiCredential *credential)
-{
-	const char *scheme = credential->scheme;
-
-	if (scheme == NULL && credential->header == NULL)
-		scheme = "Bearer";
-	return scheme == NULL || scheme[0] == '\0' ? pstrdup(credential->secret) :
-		psprintf("%s %s", scheme, credential->secret);
-}
-
-/* Starts the request; the key is gone from memory but for credential. */
-static MemaiHttpTransfer *
-open_request(const MemaiHttpUrl *url, MemaiCredential *credential, int timeout, const char *body, size_t len)
-{
-	MemaiHttpRequest http = {.url = url, .body = body, .body_len = len, .timeout = timeout};
-	char	   *key = credential ? key_value(credential) : NULL;
-	MemaiHttpTransfer *transfer;
-
-	add_header(&http, "Content-Type", "application/json");
-	add_header(&http, "Accept", "application/json, text/plain");
-	if (key != NULL)
-		add_header(&http, credential->header ? credential->header : "Authorization", key);
-	transfer = memai_http_open(&http);
-	if (key != NULL)
-	{
-		explicit_bzero(key, strlen(key));
-		pfree(key);
-	}
-	return transfer;
-}
-
-static void
 raise_failure(const MemaiEndpoint *endpoint, const MemaiHttpResponse *response, const char *secret)
 {
 	MemaiFailure failure = memai_failure_of_outcome(response->outcome);
@@ -71,11 +30,14 @@ memai_endpoint_post(const MemaiEndpoint *endpoint, const char *body, size_t len,
 	MemaiHttpUrl *url = memai_http_url_parse(endpoint->url, NULL, NULL);
 	MemaiModel	owner = {.credential = unconstify(char *, endpoint->credential), .owner = endpoint->owner};
 	MemaiCredential *credential = endpoint->credential ? memai_credential_read(&owner, url) : NULL;
+	MemaiHttpRequest http = {.url = url,.body = body,.body_len = len,.timeout = Min(endpoint->timeout, memai_http_attempt_timeout())};
 	MemaiHttpTransfer *transfer;
 	const MemaiHttpResponse *response;
 	char	   *answer;
 
-	transfer = open_request(url, credential, Min(endpoint->timeout, memai_http_attempt_timeout()), body, len);
+	memai_http_add_header(&http, "Content-Type", "application/json");
+	memai_http_add_header(&http, "Accept", "application/json, text/plain");
+	transfer = memai_credential_open(&http, credential, "Authorization", "Bearer");
 	memai_wait_begin();
 	response = memai_http_wait(transfer);
 	memai_wait_end();

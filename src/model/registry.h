@@ -106,6 +106,15 @@ extern MemaiCredential *memai_credential_read(const MemaiModel *model, const Mem
 extern void memai_credential_forget(MemaiCredential *credential);
 
 /*
+ * Opens a request with the key's header line, if there is a key (credential may
+ * be NULL); the copy of the key that this takes is erased.  The header and the
+ * word before the key are usual_header and usual_scheme (NULL: none) unless the
+ * credential has its own.  Raises as memai_http_open.
+ */
+extern MemaiHttpTransfer *memai_credential_open(MemaiHttpRequest *http, const MemaiCredential *credential,
+												const char *usual_header, const char *usual_scheme);
+
+/*
  * Raises unless role may attach the credential to a model at url: 42704, 42501.
  */
 extern void memai_credential_check(const char *name, Oid role, const MemaiHttpUrl *url);

@@ -94,58 +94,24 @@ new_idempotency_key(void)
 	return DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&id)));
 }
 
-/* the header line of the key; the caller erases it */
-static char *
-key_value(const Call *call)
-{
-	const char *scheme = call->credential->scheme;
-
-	if (scheme == NULL && call->credential->header == NULL)
-		scheme = call->wire->key_scheme;
-	if (scheme == NULL || scheme[0] == '\0')
-		return pstrdup(call->credential->secret);
-	return psprintf("%s %s", scheme, call->credential->secret);
-}
-
-static void
-add_header(MemaiHttpRequest *http, const char *name, const char *value)
-{
-	Assert(http->nheaders < MEMAI_HTTP_MAX_HEADERS);
-	http->headers[http->nheaders].name = name;
-	http->headers[http->nheaders].value = value;
-	http->nheaders++;
-}
-
 static void
 start_job(Call *call, int index)
 {
 	Job		   *job = &call->jobs[index];
 	MemaiHttpRequest http = {0};
 	int64		left = call->deadline - memai_http_clock();
-	char	   *key = NULL;
 
 	http.url = job->url;
 	http.body = job->request->body.data;
 	http.body_len = job->request->body.len;
 	http.timeout = (int) Max(1, Min(left, memai_http_attempt_timeout()));
-	add_header(&http, "Content-Type", "application/json");
+	memai_http_add_header(&http, "Content-Type", "application/json");
 	http.stream = call->stream;
-	add_header(&http, "Accept", call->stream ? "text/event-stream, application/x-ndjson" : "application/json");
-	add_header(&http, "Idempotency-Key", job->idempotency_key);
+	memai_http_add_header(&http, "Accept", call->stream ? "text/event-stream, application/x-ndjson" : "application/json");
+	memai_http_add_header(&http, "Idempotency-Key", job->idempotency_key);
 	for (int i = 0; i < job->request->nheaders; i++)
-		add_header(&http, job->request->headers[i].name, job->request->headers[i].value);
-	if (call->credential != NULL)
-	{
-		key = key_value(call);
-		add_header(&http, call->credential->header ? call->credential->header
-				   : call->wire->key_header, key);
-	}
-	call->transfers[index] = memai_http_open(&http);
-	if (key != NULL)
-	{
-		explicit_bzero(key, strlen(key));
-		pfree(key);
-	}
+		memai_http_add_header(&http, job->request->headers[i].name, job->request->headers[i].value);
+	call->transfers[index] = memai_credential_open(&http, call->credential, call->wire->key_header, call->wire->key_scheme);
 	memai_usage_sent(&job->attempt);
 	job->attempts++;
 	call->under_way++;
