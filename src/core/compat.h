@@ -42,6 +42,11 @@
 #define memai_local_backend(index) pgstat_fetch_stat_local_beentry(index)
 #endif
 
+/* since 18 a function that does not return says so first */
+#if !MEMAI_PG18_GE
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
 /* since 17 an extension names its wait events; before, all are "Extension" */
 static inline uint32
 memai_wait_event(void)

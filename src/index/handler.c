@@ -106,11 +106,11 @@ bytea *
 memai_index_options(Datum reloptions, bool validate)
 {
 	static const relopt_parse_elt table[] = {
-		{"dimensions", RELOPT_TYPE_INT, offsetof(MemaiIndexOptions, dimensions)},
-		{"refine_bits", RELOPT_TYPE_ENUM, offsetof(MemaiIndexOptions, refine_bits)},
-		{"list_size", RELOPT_TYPE_INT, offsetof(MemaiIndexOptions, list_size)},
-		{"flat_size", RELOPT_TYPE_INT, offsetof(MemaiIndexOptions, flat_size)},
-		{"probes", RELOPT_TYPE_INT, offsetof(MemaiIndexOptions, probes)},
+		{.optname = "dimensions", .opttype = RELOPT_TYPE_INT, .offset = offsetof(MemaiIndexOptions, dimensions)},
+		{.optname = "refine_bits", .opttype = RELOPT_TYPE_ENUM, .offset = offsetof(MemaiIndexOptions, refine_bits)},
+		{.optname = "list_size", .opttype = RELOPT_TYPE_INT, .offset = offsetof(MemaiIndexOptions, list_size)},
+		{.optname = "flat_size", .opttype = RELOPT_TYPE_INT, .offset = offsetof(MemaiIndexOptions, flat_size)},
+		{.optname = "probes", .opttype = RELOPT_TYPE_INT, .offset = offsetof(MemaiIndexOptions, probes)},
 	};
 
 	return (bytea *) build_reloptions(reloptions, validate, option_kind, sizeof(MemaiIndexOptions),

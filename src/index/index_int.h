@@ -155,12 +155,12 @@ extern void memai_page_init(Page page, MemaiPageKind kind);
  */
 extern Buffer memai_page_read(Relation relation, BlockNumber blkno, int lock, MemaiPageKind kind);
 extern void memai_page_check(Relation relation, Buffer buffer, MemaiPageKind kind);
-extern void memai_report_corrupted(Relation relation, BlockNumber blkno, const char *what) pg_attribute_noreturn();
+pg_noreturn extern void memai_report_corrupted(Relation relation, BlockNumber blkno, const char *what);
 /*
  * For a page that belongs to another list than expected: on a standby replay
  * may have reused it, which is a conflict (40001); else it is damage.
  */
-extern void memai_report_reused(Relation relation, BlockNumber blkno) pg_attribute_noreturn();
+pg_noreturn extern void memai_report_reused(Relation relation, BlockNumber blkno);
 /* A page to write to, exclusively locked; its contents are undefined. */
 extern Buffer memai_page_new(Relation relation);
 /* Hands out list ids; they are never used again, whatever happens next. */

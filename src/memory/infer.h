@@ -87,7 +87,7 @@ extern char *memai_infer_question(MemaiInference *inference, const MemaiVector *
 extern MemaiJson *memai_infer_ask(const MemaiModelInfo *model, const char *question, const char **problem);
 
 /* Raises MA010: the model does not do what it is asked. */
-extern void memai_infer_raise_unusable(const MemaiModelInfo *model, const char *problem) pg_attribute_noreturn();
+pg_noreturn extern void memai_infer_raise_unusable(const MemaiModelInfo *model, const char *problem);
 
 /* ---- extract_job.c ---- */
 

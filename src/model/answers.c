@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <math.h>
 
 #include "catalog/pg_type.h"
@@ -79,7 +80,7 @@ mark_as_data(const char *text)
 {
 	uint64		marker = pg_prng_uint64(&pg_global_prng_state);
 
-	return psprintf("<text-%016" INT64_MODIFIER "x>\n%s\n</text-%016" INT64_MODIFIER "x>", marker, text, marker);
+	return psprintf("<text-%016" PRIx64 ">\n%s\n</text-%016" PRIx64 ">", marker, text, marker);
 }
 
 /* ---- answers in JSON ---- */

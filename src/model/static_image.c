@@ -18,12 +18,14 @@
 #include "postgres.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <math.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/file_perm.h"
+#include "common/file_utils.h"	/* PG_TEMP_FILES_DIR from 17 on */
 #include "core/core.h"
 #include "miscadmin.h"
 #include "model/static.h"
@@ -124,7 +126,7 @@ name_image(char *path, const MemaiStaticIdentity *identities)
 {
 	uint64		hash = memai_hash64(identities, sizeof(MemaiStaticIdentity) * MEMAI_STATIC_NPARTS, 0);
 
-	snprintf(path, MAXPGPATH, "%s/%s_memai_static_%016" INT64_MODIFIER "x",
+	snprintf(path, MAXPGPATH, "%s/%s_memai_static_%016" PRIx64,
 			 IMAGE_DIRECTORY, PG_TEMP_FILE_PREFIX, hash);
 }
 

@@ -128,8 +128,7 @@ extern void memai_wire_embed(const MemaiWire *wire, const MemaiModel *model, Mem
 /* ---- wire.c ---- */
 
 /* Raises MA010: the answer of model is not what its format promises. */
-extern void memai_wire_bad_response(const MemaiModel *model, const char *problem)
-			pg_attribute_noreturn();
+pg_noreturn extern void memai_wire_bad_response(const MemaiModel *model, const char *problem);
 
 /*
  * Raises unless the answer has text or tool calls: MA007 when a filter ate it,
@@ -230,8 +229,7 @@ typedef struct MemaiWireFailure
 	const char *words;			/* the provider's, already clean */
 } MemaiWireFailure;
 
-extern void memai_wire_raise(const MemaiModel *model, const MemaiWireFailure *failure)
-			pg_attribute_noreturn();
+pg_noreturn extern void memai_wire_raise(const MemaiModel *model, const MemaiWireFailure *failure);
 
 typedef void (*MemaiWireReceiver) (void *state, int index, const char *body, size_t len);
 
@@ -273,8 +271,7 @@ extern void memai_wire_source_complete(MemaiWireSource *source, int prompt_token
 									   int completion_tokens, const char *text);
 
 /* Raises the error that an event of the stream reports. */
-extern void memai_wire_source_error(MemaiWireSource *source, const char *data, size_t len)
-			pg_attribute_noreturn();
+pg_noreturn extern void memai_wire_source_error(MemaiWireSource *source, const char *data, size_t len);
 
 extern void memai_wire_init(void);
 

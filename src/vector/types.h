@@ -50,10 +50,10 @@ extern void memai_check_same_dims(const MemaiVectorType *type, int a, int b);
 extern void memai_check_typmod(int32 typmod, int dim);
 
 /* Raises 22000 because of a NaN or infinite element, or XX000 when there is none. */
-extern void memai_report_not_finite(const MemaiVectorType *type, bool nan) pg_attribute_noreturn();
+pg_noreturn extern void memai_report_not_finite(const MemaiVectorType *type, bool nan);
 
 /* Raises XX001: a stored value whose size is not what its header says. */
-extern void memai_report_corrupt(const MemaiVectorType *type, const void *value) pg_attribute_noreturn();
+pg_noreturn extern void memai_report_corrupt(const MemaiVectorType *type, const void *value);
 
 /* The value of a type modifier: one integer from 1 to max_dim.  Raises 22023. */
 extern int32 memai_dimensions_typmod(const MemaiVectorType *type, ArrayType *modifiers);
