@@ -19,8 +19,10 @@ FROM memai.chunk(repeat('lorem ipsum ', 1000));
 SELECT seq, chunk FROM memai.chunk(E'int a;\n\nint\nf(void)\n{\n\treturn 1;\n}\n\nint b;\n', 40, 0, 'characters', format => 'code');
 -- HTML is cleaned first; the positions are those in memai.clean_text
 SELECT seq, chunk, heading FROM memai.chunk('<h1>A &amp; B</h1><p>one<p>two<script>no</script>', 100, unit => 'characters', format => 'html');
--- families, flags and accents stay whole
+-- families, flags and accents stay whole (psql 17 gives the family another width)
+\pset format unaligned
 SELECT array_agg(chunk) FROM memai.chunk('ab👩‍👧🇸🇪é!', 3, 0, 'characters', 'fixed');
+\pset format aligned
 
 -- nothing to part
 SELECT count(*) FROM memai.chunk(NULL);

@@ -295,9 +295,11 @@ run_query(void *arg)
 	MemoryContext context = CurrentMemoryContext;
 	QueryRun   *run = arg;
 	Parameters	parameters = {0};
+	bool		was_read_only = XactReadOnly;
 	SPIPlanPtr	plan;
 
-	set_local("transaction_read_only", "on");
+	/* the setting itself cannot be set for a function from 16 on; the end of a (sub)transaction restores this too */
+	XactReadOnly = true;
 	read_parameters(&parameters, run->query->parameters);
 	plan = prepare(run->query->sql, &parameters);
 	if (SPI_execute_plan_with_paramlist(plan, make_param_list(&parameters), true, run->query->max_rows + 1L) != SPI_OK_SELECT)
@@ -305,6 +307,7 @@ run_query(void *arg)
 	MemoryContextSwitchTo(context);
 	run->rows = take_rows(run->query->max_rows);
 	SPI_freeplan(plan);
+	XactReadOnly = was_read_only;
 }
 
 ChatRows *

@@ -22,54 +22,44 @@ release_document(void *arg)
 	json_object_put((struct json_object *) arg);
 }
 
-static bool
-is_space(char c)
-{
-	return c == ' ' || c == '\n' || c == '\r' || c == '\t';
-}
-
-static const char *
-tokener_problem(struct json_tokener *tokener)
-{
-	enum json_tokener_error error = json_tokener_get_error(tokener);
-
-	if (error == json_tokener_continue)
-		return "the text ends too early";
-	if (error == json_tokener_error_depth)
-		return "the nesting is too deep";
-	if (error == json_tokener_success)
-		return "neither an object nor an array";
-	return json_tokener_error_desc(error);
-}
-
-/* nothing in here may raise an error: the tokener would leak */
+/*
+ * What JSON is, scan.c decides: json-c alone takes much that is not, and its
+ * strict mode refuses every letter beyond ASCII in release 0.18.  Nothing in
+ * here may raise an error: the tokener would leak.
+ */
 static struct json_object *
 parse_document(const char *data, size_t len, const char **problem)
 {
-	struct json_tokener *tokener = json_tokener_new_ex(MEMAI_JSON_MAX_DEPTH);
+	struct json_tokener *tokener;
 	struct json_object *json;
-	size_t		parsed;
+	MemaiJsonScan scan;
+	char		first;
 
-	*problem = "out of memory";
-	if (tokener == NULL)
-		return NULL;
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_ALLOW_TRAILING_CHARS |
-						   JSON_TOKENER_VALIDATE_UTF8);
-	json = json_tokener_parse_ex(tokener, data, (int) len);
-	parsed = json_tokener_get_parse_end(tokener);
-	*problem = tokener_problem(tokener);
-	json_tokener_free(tokener);
-
-	while (parsed < len && is_space(data[parsed]))
-		parsed++;
-	if (json != NULL && (memai_json_is_object(json) || memai_json_is_array(json)))
+	memai_json_scan_start(&scan, data, len);
+	first = memai_json_scan_peek(&scan);
+	if (!memai_json_scan_skip(&scan) || !memai_json_scan_done(&scan))
 	{
-		if (parsed == len)
-			return json;
-		*problem = "something follows the value";
+		*problem = scan.problem;
+		return NULL;
 	}
-	json_object_put(json);
-	return NULL;
+	if (first != '{' && first != '[')
+	{
+		*problem = "neither an object nor an array";
+		return NULL;
+	}
+
+	/* to json-c a scalar is a level, too */
+	tokener = json_tokener_new_ex(MEMAI_JSON_MAX_DEPTH + 1);
+	if (tokener == NULL)
+	{
+		*problem = "out of memory";
+		return NULL;
+	}
+	json = json_tokener_parse_ex(tokener, data, (int) len);
+	if (json == NULL)
+		*problem = json_tokener_error_desc(json_tokener_get_error(tokener));
+	json_tokener_free(tokener);
+	return json;
 }
 
 MemaiJson *
