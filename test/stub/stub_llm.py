@@ -14,7 +14,8 @@ which may be chained; what is left is the provider's own path:
   /fail/<code>/<n>/<key>/... fails the first n requests of that key
   /script/<key>/...          the n-th request gets the n-th of the JSON bodies that were
                              posted as an array to /_script/<key>, later ones the last;
-                             {"stream": text} is a text of server-sent events
+                             {"stream": text} is a text of server-sent events, {"status": code} an
+                             error; embeddings are answered as ever
   /switch/<key>/...          status 503 while POST /_switch/<key>/on is in force
   /poison/<code>/<b64url>/...  that status for embeddings of texts that contain the decoded word
   /twice/<b64url>/...        the answer, and behind it one more with the decoded body
@@ -205,12 +206,18 @@ class Handler(BaseHTTPRequestHandler):
         answer.headers.append((name, unb64(parts.pop(0)).decode()))
 
     def mode_script(self, answer, parts):
+        key = parts.pop(0)
+        if parts[-1] == 'embeddings':
+            return
         with lock:
-            script = scripts[parts.pop(0)]
-            turn = script.pop(0) if len(script) > 1 else script[0]
-        if 'stream' in turn:
+            turn = scripts[key].pop(0) if len(scripts[key]) > 1 else scripts[key][0]
+        if 'status' in turn:
+            answer.status, answer.body = turn['status'], self.error_body(turn['status'])
+        elif 'stream' in turn:
             answer.headers.append(('Content-Type', 'text/event-stream'))
-        answer.body = turn['stream'].encode() if 'stream' in turn else json.dumps(turn).encode()
+            answer.body = turn['stream'].encode()
+        else:
+            answer.body = json.dumps(turn).encode()
 
     def mode_refuse(self, answer, parts):
         if parts.pop(0).encode() in self.raw:

@@ -1,0 +1,85 @@
+# The pages of docs/examples: what they print, and what the models were sent
+# meanwhile.  A stub plays the models; their answers stand here.
+use strict;
+use warnings FATAL => 'all';
+
+use FindBin;
+use JSON::PP;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use MemAI::Dialogue;
+use MemAI::Documentation;
+use MemAI::StubLLM;
+
+my $root = "$FindBin::RealBin/../..";
+my $stub = MemAI::StubLLM->new;
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init;
+# preloaded for the ledger of calls; the pages do their jobs themselves
+$node->append_conf('postgresql.conf', "timezone = 'UTC'\nshared_preload_libraries = 'memai'\nmemai.worker_databases = ''\n");
+$ENV{MEMAI_OPENAI_KEY} = 'not-a-real-key';
+$node->start;
+
+# what the models answer on each page, in turn, and what must hold of what they were sent
+my %page = (
+	'memory-chat' => [
+		[ says('Nice to meet you, Ann. I will keep the peanuts in mind.', 40, 14),
+			says('No: you do not eat pork, and satay sauce is made of peanuts.', 120, 18) ],
+		sub {
+			my ($database, @chats) = @_;
+			is(scalar @chats, 2, 'two calls of the model');
+			is($chats[1]{model}, 'gpt-4o-mini', 'of the default model');
+			is($chats[1]{asked}[0]{role}, 'system', 'instructions come first');
+			unlike($chats[1]{asked}[0]{content}, qr/peanuts/, 'what was said is not among them');
+			is($chats[1]{asked}[1]{content}, 'Hi, I am Ann. I am allergic to peanuts.', 'the first exchange is in the second call');
+			like($chats[1]{asked}[-1]{content}, qr/\A<memories \w+>\n- \S+ Ann does not eat pork\n<\/memories/, 'the memory stands before the message');
+			like($chats[1]{asked}[-1]{content}, qr/Can I eat a pork satay skewer\?\z/, 'the message is last');
+			is($chats[1]{authorization}, 'Bearer not-a-real-key', 'with the key from the environment');
+		} ],
+	'assistant' => [
+		[ says('Good morning, Ann!', 30, 4), says('Saturday: the forecast is dry.', 45, 8), says('Four blankets, two salads, bread, fruit and lemonade; meet at noon.', 70, 16),
+			says('A potato salad without nuts.', 110, 7), (map { says("Noted: $_.", 100, 3) } 1 .. 4),
+			calls([ 'create_task', { title => 'Bring the blanket', priority => 'high' } ]), says('It is on your list.', 130, 6),
+			says('Come to the park on Saturday at noon, and bring nothing but an appetite.', 15, 17) ],
+		sub {
+			my ($database, @chats) = @_;
+			is(join(' ', map { $_->{model} } @chats), 'gpt-4.1-nano gpt-4.1-mini gpt-4.1 gpt-4.1-mini' . ' gpt-4.1-nano' x 4 . ' gpt-4.1-mini' x 2 . ' gpt-4.1',
+				'each size has its model');
+			like($chats[3]{asked}[1]{content}, qr/<preferences \w+>\nanswers: in one short sentence\ndiet: \["vegetarian", "no nuts"\]\n<\/preferences/, 'preferences stood in the prompt');
+			unlike($chats[3]{asked}[0]{content}, qr/vegetarian/, 'not among the instructions');
+			unlike($chats[2]{asked}[1]{content}, qr/<preferences/, 'and not before they were set');
+			is(scalar(grep { $_->{role} eq 'assistant' } @{ $chats[7]{asked} }), 5, 'five exchanges were shown');
+			like($chats[7]{asked}[1]{content}, qr/Plan the picnic for six people\.\z/, 'the oldest is the fifth from the end');
+			is_deeply([ keys %{ $chats[8]{tools} } ], ['create_task'], 'the tool was offered');
+			is_deeply($chats[9]{asked}[-2]{calls}, [ [ 'create_task', { title => 'Bring the blanket', priority => 'high' } ] ], 'its call went back to the model');
+			like($chats[9]{asked}[-1]{content}, qr/^[0-9a-f-]{36}$/, 'with the id of the task');
+			is($chats[10]{asked}[-1]{content}, 'Write an invitation to a picnic in the park.', 'the job asked its question');
+		} ],
+);
+
+# requests for chat completions since the last reset
+sub chats
+{
+	return map {
+		my ($about, @messages) = asked_of('openai', $_);
+		+{ %$about, asked => \@messages, model => decode_json($_->{body})->{model}, authorization => $_->{headers}{authorization}, path => $_->{path} }
+	} grep { $_->{path} =~ m{/chat/completions$} } $stub->requests;
+}
+
+foreach my $file (sort glob("$root/docs/examples/*.md"))
+{
+	my ($name) = $file =~ m{([^/]+)\.md$};
+	next if defined $ENV{MEMAI_EXAMPLE} && $name ne $ENV{MEMAI_EXAMPLE};
+	ok($page{$name}, "$name has its answers") or next;
+	my ($answers, $check) = @{ $page{$name} };
+	my $url = $stub->url('script', $name, 'v1');
+	$stub->reset;
+	$stub->script($name, @$answers);
+	my $database = run_page($node, $file, sub { return $_[0] =~ s{https://api\.openai\.com/v1}{$url}gr });
+	subtest "$name: what the models were sent" => sub { $check->($database, chats()) };
+}
+
+$stub->stop;
+$node->stop;
+done_testing();
