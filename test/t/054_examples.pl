@@ -56,6 +56,42 @@ my %page = (
 			like($chats[9]{asked}[-1]{content}, qr/^[0-9a-f-]{36}$/, 'with the id of the task');
 			is($chats[10]{asked}[-1]{content}, 'Write an invitation to a picnic in the park.', 'the job asked its question');
 		} ],
+	'shop' => [
+		[ says('Red in 42 (3 pairs) and blue in 42 (7 pairs).', 90, 12), says('The blue Road Runner costs 79.90 euros.', 130, 10),
+			says('You ordered one Road Runner on 1 October.', 110, 9), says('The Road Runner: 3 pairs, 269.70 euros.', 95, 11) ],
+		sub {
+			my ($database, @chats) = @_;
+			my @asked = map { $_->{asked}[-1]{content} } @chats;
+			like($chats[0]{asked}[0]{content}, qr/\AYou are the storekeeper\./, 'the instructions of the intent');
+			like($asked[0], qr/<business \w+>\nstock: pairs in store\nRoad Runner, blue, size 42: 7 pairs\nRoad Runner, red, size 42: 3 pairs\nTrail King, green, size 42: 1 pairs\n/, 'the rows of its source');
+			like($chats[1]{asked}[0]{content}, qr/\AYou are the salesman\./, 'another question, other instructions');
+			like($asked[1], qr/prices: prices in euros\n- name: Road Runner, color: blue, price: 79\.90\n/, 'and other rows');
+			unlike($asked[1], qr/pairs in store/, 'not those of the first');
+			like($asked[2], qr/orders of this customer\n- id: 1, name: Road Runner, amount: 1, ordered: 2026-10-01\n<\/business/, 'the orders of this customer only');
+			like($asked[3], qr/- name: Road Runner, pairs: 3, euros: 269\.70\n- name: Trail King, pairs: 1, euros: 129\.00\n/, 'sums for the analyst');
+			unlike($_->{asked}[0]{content}, qr/Road Runner/, 'rows are data, not instructions') foreach @chats;
+		} ],
+	'threads' => [
+		[ says('No: the knee has to rest until June.', 60, 11), says('It depends on today: the release is on 3 June.', 70, 12), says('Yes, by train.', 80, 5),
+			calls([ 'plan_of', { day => '2026-06-05' } ]), says('Yes, a party.', 90, 4), calls([ 'switch_light', { on => JSON::PP::true } ]),
+			{ stream => as_stream('openai', says('You are welcome, Ann.', 75, 6)) } ],
+		sub {
+			my ($database, @chats) = @_;
+			my @system = map { $_->{asked}[0]{content} } @chats;
+			my @said = map { $_->{asked}[-1]{content} } @chats;
+			like($system[0], qr/\AYou are a physiotherapist\./, 'the instructions of the thread');
+			like($said[0], qr/The knee has to rest/, 'the memory of its brain');
+			unlike($said[0], qr/release of the app/, 'and of no other');
+			is($chats[1]{asked}[1]{role} . ': ' . $chats[1]{asked}[1]{content}, 'assistant: What are we working on?', 'the initial message');
+			like($said[1], qr/release of the app/, 'the memory of the other brain');
+			like($system[2], qr/\AYou are a cautious doctor\./, 'instructions for one message');
+			like($said[2], qr/The knee has to rest/, 'and a brain for one message');
+			is($chats[2]{temperature}, 0, 'and a parameter');
+			is_deeply([ keys %{ $chats[3]{tools} } ], ['plan_of'], 'a registered tool');
+			is($chats[4]{asked}[-1]{content}, '["party"]', 'and its result');
+			is_deeply([ sort keys %{ $chats[5]{tools} } ], [qw(plan_of switch_light)], 'beside one of the call');
+			ok($chats[6]{stream}, 'the last answer was streamed');
+		} ],
 );
 
 # requests for chat completions since the last reset
@@ -63,7 +99,7 @@ sub chats
 {
 	return map {
 		my ($about, @messages) = asked_of('openai', $_);
-		+{ %$about, asked => \@messages, model => decode_json($_->{body})->{model}, authorization => $_->{headers}{authorization}, path => $_->{path} }
+		+{ %$about, asked => \@messages, (map { (model => $_->{model}, temperature => $_->{temperature}) } decode_json($_->{body})), authorization => $_->{headers}{authorization}, path => $_->{path} }
 	} grep { $_->{path} =~ m{/chat/completions$} } $stub->requests;
 }
 
