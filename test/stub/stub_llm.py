@@ -34,6 +34,7 @@ which may be chained; what is left is the provider's own path:
   /web_page/<status>/...     a long page of HTML and worse
   /shuffle | /no_index | /base64 | /drop | /duplicate | /extra | /negative/...
                              what happens to the list of embeddings
+  /by_words/...              embeddings of texts with the same words are alike
   /cut/<n>/replay/<file>/<line>/...  as recorded, cut off at one of n places in turn
   /answers/<b64url>/...      the n-th request of a path is answered with the n-th string of the list
                              in JSON, the last one again and again; {"finish_reason", "content"} too
@@ -51,6 +52,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import socket
 import ssl
 import struct
@@ -77,6 +79,13 @@ def embedding(text, dimensions):
     digest = hashlib.sha256(text.encode()).digest()
     return [float(len(text.encode()))] + [
         (digest[i % 32] - 127.5) / 128 + i * 0.001 for i in range(1, dimensions)]
+
+
+def embedding_by_words(text, dimensions):
+    vector = [0.01] + [0.0] * (dimensions - 1)
+    for word in re.findall(r'\w+', text.lower()):
+        vector[int(hashlib.sha256(word[:5].encode()).hexdigest(), 16) % dimensions] += 1
+    return vector
 
 
 def instance(schema):
@@ -342,6 +351,9 @@ class Handler(BaseHTTPRequestHandler):
     def mode_no_index(self, answer, parts):
         answer.modes.add('no_index')
 
+    def mode_by_words(self, answer, parts):
+        answer.modes.add('by_words')
+
     def mode_base64(self, answer, parts):
         answer.modes.add('base64')
 
@@ -429,7 +441,8 @@ class Handler(BaseHTTPRequestHandler):
         dimensions = body.get('dimensions') or int(body['model'].rsplit('-', 1)[-1])
         data = []
         for index, text in enumerate(texts):
-            vector = embedding(text, dimensions)
+            make = embedding_by_words if 'by_words' in answer.modes else embedding
+            vector = make(text, dimensions)
             if 'base64' in answer.modes or body.get('encoding_format') == 'base64':
                 vector = base64.b64encode(struct.pack(f'<{dimensions}f', *vector)).decode()
             data.append({'object': 'embedding', 'index': index, 'embedding': vector})

@@ -92,6 +92,19 @@ my %page = (
 			is_deeply([ sort keys %{ $chats[5]{tools} } ], [qw(plan_of switch_light)], 'beside one of the call');
 			ok($chats[6]{stream}, 'the last answer was streamed');
 		} ],
+	'knowledge-bot' => [
+		[ says('Up to 40 euros a day.', 80, 7), { status => 429 }, says('30 days a year.', 85, 5), { status => 503 }, says('At six in the morning.', 70, 6) ],
+		sub {
+			my ($database, @chats) = @_;
+			is(join(' ', map { $_->{model} } @chats), 'gpt-4o gpt-4o gpt-4o gpt-4o gpt-4o-mini', 'one answer came from the cache, one after a retry, one from the fallback');
+			is($chats[1]{body}, $chats[2]{body}, 'the retry sent the same again');
+			like($chats[0]{asked}[1]{content}, qr/Meals are paid up to 40 euros.*Question: What is paid for meals\?\z/s, 'the passage stood in the prompt');
+			my @inputs = map { decode_json($_->{body})->{input} } grep { $_->{path} =~ m{/embeddings$} } $stub->requests;
+			is(scalar(grep { @$_ > 1 } @inputs), 1, 'one request embedded the chunks');
+			is(scalar(grep { @$_ == 4 } @inputs), 1, 'the four of the handbook');
+			is(scalar(grep { $_->[0] =~ /sixty days/ } @inputs), 1, 'the changed one alone');
+			ok(!grep({ $_->{asked}[1]{content} =~ /4711/ } @chats), 'nothing of another namespace');
+		} ],
 );
 
 # requests for chat completions since the last reset
@@ -99,7 +112,7 @@ sub chats
 {
 	return map {
 		my ($about, @messages) = asked_of('openai', $_);
-		+{ %$about, asked => \@messages, (map { (model => $_->{model}, temperature => $_->{temperature}) } decode_json($_->{body})), authorization => $_->{headers}{authorization}, path => $_->{path} }
+		+{ %$about, asked => \@messages, body => $_->{body}, (map { (model => $_->{model}, temperature => $_->{temperature}) } decode_json($_->{body})), authorization => $_->{headers}{authorization}, path => $_->{path} }
 	} grep { $_->{path} =~ m{/chat/completions$} } $stub->requests;
 }
 
@@ -109,7 +122,7 @@ foreach my $file (sort glob("$root/docs/examples/*.md"))
 	next if defined $ENV{MEMAI_EXAMPLE} && $name ne $ENV{MEMAI_EXAMPLE};
 	ok($page{$name}, "$name has its answers") or next;
 	my ($answers, $check) = @{ $page{$name} };
-	my $url = $stub->url('script', $name, 'v1');
+	my $url = $stub->url('script', $name, 'by_words', 'v1');
 	$stub->reset;
 	$stub->script($name, @$answers);
 	my $database = run_page($node, $file, sub { return $_[0] =~ s{https://api\.openai\.com/v1}{$url}gr });
