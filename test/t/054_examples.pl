@@ -112,7 +112,7 @@ sub chats
 {
 	return map {
 		my ($about, @messages) = asked_of('openai', $_);
-		+{ %$about, asked => \@messages, body => $_->{body}, (map { (model => $_->{model}, temperature => $_->{temperature}) } decode_json($_->{body})), authorization => $_->{headers}{authorization}, path => $_->{path} }
+		+{ %$about, asked => \@messages, body => $_->{body}, (map { (model => $_->{model}, temperature => $_->{temperature}) } JSON::PP->new->decode($_->{body})), authorization => $_->{headers}{authorization}, path => $_->{path} }
 	} grep { $_->{path} =~ m{/chat/completions$} } $stub->requests;
 }
 

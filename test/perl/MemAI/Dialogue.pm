@@ -163,7 +163,7 @@ sub as_stream
 sub asked_of
 {
 	my ($provider, $request) = @_;
-	my $body = decode_json($request->{body});
+	my $body = JSON::PP->new->decode($request->{body});		# characters already
 	return $provider eq 'anthropic' ? asked_of_anthropic($body)
 	  : $provider eq 'gemini' ? asked_of_gemini($body, $request->{path})
 	  : asked_of_openai($body);
@@ -173,7 +173,7 @@ sub asked_of_openai
 {
 	my ($body) = @_;
 	my @messages = map {
-		my @calls = map { my $arguments = $_->{function}{arguments}; [ $_->{function}{name}, ref $arguments ? $arguments : decode_json($arguments) ] } @{ $_->{tool_calls} // [] };
+		my @calls = map { my $arguments = $_->{function}{arguments}; [ $_->{function}{name}, ref $arguments ? $arguments : JSON::PP->new->decode($arguments) ] } @{ $_->{tool_calls} // [] };
 		{ role => $_->{role}, content => $_->{content} // '', calls => \@calls }
 	} @{ $body->{messages} };
 	return ({ tools => { map { $_->{function}{name} => $_->{function}{parameters} } @{ $body->{tools} // [] } }, stream => $body->{stream} ? 1 : 0 }, @messages);
