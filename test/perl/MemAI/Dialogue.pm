@@ -11,13 +11,13 @@ use JSON::PP;
 
 our @EXPORT = qw(says calls chat_providers as_provider as_stream asked_of);
 
-my $json = JSON::PP->new->canonical->utf8;
+my $json = JSON::PP->new->canonical;		# characters: the stub is sent bytes later
 
-# an answer: text, and the tokens that it reports
+# an answer: text, the tokens that it reports, and why it ends (stop or length)
 sub says
 {
-	my ($text, $prompt, $completion) = @_;
-	return { choices => [ { index => 0, finish_reason => 'stop', message => { role => 'assistant', content => $text } } ],
+	my ($text, $prompt, $completion, $reason) = @_;
+	return { choices => [ { index => 0, finish_reason => $reason // 'stop', message => { role => 'assistant', content => $text } } ],
 		usage => { prompt_tokens => $prompt // 10, completion_tokens => $completion // 2 } };
 }
 
@@ -29,11 +29,20 @@ sub calls
 		usage => { prompt_tokens => 20, completion_tokens => 5 } };
 }
 
+# a reason to finish as a provider writes it
+my %reasons = (
+	anthropic => { stop => 'end_turn', length => 'max_tokens', tool_calls => 'tool_use' },
+	gemini => { stop => 'STOP', length => 'MAX_TOKENS', tool_calls => 'STOP' },
+	ollama => { stop => 'stop', length => 'length', tool_calls => 'stop' },
+	cohere => { stop => 'COMPLETE', length => 'MAX_TOKENS', tool_calls => 'TOOL_CALL' });
+
+sub reason { my ($provider, $answer) = @_; return $reasons{$provider}{ $answer->{choices}[0]{finish_reason} } }
+
 sub parts
 {
 	my ($answer) = @_;
 	my ($choice, $usage) = ($answer->{choices}[0], $answer->{usage});
-	my @calls = map { { id => $_->{id}, name => $_->{function}{name}, arguments => decode_json($_->{function}{arguments}) } } @{ $choice->{message}{tool_calls} // [] };
+	my @calls = map { { id => $_->{id}, name => $_->{function}{name}, arguments => $json->decode($_->{function}{arguments}) } } @{ $choice->{message}{tool_calls} // [] };
 	return ($choice->{message}{content}, $usage->{prompt_tokens}, $usage->{completion_tokens}, @calls);
 }
 
@@ -42,27 +51,27 @@ my %whole = (
 	azure => sub { $_[0] },
 	anthropic => sub {
 		my ($text, $prompt, $completion, @calls) = parts($_[0]);
-		return { type => 'message', role => 'assistant', stop_reason => @calls ? 'tool_use' : 'end_turn',
+		return { type => 'message', role => 'assistant', stop_reason => reason('anthropic', $_[0]),
 			usage => { input_tokens => $prompt, output_tokens => $completion },
 			content => [ defined $text ? { type => 'text', text => $text } : (),
 				map { { type => 'tool_use', id => $_->{id}, name => $_->{name}, input => $_->{arguments} } } @calls ] };
 	},
 	gemini => sub {
 		my ($text, $prompt, $completion, @calls) = parts($_[0]);
-		return { candidates => [ { finishReason => 'STOP', content => { role => 'model',
+		return { candidates => [ { finishReason => reason('gemini', $_[0]), content => { role => 'model',
 					parts => [ defined $text ? { text => $text } : (),
 						map { { functionCall => { name => $_->{name}, args => $_->{arguments} } } } @calls ] } } ],
 			usageMetadata => { promptTokenCount => $prompt, candidatesTokenCount => $completion } };
 	},
 	ollama => sub {
 		my ($text, $prompt, $completion, @calls) = parts($_[0]);
-		return { done => JSON::PP::true, done_reason => 'stop', prompt_eval_count => $prompt, eval_count => $completion,
+		return { done => JSON::PP::true, done_reason => reason('ollama', $_[0]), prompt_eval_count => $prompt, eval_count => $completion,
 			message => { role => 'assistant', content => $text // '',
 				@calls ? (tool_calls => [ map { { function => { name => $_->{name}, arguments => $_->{arguments} } } } @calls ]) : () } };
 	},
 	cohere => sub {
 		my ($text, $prompt, $completion, @calls) = parts($_[0]);
-		return { finish_reason => @calls ? 'TOOL_CALL' : 'COMPLETE', usage => { tokens => { input_tokens => $prompt, output_tokens => $completion } },
+		return { finish_reason => reason('cohere', $_[0]), usage => { tokens => { input_tokens => $prompt, output_tokens => $completion } },
 			message => { role => 'assistant', defined $text ? (content => [ { type => 'text', text => $text } ]) : (),
 				@calls ? (tool_calls => $_[0]{choices}[0]{message}{tool_calls}) : () } };
 	});
@@ -117,14 +126,14 @@ my %streamed = (
 			  (map { { type => 'content_block_delta', index => $index, delta => { type => 'input_json_delta', partial_json => $_ } } } substr($arguments, 0, $half), substr($arguments, $half)),
 			  { type => 'content_block_stop', index => $index++ };
 		}
-		push @events, { type => 'message_delta', delta => { stop_reason => @calls ? 'tool_use' : 'end_turn' }, usage => { output_tokens => $completion } }, { type => 'message_stop' };
+		push @events, { type => 'message_delta', delta => { stop_reason => reason('anthropic', $_[0]) }, usage => { output_tokens => $completion } }, { type => 'message_stop' };
 		return events(@events);
 	},
 	gemini => sub {
 		my ($text, $prompt, $completion, @calls) = parts($_[0]);
 		my @parts = ((map { { text => $_ } } words($text)), map { { functionCall => { name => $_->{name}, args => $_->{arguments} } } } @calls);
 		my @events = map { { candidates => [ { content => { role => 'model', parts => [$_] } } ] } } @parts;
-		$events[-1]{candidates}[0]{finishReason} = 'STOP';
+		$events[-1]{candidates}[0]{finishReason} = reason('gemini', $_[0]);
 		$events[-1]{usageMetadata} = { promptTokenCount => $prompt, candidatesTokenCount => $completion };
 		return events(@events);
 	},
@@ -145,7 +154,7 @@ my %streamed = (
 			  { type => 'tool-call-delta', delta => { message => { tool_calls => { function => { arguments => $call->{function}{arguments} } } } } },
 			  { type => 'tool-call-end' };
 		}
-		return events(@events, { type => 'message-end', delta => { finish_reason => @calls ? 'TOOL_CALL' : 'COMPLETE',
+		return events(@events, { type => 'message-end', delta => { finish_reason => reason('cohere', $_[0]),
 					usage => { tokens => { input_tokens => $prompt, output_tokens => $completion } } } });
 	});
 $streamed{azure} = $streamed{openai};
@@ -159,11 +168,12 @@ sub as_stream
 
 # A request's messages as { role, content, calls, result_of }: role is system, user,
 # assistant or tool; calls are [name, arguments]; content of a tool is its result.
-# In the hash that is returned beside them: tools by name, and whether it streams.
+# The hash that comes first has tools by name, whether it streams, and of Gemini how many
+# results of tools each turn has.
 sub asked_of
 {
 	my ($provider, $request) = @_;
-	my $body = JSON::PP->new->decode($request->{body});		# characters already
+	my $body = $json->decode($request->{body});		# characters already
 	return $provider eq 'anthropic' ? asked_of_anthropic($body)
 	  : $provider eq 'gemini' ? asked_of_gemini($body, $request->{path})
 	  : asked_of_openai($body);
@@ -173,7 +183,7 @@ sub asked_of_openai
 {
 	my ($body) = @_;
 	my @messages = map {
-		my @calls = map { my $arguments = $_->{function}{arguments}; [ $_->{function}{name}, ref $arguments ? $arguments : JSON::PP->new->decode($arguments) ] } @{ $_->{tool_calls} // [] };
+		my @calls = map { my $arguments = $_->{function}{arguments}; [ $_->{function}{name}, ref $arguments ? $arguments : $json->decode($arguments) ] } @{ $_->{tool_calls} // [] };
 		{ role => $_->{role}, content => $_->{content} // '', calls => \@calls }
 	} @{ $body->{messages} };
 	return ({ tools => { map { $_->{function}{name} => $_->{function}{parameters} } @{ $body->{tools} // [] } }, stream => $body->{stream} ? 1 : 0 }, @messages);
@@ -203,7 +213,8 @@ sub asked_of_gemini
 			calls => [ map { [ $_->{functionCall}{name}, $_->{functionCall}{args} ] } grep { $_->{functionCall} } @{ $turn->{parts} } ] }
 	} @{ $body->{contents} };
 	my $system = join('', map { $_->{text} } @{ $body->{systemInstruction}{parts} // [] });
-	return ({ tools => { map { $_->{name} => $_->{parameters} } map { @{ $_->{functionDeclarations} } } @{ $body->{tools} // [] } }, stream => $path =~ /streamGenerate/ ? 1 : 0 },
+	return ({ tools => { map { $_->{name} => $_->{parameters} } map { @{ $_->{functionDeclarations} } } @{ $body->{tools} // [] } }, stream => $path =~ /streamGenerate/ ? 1 : 0,
+			results => [ grep { $_ } map { scalar(grep { $_->{functionResponse} } @{ $_->{parts} }) } @{ $body->{contents} } ] },
 		{ role => 'system', content => $system, calls => [] }, @messages);
 }
 
