@@ -20,7 +20,7 @@ SELECT tokens - 'instructions' AS tokens FROM memai.chat_preview('Which seat is 
 SELECT context_cut, tokens -> 'business' AS business FROM memai.chat_preview('Which seat?', context => repeat(E'a line of the context\n', 1000), max_context_tokens => 100);
 
 -- random threads, models and budgets: never over the budget, always in the stated order
-SELECT memai.create_model('window-' || w, 'chat', 'local', 'extract', options => jsonb_build_object('context_window', w))
+SELECT memai.create_model('window-' || w, 'chat', 'local', 'extract', context_window => w)
 FROM unnest(ARRAY[250, 1000, 4000]) w;
 SELECT memai.set_block('note', repeat('A note about Ann. ', 20)) AS note, count(memai.remember('Fact ' || i || ' about seats ' || repeat(md5(i::text) || ' ', i % 9))) AS facts
 FROM generate_series(1, 30) i;

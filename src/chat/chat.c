@@ -10,7 +10,6 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "chat/chat_int.h"
 #include "chat/tool.h"
@@ -28,14 +27,6 @@ PG_FUNCTION_INFO_V1(memai_chat_preview);
 
 /* ---- the steps ---- */
 
-/* Makes seen what this statement did before, such as opening the thread. */
-static void
-see_own_changes(void)
-{
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetTransactionSnapshot());
-}
-
 static void
 find_thread(Chat *chat)
 {
@@ -43,7 +34,7 @@ find_thread(Chat *chat)
 
 	if (chat->thread_id != NULL)
 	{
-		see_own_changes();
+		memai_see_own_changes();
 		memai_thread_load(chat->user_id, chat->thread_id, &chat->thread);
 		PopActiveSnapshot();
 		if (!chat->has_namespace)
@@ -71,7 +62,7 @@ build_prompt(Chat *chat)
 	List	   *recalled = NIL;
 	List	   *turns;
 
-	see_own_changes();
+	memai_see_own_changes();
 	if (chat->use_memory)
 		recalled = memai_recall_run(&query, context, NULL);
 	/* recall and sources leave SPI's */

@@ -29,7 +29,7 @@ typedef struct ChatThread
 typedef struct ChatTurn
 {
 	pg_uuid_t	id;				/* of its episode */
-	char	   *role;
+	const char *role;			/* user or assistant */
 	text	   *content;
 } ChatTurn;
 

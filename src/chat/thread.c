@@ -116,6 +116,16 @@ memai_thread_open(ChatThread *thread, text *title, Jsonb *metadata)
 	memai_statement_run(&insert_thread, values, nulls, false, 0);
 }
 
+/*
+ * Instructions are the application's and results of tools belong to their
+ * calls: whatever else an episode of a thread says of itself, the user said it.
+ */
+static const char *
+turn_role(const char *role)
+{
+	return strcmp(role, "assistant") == 0 ? "assistant" : "user";
+}
+
 List *
 memai_thread_turns(const ChatThread *thread, int max_turns)
 {
@@ -143,7 +153,7 @@ memai_thread_turns(const ChatThread *thread, int max_turns)
 
 		CHECK_FOR_INTERRUPTS();
 		turn->id = *DatumGetUUIDP(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 1, &null));
-		turn->role = TextDatumGetCString(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 2, &null));
+		turn->role = turn_role(TextDatumGetCString(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 2, &null)));
 		turn->content = DatumGetTextPCopy(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 3, &null));
 		turns = lappend(turns, turn);
 	}

@@ -64,6 +64,13 @@ extern uint64 memai_statement_run(MemaiStatement *statement, Datum *values,
 extern uint64 memai_statement_run_latest(MemaiStatement *statement, Datum *values, const char *nulls);
 
 /*
+ * Makes seen what this statement did before, as a function of the same select
+ * list may have: pushes a snapshot, which the caller pops.  For functions that
+ * are VOLATILE and PARALLEL UNSAFE only.
+ */
+extern void memai_see_own_changes(void);
+
+/*
  * Opens a cursor on the read-only statement instead; fetch with
  * SPI_cursor_fetch, close with SPI_cursor_close.
  */

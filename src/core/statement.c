@@ -57,6 +57,13 @@ memai_statement_run_latest(MemaiStatement *statement, Datum *values, const char 
 	return SPI_processed;
 }
 
+void
+memai_see_own_changes(void)
+{
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+}
+
 Portal
 memai_statement_open(MemaiStatement *statement, Datum *values, const char *nulls)
 {

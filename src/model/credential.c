@@ -23,6 +23,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/snapmgr.h"
 
 #define ENV_PREFIX "MEMAI_"
 #define MAX_SECRET_LENGTH 8192
@@ -448,8 +449,11 @@ memai_create_credential(PG_FUNCTION_ARGS)
 static CredentialRow *
 require_owned(const char *name)
 {
-	CredentialRow *row = require_row(name);
+	CredentialRow *row;
 
+	memai_see_own_changes();
+	row = require_row(name);
+	PopActiveSnapshot();
 	if (!has_privs_of_role(GetUserId(), row->owner))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

@@ -79,31 +79,60 @@ write_tool_result(StringInfo out, const MemaiChatMessage *message)
 	appendStringInfoString(out, "}}");
 }
 
-static void
-write_turn(StringInfo out, const MemaiChatMessage *message)
+static bool
+has_role(const MemaiChatMessage *message, const char *role)
 {
-	bool		is_model = strcmp(message->role, "assistant") == 0;
-
-	appendStringInfo(out, "{\"role\":\"%s\",\"parts\":[", is_model ? "model" : "user");
-	if (strcmp(message->role, "tool") == 0)
-		write_tool_result(out, message);
-	else
-	{
-		if (message->content.len > 0 || message->tool_calls == NULL)
-			write_text_part(out, &message->content);
-		if (message->tool_calls != NULL)
-		{
-			if (message->content.len > 0)
-				appendStringInfoChar(out, ',');
-			write_tool_calls(out, message->tool_calls);
-		}
-	}
-	appendStringInfoString(out, "]}");
+	return strcmp(message->role, role) == 0;
 }
 
-/* the turns, or with system the parts of the system instruction */
 static void
-write_messages(StringInfo out, const MemaiChatRequest *request, bool system)
+write_parts(StringInfo out, const MemaiChatMessage *message)
+{
+	if (has_role(message, "tool"))
+	{
+		write_tool_result(out, message);
+		return;
+	}
+	if (message->content.len > 0 || message->tool_calls == NULL)
+		write_text_part(out, &message->content);
+	if (message->tool_calls != NULL)
+	{
+		if (message->content.len > 0)
+			appendStringInfoChar(out, ',');
+		write_tool_calls(out, message->tool_calls);
+	}
+}
+
+/* results of tools that follow each other are parts of one turn, as their calls were */
+static void
+write_turns(StringInfo out, const MemaiChatRequest *request)
+{
+	bool		in_results = false;
+	int			written = 0;
+
+	for (int i = 0; i < request->nmessages; i++)
+	{
+		const MemaiChatMessage *message = &request->messages[i];
+		bool		is_result = has_role(message, "tool");
+
+		if (has_role(message, "system"))
+			continue;
+		if (in_results && is_result)
+			appendStringInfoChar(out, ',');
+		else
+			appendStringInfo(out, "%s{\"role\":\"%s\",\"parts\":[", written > 0 ? "]}," : "",
+							 has_role(message, "assistant") ? "model" : "user");
+		write_parts(out, message);
+		in_results = is_result;
+		written++;
+	}
+	if (written > 0)
+		appendStringInfoString(out, "]}");
+}
+
+/* the parts of the system instruction */
+static void
+write_system(StringInfo out, const MemaiChatRequest *request)
 {
 	int			written = 0;
 
@@ -111,18 +140,12 @@ write_messages(StringInfo out, const MemaiChatRequest *request, bool system)
 	{
 		const MemaiChatMessage *message = &request->messages[i];
 
-		if ((strcmp(message->role, "system") == 0) != system)
+		if (!has_role(message, "system"))
 			continue;
-		if (written++ > 0)
-			appendStringInfoChar(out, ',');
-		else if (system)
-			appendStringInfoString(out, ",\"systemInstruction\":{\"parts\":[");
-		if (system)
-			write_text_part(out, &message->content);
-		else
-			write_turn(out, message);
+		appendStringInfoString(out, written++ > 0 ? "," : ",\"systemInstruction\":{\"parts\":[");
+		write_text_part(out, &message->content);
 	}
-	if (system && written > 0)
+	if (written > 0)
 		appendStringInfoString(out, "]}");
 }
 
@@ -181,9 +204,9 @@ gemini_write_chat(const MemaiModel *model, const MemaiChatRequest *request,
 						 stream ? "streamGenerateContent" : "generateContent");
 	out->query = stream ? "alt=sse" : NULL;
 	appendStringInfoString(body, "{\"contents\":[");
-	write_messages(body, request, false);
+	write_turns(body, request);
 	appendStringInfoChar(body, ']');
-	write_messages(body, request, true);
+	write_system(body, request);
 	write_tools(body, request);
 	write_generation_config(body, model, request);
 	memai_wire_append_extra(body, model);

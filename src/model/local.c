@@ -13,10 +13,16 @@
 
 #include "model/local.h"
 #include "model/provider.h"
+#include "model/registry.h"
 #include "text/text.h"
 
 #define EMBEDDER_NAME "hash-384"
 #define ANSWERER_NAME "extract"
+
+static const MemaiOption local_options[] = {
+	{"recall_weight", MEMAI_OPTION_NUMBER, 0, 10},
+	{NULL, MEMAI_OPTION_ANY, 0, 0}
+};
 
 static void
 validate(MemaiModel *model)
@@ -40,6 +46,7 @@ validate(MemaiModel *model)
 				 errmsg("model \"%s\" of provider \"local\" is not of kind \"%s\"",
 						model->model, model->info.kind),
 				 errhint("Create it with kind \"%s\".", kind)));
+	memai_model_options_check(model->options, local_options);
 	if (model->url != NULL || model->credential != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

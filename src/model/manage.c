@@ -14,6 +14,7 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 
 PG_FUNCTION_INFO_V1(memai_create_model);
 PG_FUNCTION_INFO_V1(memai_alter_model);
@@ -187,7 +188,10 @@ memai_create_model(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a model needs a provider and the provider's name of the model")));
+	/* its credential and fallbacks may be of this statement */
+	memai_see_own_changes();
 	check_model(&model);
+	PopActiveSnapshot();
 	insert_model(&model);
 	PG_RETURN_VOID();
 }
@@ -230,6 +234,7 @@ memai_alter_model(PG_FUNCTION_ARGS)
 	char		nulls[7] = "      ";
 
 	check_name(name);
+	memai_see_own_changes();
 	model = require_own_model(name);
 	dimensions = model->info.dimensions;
 	if (!PG_ARGISNULL(1))
@@ -243,6 +248,7 @@ memai_alter_model(PG_FUNCTION_ARGS)
 	/* whoever points a key somewhere must hold it */
 	model->owner = GetUserId();
 	check_model(model);
+	PopActiveSnapshot();
 	if (model->info.dimensions != dimensions)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -268,7 +274,9 @@ memai_drop_model(PG_FUNCTION_ARGS)
 	};
 	Datum		value = PG_GETARG_DATUM(0);
 
+	memai_see_own_changes();
 	(void) require_own_model(text_argument(fcinfo, 0));
+	PopActiveSnapshot();
 	(void) run(&delete, &value, NULL);
 	PG_RETURN_VOID();
 }
@@ -288,10 +296,12 @@ change_grant(FunctionCallInfo fcinfo, MemaiStatement *statement)
 	char	   *name = text_argument(fcinfo, 0);
 	Datum		values[2];
 
+	memai_see_own_changes();
 	if (memai_registry_read(name) == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("model \"%s\" does not exist", name)));
+	PopActiveSnapshot();
 	values[0] = PG_GETARG_DATUM(0);
 	values[1] = ObjectIdGetDatum(role_argument(fcinfo, 1));
 	(void) run(statement, values, NULL);
@@ -353,8 +363,10 @@ memai_set_default_model(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		PG_RETURN_VOID();
+	memai_see_own_changes();
 	/* raises when there is no such model, or it is of another kind */
 	values[1] = CStringGetTextDatum(memai_model_lookup(text_argument(fcinfo, 1), kind)->name);
+	PopActiveSnapshot();
 	values[0] = CStringGetTextDatum(kind);
 	values[2] = CStringGetTextDatum(size_argument(fcinfo, 2, kind));
 	(void) run(&upsert, values, NULL);

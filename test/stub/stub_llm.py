@@ -14,7 +14,8 @@ which may be chained; what is left is the provider's own path:
   /fail/<code>/<n>/<key>/... fails the first n requests of that key
   /script/<key>/...          the n-th request gets the n-th of the JSON bodies that were
                              posted as an array to /_script/<key>, later ones the last;
-                             {"stream": text} is a text of server-sent events
+                             {"stream": text} is a text of server-sent events, {"status": code} an
+                             error; embeddings are answered as ever
   /switch/<key>/...          status 503 while POST /_switch/<key>/on is in force
   /poison/<code>/<b64url>/...  that status for embeddings of texts that contain the decoded word
   /twice/<b64url>/...        the answer, and behind it one more with the decoded body
@@ -33,6 +34,7 @@ which may be chained; what is left is the provider's own path:
   /web_page/<status>/...     a long page of HTML and worse
   /shuffle | /no_index | /base64 | /drop | /duplicate | /extra | /negative/...
                              what happens to the list of embeddings
+  /by_words/...              embeddings of texts with the same words are alike
   /cut/<n>/replay/<file>/<line>/...  as recorded, cut off at one of n places in turn
   /answers/<b64url>/...      the n-th request of a path is answered with the n-th string of the list
                              in JSON, the last one again and again; {"finish_reason", "content"} too
@@ -50,6 +52,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import socket
 import ssl
 import struct
@@ -76,6 +79,13 @@ def embedding(text, dimensions):
     digest = hashlib.sha256(text.encode()).digest()
     return [float(len(text.encode()))] + [
         (digest[i % 32] - 127.5) / 128 + i * 0.001 for i in range(1, dimensions)]
+
+
+def embedding_by_words(text, dimensions):
+    vector = [0.01] + [0.0] * (dimensions - 1)
+    for word in re.findall(r'\w+', text.lower()):
+        vector[int(hashlib.sha256(word[:5].encode()).hexdigest(), 16) % dimensions] += 1
+    return vector
 
 
 def instance(schema):
@@ -205,12 +215,18 @@ class Handler(BaseHTTPRequestHandler):
         answer.headers.append((name, unb64(parts.pop(0)).decode()))
 
     def mode_script(self, answer, parts):
+        key = parts.pop(0)
+        if parts[-1] == 'embeddings':
+            return
         with lock:
-            script = scripts[parts.pop(0)]
-            turn = script.pop(0) if len(script) > 1 else script[0]
-        if 'stream' in turn:
+            turn = scripts[key].pop(0) if len(scripts[key]) > 1 else scripts[key][0]
+        if 'status' in turn:
+            answer.status, answer.body = turn['status'], self.error_body(turn['status'])
+        elif 'stream' in turn:
             answer.headers.append(('Content-Type', 'text/event-stream'))
-        answer.body = turn['stream'].encode() if 'stream' in turn else json.dumps(turn).encode()
+            answer.body = turn['stream'].encode()
+        else:
+            answer.body = json.dumps(turn).encode()
 
     def mode_refuse(self, answer, parts):
         if parts.pop(0).encode() in self.raw:
@@ -335,6 +351,9 @@ class Handler(BaseHTTPRequestHandler):
     def mode_no_index(self, answer, parts):
         answer.modes.add('no_index')
 
+    def mode_by_words(self, answer, parts):
+        answer.modes.add('by_words')
+
     def mode_base64(self, answer, parts):
         answer.modes.add('base64')
 
@@ -422,7 +441,8 @@ class Handler(BaseHTTPRequestHandler):
         dimensions = body.get('dimensions') or int(body['model'].rsplit('-', 1)[-1])
         data = []
         for index, text in enumerate(texts):
-            vector = embedding(text, dimensions)
+            make = embedding_by_words if 'by_words' in answer.modes else embedding
+            vector = make(text, dimensions)
             if 'base64' in answer.modes or body.get('encoding_format') == 'base64':
                 vector = base64.b64encode(struct.pack(f'<{dimensions}f', *vector)).decode()
             data.append({'object': 'embedding', 'index': index, 'embedding': vector})

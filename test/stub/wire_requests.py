@@ -97,8 +97,20 @@ def anthropic(body):
     return messages, options, expected
 
 
+def joined_results(turns):
+    """Results of tools that clients sent as turns of their own: newer models want one turn."""
+    joined = []
+    for turn in turns:
+        is_result = all('functionResponse' in part for part in turn['parts'])
+        if is_result and joined and all('functionResponse' in part for part in joined[-1]['parts']):
+            joined[-1]['parts'] += turn['parts']
+        else:
+            joined.append({**turn, 'parts': list(turn['parts'])})
+    return joined
+
+
 def gemini(body):
-    messages, options, expected = [], {}, {'contents': body['contents']}
+    messages, options, expected = [], {}, {'contents': joined_results(body['contents'])}
     if body.get('systemInstruction'):
         parts = body['systemInstruction']['parts']
         messages += [{'role': 'system', 'content': only(p, 'text')['text']} for p in parts]

@@ -6,6 +6,7 @@ use warnings FATAL => 'all';
 
 use JSON::PP;
 use MIME::Base64 qw(encode_base64url);
+use MemAI::Dialogue;
 use MemAI::Gateway;
 use Test::More;
 
@@ -31,16 +32,6 @@ $node->safe_psql('postgres', q{
 });
 my $app = "SET ROLE app; SET memai.user_id = 'ann'; SET search_path = shop;";
 my $scripts = 0;
-
-# one answer of a model: text, or calls of tools
-sub says { return { choices => [ { index => 0, finish_reason => 'stop', message => { role => 'assistant', content => $_[0] } } ], usage => { prompt_tokens => 10, completion_tokens => 2 } } }
-
-sub calls
-{
-	my @calls = map { { id => 'call_' . $_->[0], type => 'function', function => { name => $_->[0], arguments => ref $_->[1] ? encode_json($_->[1]) : $_->[1] } } } @_;
-	return { choices => [ { index => 0, finish_reason => 'tool_calls', message => { role => 'assistant', content => undef, tool_calls => \@calls } } ],
-		usage => { prompt_tokens => 20, completion_tokens => 5 } };
-}
 
 # a model that gives these answers in turn
 sub scripted

@@ -1,8 +1,7 @@
-# Runs every SQL example of README.md and docs/*.md, in order, one database a
-# file, and compares what psql prints with the text block that follows the
-# example.  SET holds for the examples after it.  Ids, times and the like are
-# compared by their kind only.  An example that names a server on the network is
-# pointed at the stub.  Runs the demo too: blocks marked "demo" are pieces of it.
+# Runs every SQL example of README.md and docs/*.md, one database a file, and
+# compares what it prints (docs/examples has a test of its own).  An example that
+# names a server on the network is pointed at the stub.  Runs the demo too: blocks
+# marked "demo" are pieces of it.
 
 use strict;
 use warnings FATAL => 'all';
@@ -13,6 +12,7 @@ use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use MemAI::Documentation;
 use MemAI::StubLLM;
 
 my $root = "$FindBin::RealBin/../..";
@@ -32,42 +32,6 @@ system('python3', "$root/test/stub/static_reference.py", 'make', $models) == 0
   or die 'no static model';
 chmod 0755, $models, "$models/minishlab";
 
-# [language, text, line number] of each fenced block
-sub blocks
-{
-	my ($file) = @_;
-	my @blocks;
-	my ($language, $text, $start);
-	open(my $fh, '<:encoding(UTF-8)', $file) or die "$file: $!";
-	while (my $line = <$fh>)
-	{
-		if (defined $language && $line =~ /^```\s*$/)
-		{
-			push @blocks, [ $language, $text, $start ];
-			undef $language;
-		}
-		elsif (defined $language) { $text .= $line; }
-		elsif ($line =~ /^```(\w*)/) { ($language, $text, $start) = ($1, '', $. + 1); }
-	}
-	close $fh;
-	return @blocks;
-}
-
-# what may differ from run to run
-sub comparable
-{
-	my ($text) = @_;
-	$text =~ s/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/UUID/g;
-	$text =~ s/\b[0-9a-f]{16}\b/MARKER/g;
-	$text =~ s/\d{4}-\d\d-\d\d(?: \d\d:\d\d:\d\d(?:\.\d+)?\+00)?/DATE/g;
-	$text =~ s/\d+\.\d+ ms/TIME/g;
-	$text =~ s/-{3,}/---/g;
-	$text =~ s/[ \t]+/ /g;
-	$text =~ s/ ?\n ?/\n/g;
-	$text =~ s/^\s+|\s+$//g;
-	return $text;
-}
-
 # the demo, in a database of its own
 $node->safe_psql('postgres', 'CREATE DATABASE demo');
 my ($demo, $demo_errors) = ('', '');
@@ -78,30 +42,18 @@ my ($demo, $demo_errors) = ('', '');
 }
 $demo = comparable(decode('UTF-8', $demo));
 
+my $port = $stub->{port};
 foreach my $file ("$root/README.md", sort glob("$root/docs/*.md"))
 {
 	my ($name) = $file =~ m{([^/]+)$};
-	my $database = lc($name =~ s/\W/_/gr);
-	my $port = $stub->{port};
-	my @blocks = blocks($file);
-	my $settings = '';
-
-	$node->safe_psql('postgres', "CREATE DATABASE $database");
-	foreach my $i (0 .. $#blocks)
+	foreach my $block (grep { $_->[0] eq 'demo' } page_blocks($file))
 	{
-		my ($language, $sql, $line) = @{ $blocks[$i] };
-		ok(index($demo, comparable($sql)) >= 0, "$name line $line is what the demo prints") if $language eq 'demo';
-		next unless $language eq 'sql';
-		$sql =~ s{https?://(?:api\.openai\.com|localhost:11434|127\.0\.0\.1:11434)/v1}{http://127.0.0.1:$port/v1}g;
-		$sql =~ s{/srv/memai/models}{$models}g;
-		my ($status, $out, $err) = $node->psql($database, $settings . $sql, extra_params => [ '--pset=footer=off', '-P', 'tuples_only=off', '-P', 'format=aligned' ]);
-		is($status, 0, "$name line $line runs") or diag($err);
-		$settings .= join('', map { "$_\n" } $sql =~ /^(SET [^;]*;)/mg);
-		if ($i < $#blocks && $blocks[ $i + 1 ][0] eq 'text')
-		{
-			is(comparable(decode('UTF-8', $out)), comparable($blocks[ $i + 1 ][1]), "$name line $line prints what it shows");
-		}
+		ok(index($demo, comparable($block->[1])) >= 0, "$name line $block->[2] is what the demo prints");
 	}
+	run_page($node, $file, sub {
+		return $_[0] =~ s{https?://(?:api\.openai\.com|localhost:11434|127\.0\.0\.1:11434)/v1}{http://127.0.0.1:$port/v1}gr
+		  =~ s{/srv/memai/models}{$models}gr;
+	});
 }
 
 $stub->stop;
