@@ -7,7 +7,9 @@
  * an error anywhere cleans up.  The callbacks given to libcurl use malloc and
  * flags; they never raise an error, because a longjmp through libcurl leaves
  * its handles unusable.  Sizes are checked on decompressed bytes, as they
- * arrive.  No redirect is followed: it would carry keys to another host.
+ * arrive.  No redirect is followed: it would carry keys to another host.  A
+ * request is sent once: libcurl repeats one whose kept connection ends without
+ * an answer, and is stopped there, because the server may have done the work.
  */
 #include "postgres.h"
 
@@ -126,6 +128,19 @@ on_open_proxy_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *addr
 	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
+#if LIBCURL_VERSION_NUM >= 0x075000
+/* called before a request is sent, and before it is sent once more */
+static int
+on_send(void *arg, char *remote, char *local, int remote_port, int local_port)
+{
+	MemaiHttpGuard *guard = arg;
+
+	guard->stale = guard->sent;
+	guard->sent = true;
+	return guard->stale ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+#endif
+
 /* ---- end of a transfer ---- */
 
 void
@@ -192,6 +207,8 @@ outcome_of(const MemaiHttpTransfer *transfer, CURLcode result)
 {
 	if (transfer->too_large)
 		return MEMAI_HTTP_TOO_LARGE;
+	if (transfer->guard->stale)
+		return MEMAI_HTTP_BROKEN_OFF;
 	switch (result)
 	{
 		case CURLE_OK:
@@ -240,7 +257,8 @@ memai_http_transfer_finish(MemaiHttpTransfer *transfer, CURLcode result)
 	long		status = 0;
 
 	(void) curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
-	response->phase = current_phase(transfer);
+	response->stale = transfer->guard->stale;
+	response->phase = response->stale ? "waiting for the answer" : current_phase(transfer);
 	response->status = (int) status;
 	response->outcome = outcome_of(transfer, result);
 	response->body = transfer->body.data ? transfer->body.data : "";
@@ -250,6 +268,8 @@ memai_http_transfer_finish(MemaiHttpTransfer *transfer, CURLcode result)
 	if (response->outcome == MEMAI_HTTP_TOO_LARGE)
 		snprintf(response->problem, sizeof(response->problem),
 				 "more than %zu bytes came", transfer->received + transfer->headers.len);
+	else if (response->stale)
+		strlcpy(response->problem, "a kept connection ended", sizeof(response->problem));
 	else if (response->outcome != MEMAI_HTTP_ANSWERED)
 		strlcpy(response->problem,
 				transfer->error[0] ? transfer->error : curl_easy_strerror(result),
@@ -378,6 +398,25 @@ set_target(MemaiHttpTransfer *transfer, const MemaiHttpRequest *request)
 		SET_OPTION(transfer, CURLOPT_CAINFO, settings->ca_file);
 }
 
+/* a connection is kept for the next request only if that is not sent twice on it */
+static void
+set_connection(MemaiHttpTransfer *transfer, const MemaiHttpRequest *request)
+{
+	bool		fresh = request->fresh;
+
+#if LIBCURL_VERSION_NUM >= 0x075000
+	/* an older library at run time does not know the option */
+	if (curl_easy_setopt(transfer->easy, CURLOPT_PREREQFUNCTION, on_send) != CURLE_OK ||
+		curl_easy_setopt(transfer->easy, CURLOPT_PREREQDATA, transfer->guard) != CURLE_OK)
+		fresh = true;
+#else
+	fresh = true;
+#endif
+	if (fresh)
+		SET_OPTION(transfer, CURLOPT_FRESH_CONNECT, 1L);
+	(void) curl_easy_setopt(transfer->easy, CURLOPT_TCP_KEEPALIVE, 1L);
+}
+
 static void
 set_behaviour(MemaiHttpTransfer *transfer, const MemaiHttpRequest *request)
 {
@@ -404,7 +443,6 @@ set_behaviour(MemaiHttpTransfer *transfer, const MemaiHttpRequest *request)
 	/* compression would hold back the pieces of a streamed answer */
 	if (!request->stream)
 		(void) curl_easy_setopt(transfer->easy, CURLOPT_ACCEPT_ENCODING, "gzip");
-	(void) curl_easy_setopt(transfer->easy, CURLOPT_TCP_KEEPALIVE, 1L);
 #if LIBCURL_VERSION_NUM >= 0x075700
 
 	/*
@@ -479,6 +517,7 @@ memai_http_open(const MemaiHttpRequest *request)
 	transfer->guard->private_allowed = private_allowed;
 	set_target(transfer, request);
 	set_behaviour(transfer, request);
+	set_connection(transfer, request);
 	add_headers(transfer, request);
 	memai_http_loop_add(transfer);
 	return transfer;

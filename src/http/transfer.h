@@ -29,6 +29,8 @@ typedef struct MemaiHttpGuard
 	bool		blocked;		/* an address was refused */
 	bool		opened;			/* the name was found: a socket was asked for */
 	bool		parked;			/* nobody waits any more: open none */
+	bool		sent;			/* the request was on its way */
+	bool		stale;			/* libcurl would have sent it again */
 } MemaiHttpGuard;
 
 struct MemaiHttpTransfer

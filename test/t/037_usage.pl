@@ -1,4 +1,4 @@
-# The ledger of calls: rows RL8 and JS9 of the catalogue of faults.  Preloaded
+# The ledger of calls: rows RL8, JS9 and HT24 of the catalogue of faults.  Preloaded
 # without workers at first, so that nothing moves records but the test.
 use strict;
 use warnings;
@@ -117,6 +117,26 @@ is(sql("SELECT sum(prompt_tokens), sum(completion_tokens), count(*) FILTER (WHER
 	FROM memai.usage WHERE model IN ('$faulty[0]', '$faulty[1]') AND NOT estimated"),
 	"$sums->{prompt}|$sums->{completion}|$sums->{answers}", "RL8 the ledger equals the provider's sums after $requests requests");
 cmp_ok($requests, '>', 200, 'RL8 there were retries');
+is(sql("SELECT count(*) FROM memai.usage WHERE model IN ('$faulty[0]', '$faulty[1]')"), $requests, 'HT24 no request was sent that is not in the ledger');
+
+# HT24: a connection that was kept and ends without a byte: the server may have done the
+# work, so libcurl does not send the request again by itself
+my $kept = chat_model('reset_kept');
+my $keeper = MemAI::Session->new($node);
+sub kept { return $keeper->query("SET memai.model_max_retries = $_[0]; SELECT memai.generate('hi', '$kept')") }
+$stub->reset;
+is(kept(0), 'echo: hi', 'HT24 a call, whose connection is kept');
+like(kept(0), qr/MA008.*after 1 attempt: a kept connection ended while waiting for the answer/s, 'HT24 without retries the next one fails');
+is(scalar($stub->requests), 2, 'HT24 and was sent once');
+is(kept(0), 'echo: hi', 'HT24 the one after it has a new connection');
+is(kept(1), 'echo: hi', 'HT24 with retries there is another attempt');
+my @sent = $stub->requests;
+is(scalar @sent, 5, 'HT24 five requests for four calls');
+is($sent[3]{headers}{'idempotency-key'}, $sent[4]{headers}{'idempotency-key'}, 'HT24 both attempts have one key');
+cmp_ok($sent[4]{time} - $sent[3]{time}, '<', 0.4, 'HT24 without a wait');
+is(sql("SELECT string_agg(status || attempt, ' ' ORDER BY at) FROM memai.usage WHERE model = '$kept'"), 'ok1 unknown1 ok1 unknown1 ok2', 'HT24 and all are in the ledger');
+is(sql("SELECT count(*) FROM memai.model_health WHERE model = '$kept' AND failures > 0"), '0', 'HT24 it tells nothing of the health of the model');
+$keeper->close;
 
 # ---- moving to the table, and restarts ----
 
