@@ -114,7 +114,7 @@ extern MemaiHttpTransfer *memai_http_open(const MemaiHttpRequest *request);
 
 /*
  * Waits until the request has ended.  Services interrupts, so it raises 57014
- * and 57P01; never call it while holding a lock.
+ * and 57P01, and 53200 when this process had no memory for the answer; never call it while holding a lock.
  */
 extern const MemaiHttpResponse *memai_http_wait(MemaiHttpTransfer *transfer);
 

@@ -77,7 +77,10 @@ on_body(char *data, size_t size, size_t count, void *arg)
 	if (transfer->body.data == NULL)
 		reserve_body(transfer);
 	if (!buffer_append(&transfer->body, data, len))
+	{
+		transfer->out_of_memory = true;
 		return 0;
+	}
 	transfer->received += len;
 	if (transfer->stream)
 		transfer->deadline = memai_http_clock() + transfer->timeout;
@@ -95,7 +98,12 @@ on_header(char *data, size_t size, size_t count, void *arg)
 		transfer->too_large = true;
 		return 0;
 	}
-	return buffer_append(&transfer->headers, data, len) ? len : 0;
+	if (!buffer_append(&transfer->headers, data, len))
+	{
+		transfer->out_of_memory = true;
+		return 0;
+	}
+	return len;
 }
 
 /* the place where the address is final: no later lookup can change it */
@@ -256,6 +264,9 @@ memai_http_transfer_finish(MemaiHttpTransfer *transfer, CURLcode result)
 	MemaiHttpResponse *response = &transfer->response;
 	long		status = 0;
 
+	/* the URL was read before, so it is memory that lacks where libcurl has none */
+	if (result == CURLE_OUT_OF_MEMORY || result == CURLE_URL_MALFORMAT)
+		transfer->out_of_memory = true;
 	(void) curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
 	response->stale = transfer->guard->stale;
 	response->phase = response->stale ? "waiting for the answer" : current_phase(transfer);
@@ -283,8 +294,18 @@ memai_http_transfer_finish(MemaiHttpTransfer *transfer, CURLcode result)
 	check_option(curl_easy_setopt((transfer)->easy, (option), (value)), #option)
 
 static void
+raise_out_of_memory(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OUT_OF_MEMORY),
+			 errmsg("out of memory")));
+}
+
+static void
 check_option(CURLcode result, const char *option)
 {
+	if (result == CURLE_OUT_OF_MEMORY)
+		raise_out_of_memory();
 	if (result != CURLE_OK)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -354,9 +375,7 @@ add_header(MemaiHttpTransfer *transfer, const MemaiHttpHeader *header)
 	explicit_bzero(line, strlen(line));
 	pfree(line);
 	if (list == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("out of memory")));
+		raise_out_of_memory();
 	transfer->header_list = list;
 }
 
@@ -511,9 +530,7 @@ memai_http_open(const MemaiHttpRequest *request)
 	transfer->deadline = transfer->started + request->timeout;
 	transfer->easy = curl_easy_init();
 	if (transfer->easy == NULL || transfer->guard == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("out of memory")));
+		raise_out_of_memory();
 	transfer->guard->private_allowed = private_allowed;
 	set_target(transfer, request);
 	set_behaviour(transfer, request);
@@ -534,6 +551,8 @@ memai_http_wait(MemaiHttpTransfer *transfer)
 {
 	while (!transfer->finished)
 		memai_http_loop_turn(true);
+	if (transfer->out_of_memory)
+		raise_out_of_memory();
 	return &transfer->response;
 }
 

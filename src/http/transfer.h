@@ -50,6 +50,7 @@ struct MemaiHttpTransfer
 	size_t		max_size;
 	bool		stream;
 	bool		too_large;
+	bool		out_of_memory;
 	bool		finished;
 	int			timeout;		/* ms */
 	int64		started;		/* by memai_http_clock */
