@@ -48,7 +48,15 @@ typedef struct MemaiUsage
 	double		latency;		/* milliseconds */
 	int			attempt;		/* from 1; 0: nothing was sent */
 	bool		cached;
+	uint64		announced;		/* by memai_usage_announce, 0: not */
 } MemaiUsage;
+
+/*
+ * Preloaded: writes down that an attempt is about to be sent, with what it is
+ * to be recorded as should the server crash, and sets usage->announced.  The
+ * record that follows carries that and has the same strings.  Raises nothing.
+ */
+extern void memai_usage_announce(MemaiUsage *usage);
 
 /*
  * Preloaded: adds the record to shared memory and the counters, whatever

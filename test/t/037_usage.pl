@@ -7,9 +7,10 @@ use lib 'test/perl';
 use MemAI::Gateway;
 use MemAI::Session;
 use Test::More;
+use Time::HiRes qw(sleep);
 
 my ($node, $stub) = start_gateway('usage',
-	conf => "shared_preload_libraries = 'memai'\nmemai.worker_databases = ''\nmemai.stats_buffer_size = 64\n"
+	conf => "shared_preload_libraries = 'memai'\nmemai.worker_databases = ''\nmemai.stats_buffer_size = 64\nrestart_after_crash = on\n"
 	  . "memai.http_private_hosts = '127.0.0.1'\n");
 my $prices = q('{"input_price": 2, "output_price": 10}');
 my $few = q('{"max_tokens": 10}');
@@ -147,7 +148,30 @@ sql("DO \$\$ BEGIN PERFORM memai.flush_usage(); RAISE division_by_zero; EXCEPTIO
 is(sql('SELECT count(*) FROM memai.usage'), $count, 'nor one in a subtransaction');
 $node->restart;
 is(sql('SELECT count(*) FROM memai.usage'), $count, 'records outlive a restart');
+
+# RL8: the server crashes while a call waits for its answer
+my $lost = priced_model('hang');
+my @crashes = (
+	[ 'a killed backend', sub { kill 'KILL', $_[0]{backend}; $node->poll_query_until('postgres', 'SELECT true') } ],
+	[ 'an immediate stop', sub { $node->stop('immediate'); $node->start } ],
+	[ 'a killed postmaster', sub { my ($caller) = @_; $node->kill9; sleep 0.1 while -e "/proc/$caller->{backend}"; sleep 1; $node->start } ]);
+for my $i (0 .. $#crashes)
+{
+	my ($what, $crash) = @{ $crashes[$i] };
+	my $caller = MemAI::Session->new($node);
+	$stub->reset;
+	$caller->send("SELECT memai.generate('hi', '$lost')");
+	sleep 0.05 until $stub->requests;
+	is(ledger($lost, 'count(*)'), $i, "RL8 a call that is under way is no row yet ($what)");
+	$crash->($caller);
+	$caller->close;
+	is(ledger($lost, 'count(*), count(prompt_tokens), count(cost), string_agg(DISTINCT status, $$ $$)'), ($i + 1) . '|0|0|unknown', "RL8 $what leaves it as one of unknown cost");
+	is(sql('SELECT count(*) FROM memai.usage'), ++$count, "RL8 $what: no other row is lost, none counted twice");
+}
 is(sql('SELECT memai.flush_usage() > 0; SELECT memai.flush_usage(), count(*) FROM memai._usage'), "t\n0|$count", 'flush_usage moves them');
+$node->stop('immediate');
+$node->start;
+is(sql('SELECT count(*) FROM memai.usage'), $count, 'RL8 what the table has is not in memory after a crash');
 sql("SELECT memai.generate('hi', '$plain') FROM generate_series(1, 500)");
 is(ledger($plain, 'count(*)'), '503', 'a backend moves records when their memory fills up');
 cmp_ok(sql('SELECT count(*) FROM memai._usage'), '>', $count, 'into the table');
