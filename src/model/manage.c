@@ -9,6 +9,7 @@
 #include "model/breaker.h"
 #include "model/fallback.h"
 #include "model/registry.h"
+#include "stats/stats.h"
 #include "model/wire.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
@@ -189,6 +190,8 @@ memai_create_model(PG_FUNCTION_ARGS)
 				 errmsg("a model needs a provider and the provider's name of the model")));
 	check_model(&model);
 	insert_model(&model);
+	memai_audit("create_model", model.info.name, "kind", model.info.kind, "provider", model.provider,
+				"model", model.model, "url", model.url, "credential", model.credential, NULL);
 	PG_RETURN_VOID();
 }
 
@@ -254,6 +257,9 @@ memai_alter_model(PG_FUNCTION_ARGS)
 	row_values(model, values + 1, nulls + 1);
 	values[5] = ObjectIdGetDatum(model->owner);
 	(void) run(&update, values, nulls);
+	/* options may hold anything, so only their change is told */
+	memai_audit("alter_model", name, "url", text_argument(fcinfo, 2), "credential", text_argument(fcinfo, 3),
+				"options", PG_ARGISNULL(1) ? NULL : "changed", NULL);
 	/* what was learnt of the old address says nothing of the new one */
 	memai_breaker_reset(name);
 	PG_RETURN_VOID();
@@ -270,6 +276,7 @@ memai_drop_model(PG_FUNCTION_ARGS)
 
 	(void) require_own_model(text_argument(fcinfo, 0));
 	(void) run(&delete, &value, NULL);
+	memai_audit("drop_model", text_argument(fcinfo, 0), NULL);
 	PG_RETURN_VOID();
 }
 
@@ -283,7 +290,7 @@ role_argument(FunctionCallInfo fcinfo, int n)
 }
 
 static void
-change_grant(FunctionCallInfo fcinfo, MemaiStatement *statement)
+change_grant(FunctionCallInfo fcinfo, const char *action, MemaiStatement *statement)
 {
 	char	   *name = text_argument(fcinfo, 0);
 	Datum		values[2];
@@ -295,6 +302,7 @@ change_grant(FunctionCallInfo fcinfo, MemaiStatement *statement)
 	values[0] = PG_GETARG_DATUM(0);
 	values[1] = ObjectIdGetDatum(role_argument(fcinfo, 1));
 	(void) run(statement, values, NULL);
+	memai_audit(action, name, "role", text_argument(fcinfo, 1), NULL);
 }
 
 /* grant_model(name text, role text): volatile, strict */
@@ -306,7 +314,7 @@ memai_grant_model(PG_FUNCTION_ARGS)
 		"ON CONFLICT DO NOTHING", 2, {TEXTOID, OIDOID}, NULL
 	};
 
-	change_grant(fcinfo, &insert);
+	change_grant(fcinfo, "grant_model", &insert);
 	PG_RETURN_VOID();
 }
 
@@ -319,7 +327,7 @@ memai_revoke_model(PG_FUNCTION_ARGS)
 		2, {TEXTOID, OIDOID}, NULL
 	};
 
-	change_grant(fcinfo, &delete);
+	change_grant(fcinfo, "revoke_model", &delete);
 	PG_RETURN_VOID();
 }
 
@@ -358,5 +366,6 @@ memai_set_default_model(PG_FUNCTION_ARGS)
 	values[0] = CStringGetTextDatum(kind);
 	values[2] = CStringGetTextDatum(size_argument(fcinfo, 2, kind));
 	(void) run(&upsert, values, NULL);
+	memai_audit("set_default_model", TextDatumGetCString(values[1]), "kind", kind, "size", text_argument(fcinfo, 2), NULL);
 	PG_RETURN_VOID();
 }

@@ -347,9 +347,8 @@ static MemaiStatement insert_records = {
 	"INSERT INTO memai._usage (" RECORD_COLUMNS ") SELECT * FROM memai._usage_pending()", 0, {0}, NULL
 };
 
-/* InvalidOid where memai is not installed */
-static Oid
-ledger_owner(void)
+Oid
+memai_ledger_owner(void)
 {
 	Oid			schema = get_namespace_oid("memai", true);
 	Oid			table = OidIsValid(schema) ? get_relname_relid("_usage", schema) : InvalidOid;
@@ -373,7 +372,7 @@ can_write(void)
 static int64
 insert(const char *data, Size size)
 {
-	Oid			owner = ledger_owner();
+	Oid			owner = memai_ledger_owner();
 	Oid			user;
 	int			sec_context;
 	int64		n;
@@ -419,7 +418,7 @@ memai_usage_flush(void)
 	Taken	   *taken;
 
 	if (memai_stats_shared() == NULL || memai_stats_shared()->buffer->used == 0 || !can_write() ||
-		!OidIsValid(ledger_owner()))
+		!OidIsValid(memai_ledger_owner()))
 		return 0;
 	taken = take_all();
 	return taken ? insert(taken->data, taken->size) : 0;

@@ -164,6 +164,16 @@ extern void memai_limit_reserve(int n, MemaiLimit *limits, int64 tokens, double 
 extern void memai_limit_settle(int n, MemaiLimit *limits, int64 slice, int64 tokens, double cost,
 							   int64 used_tokens, double used_cost);
 
+/* ---- audit.c ---- */
+
+/*
+ * Writes a row of the audit log, as a part of the transaction: what the current
+ * role did (the name of an SQL function) to which object.  Pairs of a name and
+ * a value (NULL: left out) follow, at most 8, then NULL.  Needs a transaction that can
+ * write, and runs under a fixed search_path.  Never pass a secret.
+ */
+extern void memai_audit(const char *action, const char *object,...);
+
 extern void memai_stats_init(void);
 
 #endif							/* MEMAI_STATS_H */

@@ -92,6 +92,9 @@ extern uint64 memai_record_check(const MemaiRecord *record);
 
 /* ---- record.c ---- */
 
+/* the owner of the ledger; InvalidOid where memai is not installed */
+extern Oid	memai_ledger_owner(void);
+
 extern const char *memai_operation_name(MemaiOperation operation);
 
 /* the kind of model that does it */
