@@ -22,7 +22,7 @@ define unit_rule
 build/unit/$(1): test/unit/$(1).c $(call sources_of,test/unit/$(1).c)
 	@mkdir -p $$(@D)
 	$(CC) $(PURE_FLAGS) -fsanitize=address,undefined -fno-sanitize-recover=all \
-		-MF $$@.d -MT $$@ -o $$@ $$(filter %.c,$$^) $(PURE_LIBS)
+		-MF $$@.d -MT $$@ -o $$@ $$(filter %.c,$$^) $(PURE_LIBS) $(call libraries_of,test/unit/$(1).c)
 endef
 $(foreach p,$(notdir $(UNIT_PROGRAMS)),$(eval $(call unit_rule,$(p))))
 -include $(addsuffix .d,$(UNIT_PROGRAMS))

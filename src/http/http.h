@@ -67,6 +67,7 @@ typedef struct MemaiHttpRequest
 								 * memai_http_attempt_timeout */
 	bool		stream;			/* body is read piece by piece: timeout is
 								 * between pieces */
+	bool		fresh;			/* not on a connection that was kept */
 } MemaiHttpRequest;
 
 /* Adds a header line; a request has at most MEMAI_HTTP_MAX_HEADERS. */
@@ -97,6 +98,8 @@ typedef struct MemaiHttpResponse
 	const char *phase;			/* what was being done when it ended (static) */
 	char		problem[256];	/* libcurl's words, empty when answered */
 	int64		elapsed;		/* milliseconds from open to end */
+	bool		stale;			/* broken off: a kept connection ended before
+								 * a byte of the answer came */
 } MemaiHttpResponse;
 
 typedef struct MemaiHttpTransfer MemaiHttpTransfer;
@@ -111,7 +114,7 @@ extern MemaiHttpTransfer *memai_http_open(const MemaiHttpRequest *request);
 
 /*
  * Waits until the request has ended.  Services interrupts, so it raises 57014
- * and 57P01; never call it while holding a lock.
+ * and 57P01, and 53200 when this process had no memory for the answer; never call it while holding a lock.
  */
 extern const MemaiHttpResponse *memai_http_wait(MemaiHttpTransfer *transfer);
 

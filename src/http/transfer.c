@@ -7,7 +7,9 @@
  * an error anywhere cleans up.  The callbacks given to libcurl use malloc and
  * flags; they never raise an error, because a longjmp through libcurl leaves
  * its handles unusable.  Sizes are checked on decompressed bytes, as they
- * arrive.  No redirect is followed: it would carry keys to another host.
+ * arrive.  No redirect is followed: it would carry keys to another host.  A
+ * request is sent once: libcurl repeats one whose kept connection ends without
+ * an answer, and is stopped there, because the server may have done the work.
  */
 #include "postgres.h"
 
@@ -75,7 +77,10 @@ on_body(char *data, size_t size, size_t count, void *arg)
 	if (transfer->body.data == NULL)
 		reserve_body(transfer);
 	if (!buffer_append(&transfer->body, data, len))
+	{
+		transfer->out_of_memory = true;
 		return 0;
+	}
 	transfer->received += len;
 	if (transfer->stream)
 		transfer->deadline = memai_http_clock() + transfer->timeout;
@@ -93,7 +98,12 @@ on_header(char *data, size_t size, size_t count, void *arg)
 		transfer->too_large = true;
 		return 0;
 	}
-	return buffer_append(&transfer->headers, data, len) ? len : 0;
+	if (!buffer_append(&transfer->headers, data, len))
+	{
+		transfer->out_of_memory = true;
+		return 0;
+	}
+	return len;
 }
 
 /* the place where the address is final: no later lookup can change it */
@@ -125,6 +135,19 @@ on_open_proxy_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *addr
 		return CURL_SOCKET_BAD;
 	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
+
+#if LIBCURL_VERSION_NUM >= 0x075000
+/* called before a request is sent, and before it is sent once more */
+static int
+on_send(void *arg, char *remote, char *local, int remote_port, int local_port)
+{
+	MemaiHttpGuard *guard = arg;
+
+	guard->stale = guard->sent;
+	guard->sent = true;
+	return guard->stale ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+#endif
 
 /* ---- end of a transfer ---- */
 
@@ -192,6 +215,8 @@ outcome_of(const MemaiHttpTransfer *transfer, CURLcode result)
 {
 	if (transfer->too_large)
 		return MEMAI_HTTP_TOO_LARGE;
+	if (transfer->guard->stale)
+		return MEMAI_HTTP_BROKEN_OFF;
 	switch (result)
 	{
 		case CURLE_OK:
@@ -239,8 +264,12 @@ memai_http_transfer_finish(MemaiHttpTransfer *transfer, CURLcode result)
 	MemaiHttpResponse *response = &transfer->response;
 	long		status = 0;
 
+	/* the URL was read before, so it is memory that lacks where libcurl has none */
+	if (result == CURLE_OUT_OF_MEMORY || result == CURLE_URL_MALFORMAT)
+		transfer->out_of_memory = true;
 	(void) curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
-	response->phase = current_phase(transfer);
+	response->stale = transfer->guard->stale;
+	response->phase = response->stale ? "waiting for the answer" : current_phase(transfer);
 	response->status = (int) status;
 	response->outcome = outcome_of(transfer, result);
 	response->body = transfer->body.data ? transfer->body.data : "";
@@ -250,6 +279,8 @@ memai_http_transfer_finish(MemaiHttpTransfer *transfer, CURLcode result)
 	if (response->outcome == MEMAI_HTTP_TOO_LARGE)
 		snprintf(response->problem, sizeof(response->problem),
 				 "more than %zu bytes came", transfer->received + transfer->headers.len);
+	else if (response->stale)
+		strlcpy(response->problem, "a kept connection ended", sizeof(response->problem));
 	else if (response->outcome != MEMAI_HTTP_ANSWERED)
 		strlcpy(response->problem,
 				transfer->error[0] ? transfer->error : curl_easy_strerror(result),
@@ -263,8 +294,18 @@ memai_http_transfer_finish(MemaiHttpTransfer *transfer, CURLcode result)
 	check_option(curl_easy_setopt((transfer)->easy, (option), (value)), #option)
 
 static void
+raise_out_of_memory(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OUT_OF_MEMORY),
+			 errmsg("out of memory")));
+}
+
+static void
 check_option(CURLcode result, const char *option)
 {
+	if (result == CURLE_OUT_OF_MEMORY)
+		raise_out_of_memory();
 	if (result != CURLE_OK)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -334,9 +375,7 @@ add_header(MemaiHttpTransfer *transfer, const MemaiHttpHeader *header)
 	explicit_bzero(line, strlen(line));
 	pfree(line);
 	if (list == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("out of memory")));
+		raise_out_of_memory();
 	transfer->header_list = list;
 }
 
@@ -378,6 +417,25 @@ set_target(MemaiHttpTransfer *transfer, const MemaiHttpRequest *request)
 		SET_OPTION(transfer, CURLOPT_CAINFO, settings->ca_file);
 }
 
+/* a connection is kept for the next request only if that is not sent twice on it */
+static void
+set_connection(MemaiHttpTransfer *transfer, const MemaiHttpRequest *request)
+{
+	bool		fresh = request->fresh;
+
+#if LIBCURL_VERSION_NUM >= 0x075000
+	/* an older library at run time does not know the option */
+	if (curl_easy_setopt(transfer->easy, CURLOPT_PREREQFUNCTION, on_send) != CURLE_OK ||
+		curl_easy_setopt(transfer->easy, CURLOPT_PREREQDATA, transfer->guard) != CURLE_OK)
+		fresh = true;
+#else
+	fresh = true;
+#endif
+	if (fresh)
+		SET_OPTION(transfer, CURLOPT_FRESH_CONNECT, 1L);
+	(void) curl_easy_setopt(transfer->easy, CURLOPT_TCP_KEEPALIVE, 1L);
+}
+
 static void
 set_behaviour(MemaiHttpTransfer *transfer, const MemaiHttpRequest *request)
 {
@@ -404,7 +462,6 @@ set_behaviour(MemaiHttpTransfer *transfer, const MemaiHttpRequest *request)
 	/* compression would hold back the pieces of a streamed answer */
 	if (!request->stream)
 		(void) curl_easy_setopt(transfer->easy, CURLOPT_ACCEPT_ENCODING, "gzip");
-	(void) curl_easy_setopt(transfer->easy, CURLOPT_TCP_KEEPALIVE, 1L);
 #if LIBCURL_VERSION_NUM >= 0x075700
 
 	/*
@@ -473,12 +530,11 @@ memai_http_open(const MemaiHttpRequest *request)
 	transfer->deadline = transfer->started + request->timeout;
 	transfer->easy = curl_easy_init();
 	if (transfer->easy == NULL || transfer->guard == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("out of memory")));
+		raise_out_of_memory();
 	transfer->guard->private_allowed = private_allowed;
 	set_target(transfer, request);
 	set_behaviour(transfer, request);
+	set_connection(transfer, request);
 	add_headers(transfer, request);
 	memai_http_loop_add(transfer);
 	return transfer;
@@ -495,6 +551,8 @@ memai_http_wait(MemaiHttpTransfer *transfer)
 {
 	while (!transfer->finished)
 		memai_http_loop_turn(true);
+	if (transfer->out_of_memory)
+		raise_out_of_memory();
 	return &transfer->response;
 }
 

@@ -29,6 +29,8 @@ typedef struct MemaiHttpGuard
 	bool		blocked;		/* an address was refused */
 	bool		opened;			/* the name was found: a socket was asked for */
 	bool		parked;			/* nobody waits any more: open none */
+	bool		sent;			/* the request was on its way */
+	bool		stale;			/* libcurl would have sent it again */
 } MemaiHttpGuard;
 
 struct MemaiHttpTransfer
@@ -48,6 +50,7 @@ struct MemaiHttpTransfer
 	size_t		max_size;
 	bool		stream;
 	bool		too_large;
+	bool		out_of_memory;
 	bool		finished;
 	int			timeout;		/* ms */
 	int64		started;		/* by memai_http_clock */

@@ -43,6 +43,23 @@ check_bytes(const char *text)
 			refuse_url(text, "holds a space, a backslash or a byte that is not printable ASCII");
 }
 
+static void
+raise_out_of_memory(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OUT_OF_MEMORY),
+			 errmsg("out of memory")));
+}
+
+/* nothing is wrong with a URL when libcurl lacks memory for it */
+static CURLUcode
+memory_checked(CURLUcode code)
+{
+	if (code == CURLUE_OUT_OF_MEMORY)
+		raise_out_of_memory();
+	return code;
+}
+
 /* a part as libcurl reads it, copied to the current context; NULL when absent */
 static char *
 url_part(CURLU *handle, CURLUPart part, unsigned int flags)
@@ -50,16 +67,14 @@ url_part(CURLU *handle, CURLUPart part, unsigned int flags)
 	char	   *value;
 	char	   *copy;
 
-	if (curl_url_get(handle, part, &value, flags) != CURLUE_OK)
+	if (memory_checked(curl_url_get(handle, part, &value, flags)) != CURLUE_OK)
 		return NULL;
 	copy = MemoryContextAllocExtended(CurrentMemoryContext, strlen(value) + 1, MCXT_ALLOC_NO_OOM);
 	if (copy != NULL)
 		strcpy(copy, value);
 	curl_free(value);
 	if (copy == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("out of memory")));
+		raise_out_of_memory();
 	return copy;
 }
 
@@ -113,9 +128,7 @@ new_handle(void)
 	CURLU	   *handle = curl_url();
 
 	if (handle == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("out of memory")));
+		raise_out_of_memory();
 	callback->func = release_url;
 	callback->arg = handle;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
@@ -130,8 +143,8 @@ append_path(CURLU *handle, const char *text, const char *path)
 
 	while (len > 0 && base[len - 1] == '/')
 		len--;
-	if (curl_url_set(handle, CURLUPART_PATH,
-					 psprintf("%.*s%s", (int) len, base ? base : "", path), 0) != CURLUE_OK)
+	if (memory_checked(curl_url_set(handle, CURLUPART_PATH,
+					 psprintf("%.*s%s", (int) len, base ? base : "", path), 0)) != CURLUE_OK)
 		refuse_url(text, "cannot be extended by the path of the call");
 }
 
@@ -174,7 +187,7 @@ memai_http_url_parse(const char *base, const char *path, const char *query)
 
 	check_bytes(base);
 	url->handle = new_handle();
-	if (curl_url_set(url->handle, CURLUPART_URL, base, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK)
+	if (memory_checked(curl_url_set(url->handle, CURLUPART_URL, base, CURLU_NON_SUPPORT_SCHEME)) != CURLUE_OK)
 		refuse_url(base, "cannot be parsed");
 	if (url_part(url->handle, CURLUPART_USER, 0) != NULL ||
 		url_part(url->handle, CURLUPART_PASSWORD, 0) != NULL)
@@ -187,7 +200,7 @@ memai_http_url_parse(const char *base, const char *path, const char *query)
 		refuse_url(base, "holds an at sign");
 	if (path != NULL)
 		append_path(url->handle, base, path);
-	if (query != NULL && curl_url_set(url->handle, CURLUPART_QUERY, query, 0) != CURLUE_OK)
+	if (query != NULL && memory_checked(curl_url_set(url->handle, CURLUPART_QUERY, query, 0)) != CURLUE_OK)
 		refuse_url(base, "cannot be extended by the query of the call");
 	read_parts(url, base);
 	return url;

@@ -22,10 +22,36 @@ release_document(void *arg)
 	json_object_put((struct json_object *) arg);
 }
 
+/* room for a document as usual ones are: short strings, few empty values */
+#define ROOM_OF_BYTE 16
+#define ROOM_OF_DOCUMENT (64 * 1024)
+
+static void
+raise_out_of_memory(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OUT_OF_MEMORY),
+			 errmsg("out of memory")));
+}
+
+/*
+ * json-c does not survive an allocation of its own that fails, or leaves out what
+ * it was for; so there is a look beforehand whether there is room.
+ */
+static void
+check_room(size_t len)
+{
+	void	   *room = malloc(len * ROOM_OF_BYTE + ROOM_OF_DOCUMENT);
+
+	if (room == NULL)
+		raise_out_of_memory();
+	free(room);
+}
+
 /*
  * What JSON is, scan.c decides: json-c alone takes much that is not, and its
  * strict mode refuses every letter beyond ASCII in release 0.18.  Nothing in
- * here may raise an error: the tokener would leak.
+ * here may raise an error once there is a tokener: it would leak.
  */
 static struct json_object *
 parse_document(const char *data, size_t len, const char **problem)
@@ -48,13 +74,11 @@ parse_document(const char *data, size_t len, const char **problem)
 		return NULL;
 	}
 
+	check_room(len);
 	/* to json-c a scalar is a level, too */
 	tokener = json_tokener_new_ex(MEMAI_JSON_MAX_DEPTH + 1);
 	if (tokener == NULL)
-	{
-		*problem = "out of memory";
-		return NULL;
-	}
+		raise_out_of_memory();
 	json = json_tokener_parse_ex(tokener, data, (int) len);
 	if (json == NULL)
 		*problem = json_tokener_error_desc(json_tokener_get_error(tokener));
@@ -199,9 +223,7 @@ memai_json_serialize(MemaiJson *json)
 	text = json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN |
 										  JSON_C_TO_STRING_NOSLASHESCAPE);
 	if (text == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("out of memory")));
+		raise_out_of_memory();
 	return pstrdup(text);
 }
 

@@ -13,6 +13,7 @@
 #include "funcapi.h"
 #include "memory/memory_int.h"
 #include "miscadmin.h"
+#include "stats/stats.h"
 #include "utils/builtins.h"
 
 /* partitions are reached through their parent; what is kept is left out */
@@ -157,6 +158,8 @@ memai_forget_user(PG_FUNCTION_ARGS)
 		/* cached answers of models do not say whom they are about */
 		memai_statement_run(&clear_cache, NULL, NULL, false, 0);
 		certify(&erasure, PG_ARGISNULL(3) ? NULL : PG_GETARG_TEXT_PP(3));
+		/* who it was stands in the certificate */
+		memai_audit("forget_user", "", "tenant", text_to_cstring(erasure.scope.tenant), NULL);
 	}
 	SPI_finish();
 	return (Datum) 0;

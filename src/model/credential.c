@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "model/registry.h"
+#include "stats/stats.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -442,6 +443,7 @@ memai_create_credential(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
 				 errmsg("credential \"%s\" already exists", name),
 				 errhint("Use memai.rotate_credential to replace its key.")));
+	memai_audit("create_credential", name, "url_prefix", TextDatumGetCString(values[1]), "source", source, NULL);
 	PG_RETURN_VOID();
 }
 
@@ -485,6 +487,7 @@ memai_rotate_credential(PG_FUNCTION_ARGS)
 	forget_row(row);
 	check_location(row->source, text_argument(fcinfo, 1));
 	run_registry_change(&update, values);
+	memai_audit("rotate_credential", text_argument(fcinfo, 0), NULL);
 	PG_RETURN_VOID();
 }
 
@@ -499,11 +502,12 @@ memai_drop_credential(PG_FUNCTION_ARGS)
 
 	forget_row(require_owned(text_argument(fcinfo, 0)));
 	run_registry_change(&delete, &value);
+	memai_audit("drop_credential", text_argument(fcinfo, 0), NULL);
 	PG_RETURN_VOID();
 }
 
 static void
-change_grant(FunctionCallInfo fcinfo, MemaiStatement *statement)
+change_grant(FunctionCallInfo fcinfo, const char *action, MemaiStatement *statement)
 {
 	Datum		values[2];
 
@@ -511,6 +515,7 @@ change_grant(FunctionCallInfo fcinfo, MemaiStatement *statement)
 	values[0] = PG_GETARG_DATUM(0);
 	values[1] = ObjectIdGetDatum(get_role_oid(text_argument(fcinfo, 1), false));
 	run_registry_change(statement, values);
+	memai_audit(action, text_argument(fcinfo, 0), "role", text_argument(fcinfo, 1), NULL);
 }
 
 /* grant_credential(name text, role text): volatile, strict */
@@ -522,7 +527,7 @@ memai_grant_credential(PG_FUNCTION_ARGS)
 		"ON CONFLICT DO NOTHING", 2, {TEXTOID, OIDOID}, NULL
 	};
 
-	change_grant(fcinfo, &insert);
+	change_grant(fcinfo, "grant_credential", &insert);
 	PG_RETURN_VOID();
 }
 
@@ -535,7 +540,7 @@ memai_revoke_credential(PG_FUNCTION_ARGS)
 		2, {TEXTOID, OIDOID}, NULL
 	};
 
-	change_grant(fcinfo, &delete);
+	change_grant(fcinfo, "revoke_credential", &delete);
 	PG_RETURN_VOID();
 }
 

@@ -30,11 +30,12 @@ memai_endpoint_post(const MemaiEndpoint *endpoint, const char *body, size_t len,
 	MemaiHttpUrl *url = memai_http_url_parse(endpoint->url, NULL, NULL);
 	MemaiModel	owner = {.credential = unconstify(char *, endpoint->credential), .owner = endpoint->owner};
 	MemaiCredential *credential = endpoint->credential ? memai_credential_read(&owner, url) : NULL;
-	MemaiHttpRequest http = {.url = url,.body = body,.body_len = len,.timeout = Min(endpoint->timeout, memai_http_attempt_timeout())};
+	MemaiHttpRequest http = {.url = url,.body = body,.body_len = len,.timeout = Min(endpoint->timeout, memai_http_attempt_timeout()),.fresh = true};
 	MemaiHttpTransfer *transfer;
 	const MemaiHttpResponse *response;
 	char	   *answer;
 
+	/* sent once: nobody tries again when a kept connection is no more */
 	memai_http_add_header(&http, "Content-Type", "application/json");
 	memai_http_add_header(&http, "Accept", "application/json, text/plain");
 	transfer = memai_credential_open(&http, credential, "Authorization", "Bearer");

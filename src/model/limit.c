@@ -206,6 +206,28 @@ name_argument(FunctionCallInfo fcinfo, int argument, const char *what)
 	return name;
 }
 
+static void
+audit_rule(FunctionCallInfo fcinfo, const char *model, const char *role)
+{
+	char	   *limits[5];
+
+	for (int i = 0; i < 5; i++)
+	{
+		bool		wide = i == 1 || i == 3;
+
+		limits[i] = NULL;
+		if (PG_ARGISNULL(i + 3))
+			continue;
+		if (i == 4)
+			limits[i] = psprintf("%.15g", PG_GETARG_FLOAT8(7));
+		else
+			limits[i] = psprintf(INT64_FORMAT, wide ? PG_GETARG_INT64(i + 3) : (int64) PG_GETARG_INT32(i + 3));
+	}
+	memai_audit("set_limit", model ? model : "", "role", role, "user_id", name_argument(fcinfo, 2, "user_id"),
+				"requests_per_minute", limits[0], "tokens_per_minute", limits[1], "concurrent_calls", limits[2],
+				"daily_tokens", limits[3], "daily_cost", limits[4], NULL);
+}
+
 /*
  * set_limit(model text, role text, user_id text, requests_per_minute integer,
  * tokens_per_minute bigint, concurrent_calls integer, daily_tokens bigint,
@@ -245,5 +267,6 @@ memai_set_limit(PG_FUNCTION_ARGS)
 	if (limited)
 		memai_statement_run(&insert_rule, values, nulls, false, 0);
 	memai_registry_close(&registry);
+	audit_rule(fcinfo, model, role);
 	PG_RETURN_VOID();
 }

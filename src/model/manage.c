@@ -9,6 +9,7 @@
 #include "model/breaker.h"
 #include "model/fallback.h"
 #include "model/registry.h"
+#include "stats/stats.h"
 #include "model/wire.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
@@ -193,6 +194,8 @@ memai_create_model(PG_FUNCTION_ARGS)
 	check_model(&model);
 	PopActiveSnapshot();
 	insert_model(&model);
+	memai_audit("create_model", model.info.name, "kind", model.info.kind, "provider", model.provider,
+				"model", model.model, "url", model.url, "credential", model.credential, NULL);
 	PG_RETURN_VOID();
 }
 
@@ -260,6 +263,9 @@ memai_alter_model(PG_FUNCTION_ARGS)
 	row_values(model, values + 1, nulls + 1);
 	values[5] = ObjectIdGetDatum(model->owner);
 	(void) run(&update, values, nulls);
+	/* options may hold anything, so only their change is told */
+	memai_audit("alter_model", name, "url", text_argument(fcinfo, 2), "credential", text_argument(fcinfo, 3),
+				"options", PG_ARGISNULL(1) ? NULL : "changed", NULL);
 	/* what was learnt of the old address says nothing of the new one */
 	memai_breaker_reset(name);
 	PG_RETURN_VOID();
@@ -278,6 +284,7 @@ memai_drop_model(PG_FUNCTION_ARGS)
 	(void) require_own_model(text_argument(fcinfo, 0));
 	PopActiveSnapshot();
 	(void) run(&delete, &value, NULL);
+	memai_audit("drop_model", text_argument(fcinfo, 0), NULL);
 	PG_RETURN_VOID();
 }
 
@@ -291,7 +298,7 @@ role_argument(FunctionCallInfo fcinfo, int n)
 }
 
 static void
-change_grant(FunctionCallInfo fcinfo, MemaiStatement *statement)
+change_grant(FunctionCallInfo fcinfo, const char *action, MemaiStatement *statement)
 {
 	char	   *name = text_argument(fcinfo, 0);
 	Datum		values[2];
@@ -305,6 +312,7 @@ change_grant(FunctionCallInfo fcinfo, MemaiStatement *statement)
 	values[0] = PG_GETARG_DATUM(0);
 	values[1] = ObjectIdGetDatum(role_argument(fcinfo, 1));
 	(void) run(statement, values, NULL);
+	memai_audit(action, name, "role", text_argument(fcinfo, 1), NULL);
 }
 
 /* grant_model(name text, role text): volatile, strict */
@@ -316,7 +324,7 @@ memai_grant_model(PG_FUNCTION_ARGS)
 		"ON CONFLICT DO NOTHING", 2, {TEXTOID, OIDOID}, NULL
 	};
 
-	change_grant(fcinfo, &insert);
+	change_grant(fcinfo, "grant_model", &insert);
 	PG_RETURN_VOID();
 }
 
@@ -329,7 +337,7 @@ memai_revoke_model(PG_FUNCTION_ARGS)
 		2, {TEXTOID, OIDOID}, NULL
 	};
 
-	change_grant(fcinfo, &delete);
+	change_grant(fcinfo, "revoke_model", &delete);
 	PG_RETURN_VOID();
 }
 
@@ -370,5 +378,6 @@ memai_set_default_model(PG_FUNCTION_ARGS)
 	values[0] = CStringGetTextDatum(kind);
 	values[2] = CStringGetTextDatum(size_argument(fcinfo, 2, kind));
 	(void) run(&upsert, values, NULL);
+	memai_audit("set_default_model", TextDatumGetCString(values[1]), "kind", kind, "size", text_argument(fcinfo, 2), NULL);
 	PG_RETURN_VOID();
 }

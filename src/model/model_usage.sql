@@ -33,6 +33,15 @@ CREATE VIEW memai.limits WITH (security_barrier) AS
 COMMENT ON VIEW memai.limits IS 'limits that calls of the current role may fall under, for administrators all; has its owner''s rights';
 GRANT SELECT ON memai.limits TO memai_user, memai_admin;
 
+CREATE FUNCTION memai.limits() RETURNS SETOF memai.limits
+	LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT * FROM memai.limits;
+END;
+COMMENT ON FUNCTION memai.limits() IS 'the view memai.limits';
+REVOKE ALL ON FUNCTION memai.limits() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION memai.limits() TO memai_user, memai_admin;
+
 CREATE VIEW memai.limit_status WITH (security_barrier) AS
 	SELECT b.* FROM memai._limit_buckets() b
 	WHERE EXISTS (SELECT FROM memai._limit l

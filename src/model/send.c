@@ -37,6 +37,8 @@ typedef struct Job
 	MemaiAttempt attempt;
 	bool		admitted;		/* by the breaker, not started yet */
 	int64		not_before;		/* by memai_http_clock */
+	bool		stale;			/* the last attempt met a connection that was
+								 * no more */
 	bool		done;
 	MemaiWireFailure failure;	/* of the last attempt, if there was one */
 } Job;
@@ -105,6 +107,7 @@ start_job(Call *call, int index)
 	http.body = job->request->body.data;
 	http.body_len = job->request->body.len;
 	http.timeout = (int) Max(1, Min(left, memai_http_attempt_timeout()));
+	http.fresh = job->stale;
 	memai_http_add_header(&http, "Content-Type", "application/json");
 	http.stream = call->stream;
 	memai_http_add_header(&http, "Accept", call->stream ? "text/event-stream, application/x-ndjson" : "application/json");
@@ -228,7 +231,7 @@ report_attempt(Call *call, const MemaiHttpResponse *response, const MemaiFailure
 
 	if (failure != NULL && failure->sqlstate == ERRCODE_MEMAI_QUOTA)
 		outcome = MEMAI_OUTCOME_USELESS;
-	else if (failure != NULL && (failure->retryable || response->outcome == MEMAI_HTTP_TLS_FAILED ||
+	else if (failure != NULL && !response->stale && (failure->retryable || response->outcome == MEMAI_HTTP_TLS_FAILED ||
 								 response->outcome == MEMAI_HTTP_INVALID))
 	{
 		outcome = MEMAI_OUTCOME_FAILED;
@@ -237,7 +240,7 @@ report_attempt(Call *call, const MemaiHttpResponse *response, const MemaiFailure
 	}
 	else if (response->outcome != MEMAI_HTTP_ANSWERED)
 	{
-		/* refused on this side: nothing was learnt of the model */
+		/* refused on this side, or an old connection: nothing was learnt of the model */
 		release_probe(call->probe);
 		return;
 	}
@@ -265,7 +268,9 @@ retry_delay(const Call *call, const Job *job, const MemaiHttpResponse *response,
 							  memai_http_header(response, "retry-after"), (int64) time(NULL));
 	if (delay > MEMAI_RETRY_AFTER_LIMIT_MS)
 		return -1;
-	if (delay <= 0)
+	if (response->stale)
+		delay = 0;
+	else if (delay <= 0)
 		delay = memai_retry_backoff(job->attempts, pg_prng_double(&pg_global_prng_state));
 	if (memai_http_clock() + delay >= call->deadline ||
 		!memai_breaker_take_retry(call->model->info.name))
@@ -313,6 +318,7 @@ fail_job(Call *call, int index, const MemaiHttpResponse *response)
 
 	explain(call, response, &job->failure);
 	job->failure.attempts = job->attempts;
+	job->stale = response->stale;
 	report_attempt(call, response, &job->failure.failure);
 	memai_usage_failed(&job->attempt, job->failure.failure.sqlstate, is_unclear(response->outcome));
 	delay = retry_delay(call, job, response, &job->failure.failure);

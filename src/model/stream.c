@@ -40,7 +40,7 @@ new_stream(void)
 	MemoryContext old = MemoryContextSwitchTo(context);
 	MemaiModelStream *stream = palloc0(sizeof(MemaiModelStream));
 
-	stream->context = context;
+	stream->context = stream->state.context = context;
 	stream->scratch = AllocSetContextCreate(context, "memai model stream event",
 											ALLOCSET_DEFAULT_SIZES);
 	initStringInfo(&stream->pending);
@@ -101,7 +101,7 @@ memai_wire_stream_tool(MemaiWireStream *stream, int64 index)
 		return NULL;
 	if (index == stream->ntools)
 	{
-		MemoryContext old = MemoryContextSwitchTo(GetMemoryChunkContext(stream->text.data));
+		MemoryContext old = MemoryContextSwitchTo(stream->context);
 
 		if (stream->tools == NULL)
 			stream->tools = palloc(sizeof(MemaiStreamedTool) * MAX_STREAMED_TOOLS);

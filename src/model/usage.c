@@ -164,26 +164,36 @@ settle(MemaiAttempt *attempt, const MemaiUsage *usage)
 	statement.tokens = Max(statement.tokens + prompt + completion - attempt->reserved_tokens, 0);
 }
 
+/* the attempt as the ledger has it, but for tokens and cost */
 static void
-finish(MemaiAttempt *attempt, MemaiUsageStatus status, int sqlstate)
+describe(const MemaiAttempt *attempt, MemaiUsageStatus status, int sqlstate, MemaiUsage *usage)
 {
-	MemaiUsageCall *call = attempt->call;
-	MemaiUsage	usage = {0};
+	const MemaiUsageCall *call = attempt->call;
 	instr_time	now;
 
 	INSTR_TIME_SET_CURRENT(now);
 	INSTR_TIME_SUBTRACT(now, attempt->start);
-	usage.at = attempt->at;
-	usage.role = call->role;
-	usage.user_id = call->user_id;
-	usage.tenant = call->tenant;
-	usage.model = call->model->info.name;
-	usage.credential = call->model->credential;
-	usage.operation = call->operation;
-	usage.status = status;
-	usage.sqlstate = sqlstate;
-	usage.latency = INSTR_TIME_GET_MILLISEC(now);
-	usage.attempt = attempt->number;
+	memset(usage, 0, sizeof(MemaiUsage));
+	usage->announced = attempt->announced;
+	usage->at = attempt->at;
+	usage->role = call->role;
+	usage->user_id = call->user_id;
+	usage->tenant = call->tenant;
+	usage->model = call->model->info.name;
+	usage->credential = call->model->credential;
+	usage->operation = call->operation;
+	usage->status = status;
+	usage->sqlstate = sqlstate;
+	usage->latency = INSTR_TIME_GET_MILLISEC(now);
+	usage->attempt = attempt->number;
+}
+
+static void
+finish(MemaiAttempt *attempt, MemaiUsageStatus status, int sqlstate)
+{
+	MemaiUsage	usage;
+
+	describe(attempt, status, sqlstate, &usage);
 	fill_tokens(attempt, &usage);
 	settle(attempt, &usage);
 	if (attempt->sent)
@@ -428,6 +438,7 @@ start(MemaiUsageCall *call, MemaiAttempt *attempt, int number)
 	attempt->level = GetCurrentTransactionNestLevel();
 	attempt->number = number;
 	attempt->sent = false;
+	attempt->announced = 0;
 	attempt->at = GetCurrentTimestamp();
 	INSTR_TIME_SET_CURRENT(attempt->start);
 	attempt->prompt_tokens = attempt->completion_tokens = -1;
@@ -475,7 +486,16 @@ memai_usage_begin(MemaiUsageCall *call, MemaiAttempt *attempt, int number,
 void
 memai_usage_sent(MemaiAttempt *attempt)
 {
+	MemaiUsage	usage;
+
 	attempt->sent = true;
+	if (!memai_stats_preloaded())
+		return;
+	/* what stays of it when the server crashes before it ends */
+	describe(attempt, MEMAI_USAGE_UNKNOWN, 0, &usage);
+	fill_tokens(attempt, &usage);
+	memai_usage_announce(&usage);
+	attempt->announced = usage.announced;
 }
 
 void

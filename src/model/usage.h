@@ -31,6 +31,7 @@ typedef struct MemaiAttempt
 	const char *body;			/* of the request */
 	size_t		body_len;
 	int64		prompt_estimate;	/* of body; 0: not made yet */
+	uint64		announced;		/* in shared memory; 0: not */
 	int64		slice;			/* of the reservation */
 	int64		reserved_tokens;
 	double		reserved_cost;
@@ -54,7 +55,10 @@ extern MemaiUsageCall *memai_usage_open(const MemaiModel *model, MemaiOperation 
 extern int64 memai_usage_begin(MemaiUsageCall *call, MemaiAttempt *attempt, int number,
 							   const char *body, size_t body_len, int max_output, int64 deadline);
 
-/* From here on the attempt may cost something. */
+/*
+ * Call it just before the attempt is sent: from here on it may cost something,
+ * and the ledger knows of it even if the server crashes (when preloaded).
+ */
 extern void memai_usage_sent(MemaiAttempt *attempt);
 
 /* Records an answer that came from a cache and cost nothing; needs a transaction. */

@@ -36,6 +36,7 @@ typedef struct MemaiStreamedTool
 /* what has been read of a streamed answer */
 typedef struct MemaiWireStream
 {
+	MemoryContext context;		/* of what is read */
 	StringInfoData text;		/* server text since the last piece was taken */
 	bool		complete;		/* the format's last event has arrived */
 	const char *finish_reason;	/* NULL as long as it is not known */

@@ -3,8 +3,8 @@
  *	  The ledger: one record for every attempt, first in shared memory, then in
  *	  the table memai._usage.
  *
- * A record is put into shared memory when the attempt ends and stays there
- * whatever becomes of the transaction.  A worker, or a backend that finds the
+ * A record is announced in shared memory before the attempt is sent, put there
+ * when it ends, and stays there whatever becomes of the transaction.  A worker, or a backend that finds the
  * memory filling up, takes the records of its database out, inserts them, and
  * puts them back should its transaction abort.  Without shared memory the
  * record is inserted at once and lives or dies with the transaction.
@@ -73,6 +73,7 @@ form_record(const MemaiUsage *usage, char *out)
 	Size		size = sizeof(MemaiRecord);
 
 	memset(record, 0, sizeof(MemaiRecord));
+	record->id = usage->announced;
 	record->database = MyDatabaseId;
 	record->role = usage->role;
 	record->sqlstate = usage->sqlstate;
@@ -94,6 +95,8 @@ form_record(const MemaiUsage *usage, char *out)
 		size += record->lengths[i];
 	}
 	record->size = MAXALIGN(size);
+	memset(out + size, 0, record->size - size);
+	record->check = memai_record_check(record);
 	return record->size;
 }
 
@@ -103,11 +106,51 @@ append(const char *data, Size size)
 {
 	MemaiStatsShared *shared = memai_stats_shared();
 
-	if (size > shared->size - shared->used)
+	if (size > shared->buffer->size - shared->buffer->used)
 		return false;
-	memcpy(shared->data + shared->used, data, size);
-	shared->used += size;
+	memcpy(shared->buffer->data + shared->buffer->used, data, size);
+	shared->buffer->used += size;
 	return true;
+}
+
+/* writes over the announcement of that record; the caller holds the lock */
+static bool
+replace(const char *data, Size size)
+{
+	MemaiUsageBuffer *buffer = memai_stats_shared()->buffer;
+	uint64		id = ((const MemaiRecord *) data)->id;
+
+	for (Size offset = 0; id != 0 && offset < buffer->used;)
+	{
+		MemaiRecord *record = (MemaiRecord *) (buffer->data + offset);
+
+		if (record->id == id && record->database == MyDatabaseId && record->size == size)
+		{
+			memcpy(record, data, size);
+			return true;
+		}
+		offset += record->size;
+	}
+	return false;
+}
+
+void
+memai_usage_announce(MemaiUsage *usage)
+{
+	MemaiStatsShared *shared = memai_stats_shared();
+	char		data[MAXALIGN(sizeof(MemaiRecord) + STRINGS * STRING_MAX)] pg_attribute_aligned(MAXIMUM_ALIGNOF);
+	MemaiRecord *record = (MemaiRecord *) data;
+	Size		size;
+
+	usage->announced = 0;
+	size = form_record(usage, data);
+	record->under_way = true;
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	record->id = shared->buffer->last_id + 1;
+	record->check = memai_record_check(record);
+	if (append(data, size))
+		usage->announced = shared->buffer->last_id = record->id;
+	LWLockRelease(shared->lock);
 }
 
 void
@@ -119,8 +162,8 @@ memai_usage_put(const MemaiUsage *usage)
 
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	memai_counter_add(usage);
-	if (!append(record, size))
-		shared->dropped++;
+	if (!replace(record, size) && !append(record, size))
+		shared->buffer->dropped++;
 	LWLockRelease(shared->lock);
 }
 
@@ -140,7 +183,7 @@ memai_usage_fuller_than(double share)
 	MemaiStatsShared *shared = memai_stats_shared();
 
 	/* read without the lock: it is a hint */
-	return shared != NULL && shared->used > share * shared->size;
+	return shared != NULL && shared->buffer->used > share * shared->buffer->size;
 }
 
 /*
@@ -154,24 +197,24 @@ take(char *out, Size room)
 	Size		taken = 0;
 	Size		kept = 0;
 
-	for (Size offset = 0; offset < shared->used;)
+	for (Size offset = 0; offset < shared->buffer->used;)
 	{
-		MemaiRecord *record = (MemaiRecord *) (shared->data + offset);
+		MemaiRecord *record = (MemaiRecord *) (shared->buffer->data + offset);
 		Size		size = record->size;
 
 		offset += size;
-		if (record->database == MyDatabaseId && size <= room - taken)
+		if (record->database == MyDatabaseId && !record->under_way && size <= room - taken)
 		{
 			memcpy(out + taken, record, size);
 			taken += size;
 		}
 		else
 		{
-			memmove(shared->data + kept, record, size);
+			memmove(shared->buffer->data + kept, record, size);
 			kept += size;
 		}
 	}
-	shared->used = kept;
+	shared->buffer->used = kept;
 	return taken;
 }
 
@@ -189,13 +232,13 @@ memai_record_read(Size *size, bool *being_stored)
 	}
 	for (;;)
 	{
-		Size		room = shared->used + SLACK;
+		Size		room = shared->buffer->used + SLACK;
 
 		copy = MemoryContextAllocHuge(CurrentMemoryContext, room);
 		LWLockAcquire(shared->lock, LW_SHARED);
-		*size = shared->used;
+		*size = shared->buffer->used;
 		if (*size <= room)
-			memcpy(copy, shared->data, *size);
+			memcpy(copy, shared->buffer->data, *size);
 		LWLockRelease(shared->lock);
 		if (*size <= room)
 			return copy;
@@ -216,7 +259,7 @@ put_back(Taken *taken)
 		MemaiRecord *record = (MemaiRecord *) (taken->data + offset);
 
 		if (!append((char *) record, record->size))
-			shared->dropped++;
+			shared->buffer->dropped++;
 		offset += record->size;
 	}
 	LWLockRelease(shared->lock);
@@ -272,7 +315,7 @@ static Taken *
 take_all(void)
 {
 	MemaiStatsShared *shared = memai_stats_shared();
-	Size		room = shared->used + SLACK;
+	Size		room = shared->buffer->used + SLACK;
 	Taken	   *taken = MemoryContextAllocHuge(TopMemoryContext, offsetof(Taken, data) + room);
 
 	if (!callbacks_registered)
@@ -304,9 +347,8 @@ static MemaiStatement insert_records = {
 	"INSERT INTO memai._usage (" RECORD_COLUMNS ") SELECT * FROM memai._usage_pending()", 0, {0}, NULL
 };
 
-/* InvalidOid where memai is not installed */
-static Oid
-ledger_owner(void)
+Oid
+memai_ledger_owner(void)
 {
 	Oid			schema = get_namespace_oid("memai", true);
 	Oid			table = OidIsValid(schema) ? get_relname_relid("_usage", schema) : InvalidOid;
@@ -330,7 +372,7 @@ can_write(void)
 static int64
 insert(const char *data, Size size)
 {
-	Oid			owner = ledger_owner();
+	Oid			owner = memai_ledger_owner();
 	Oid			user;
 	int			sec_context;
 	int64		n;
@@ -375,8 +417,8 @@ memai_usage_flush(void)
 {
 	Taken	   *taken;
 
-	if (memai_stats_shared() == NULL || memai_stats_shared()->used == 0 || !can_write() ||
-		!OidIsValid(ledger_owner()))
+	if (memai_stats_shared() == NULL || memai_stats_shared()->buffer->used == 0 || !can_write() ||
+		!OidIsValid(memai_ledger_owner()))
 		return 0;
 	taken = take_all();
 	return taken ? insert(taken->data, taken->size) : 0;

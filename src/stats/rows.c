@@ -102,7 +102,7 @@ memai_usage_pending(PG_FUNCTION_ARGS)
 		const MemaiRecord *record = (const MemaiRecord *) (data + offset);
 
 		CHECK_FOR_INTERRUPTS();
-		if (record->database == MyDatabaseId &&
+		if (record->database == MyDatabaseId && !record->under_way &&
 			(all || has_privs_of_role(GetUserId(), record->role)))
 			put_record(set, record);
 		offset += record->size;
@@ -161,8 +161,8 @@ memai_stats_health(PG_FUNCTION_ARGS)
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	values[0] = BoolGetDatum(shared != NULL);
-	values[1] = Int64GetDatum(shared ? shared->dropped : 0);
+	values[1] = Int64GetDatum(shared ? shared->buffer->dropped : 0);
 	values[2] = Int64GetDatum(shared ? shared->uncounted : 0);
-	values[3] = Float8GetDatum(shared ? (double) shared->used / shared->size : 0);
+	values[3] = Float8GetDatum(shared ? (double) shared->buffer->used / shared->buffer->size : 0);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

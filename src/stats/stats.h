@@ -48,7 +48,15 @@ typedef struct MemaiUsage
 	double		latency;		/* milliseconds */
 	int			attempt;		/* from 1; 0: nothing was sent */
 	bool		cached;
+	uint64		announced;		/* by memai_usage_announce, 0: not */
 } MemaiUsage;
+
+/*
+ * Preloaded: writes down that an attempt is about to be sent, with what it is
+ * to be recorded as should the server crash, and sets usage->announced.  The
+ * record that follows carries that and has the same strings.  Raises nothing.
+ */
+extern void memai_usage_announce(MemaiUsage *usage);
 
 /*
  * Preloaded: adds the record to shared memory and the counters, whatever
@@ -155,6 +163,16 @@ extern void memai_limit_reserve(int n, MemaiLimit *limits, int64 tokens, double 
 /* Gives the reservation back and charges what was used instead.  Raises nothing. */
 extern void memai_limit_settle(int n, MemaiLimit *limits, int64 slice, int64 tokens, double cost,
 							   int64 used_tokens, double used_cost);
+
+/* ---- audit.c ---- */
+
+/*
+ * Writes a row of the audit log, as a part of the transaction: what the current
+ * role did (the name of an SQL function) to which object.  Pairs of a name and
+ * a value (NULL: left out) follow, at most 8, then NULL.  Needs a transaction that can
+ * write, and runs under a fixed search_path.  Never pass a secret.
+ */
+extern void memai_audit(const char *action, const char *object,...);
 
 extern void memai_stats_init(void);
 

@@ -13,15 +13,24 @@
 #include "utils/guc.h"
 #include "utils/hsearch.h"
 
-/* in shared memory; records of all databases follow each other from data on */
-typedef struct MemaiStatsShared
+/* records of all databases follow each other from data on */
+typedef struct MemaiUsageBuffer
 {
-	LWLock	   *lock;
+	uint32		magic;
+	uint32		record_size;	/* of MemaiRecord, when this was written */
 	int64		dropped;		/* records that found no room */
-	int64		uncounted;		/* calls that found no room among the counters */
+	uint64		last_id;		/* of a record that was announced */
 	Size		size;			/* of data */
 	Size		used;
 	char		data[FLEXIBLE_ARRAY_MEMBER];
+} MemaiUsageBuffer;
+
+/* in shared memory */
+typedef struct MemaiStatsShared
+{
+	LWLock	   *lock;
+	int64		uncounted;		/* calls that found no room among the counters */
+	MemaiUsageBuffer *buffer;	/* at the same address in all processes */
 } MemaiStatsShared;
 
 /* ---- shared.c ---- */
@@ -40,6 +49,8 @@ extern GucContext memai_stats_context(void);
 /* a record as it lies in shared memory; its strings follow, each with its NUL */
 typedef struct MemaiRecord
 {
+	uint64		check;			/* memai_record_check of what follows */
+	uint64		id;				/* when it was announced; 0: it was not */
 	uint32		size;			/* of all of it, aligned */
 	Oid			database;
 	Oid			role;
@@ -54,6 +65,7 @@ typedef struct MemaiRecord
 	uint8		status;
 	bool		estimated;
 	bool		cached;
+	bool		under_way;		/* announced, and not yet put */
 	uint16		lengths[4];		/* of user_id, tenant, model, credential with
 								 * their NUL; 0 for NULL */
 } MemaiRecord;
@@ -63,6 +75,25 @@ typedef struct MemaiRecord
  * memory, of every database, palloc'd; NULL when there is none.
  */
 extern const char *memai_record_read(Size *size, bool *being_stored);
+
+/* ---- buffer.c ---- */
+
+/*
+ * The memory for records, with size bytes for them; in the postmaster, before
+ * it has children.  What is in it from before a crash or a clean stop is kept.
+ */
+extern MemaiUsageBuffer *memai_buffer_attach(Size size);
+
+/* Writes the records to a file that the next start reads: all processes have ended. */
+extern void memai_buffer_save(void);
+
+/* A hash of all of the record but check: a crash may leave half of one. */
+extern uint64 memai_record_check(const MemaiRecord *record);
+
+/* ---- record.c ---- */
+
+/* the owner of the ledger; InvalidOid where memai is not installed */
+extern Oid	memai_ledger_owner(void);
 
 extern const char *memai_operation_name(MemaiOperation operation);
 

@@ -1,6 +1,6 @@
 /*
  * server.h
- *	  As much of the server as a fuzzer needs of it: memory that a run leaves
+ *	  As much of the server as a fuzzer or unit test needs of it: memory that a run leaves
  *	  behind is freed at its end, and an error ends the run's body instead of
  *	  the process.  A program includes it once, after postgres.h.
  */

@@ -23,6 +23,7 @@ which may be chained; what is left is the provider's own path:
   /redirect/<code>/<b64url>/...
   /truncate/...              announces more body than it sends
   /reset/...                 closes the connection without an answer
+  /reset_kept/...            the same, unless it is the connection's first request
   /gzip_bomb/<mb>/...        a compressed body of that many megabytes
   /trickle/...               one byte of body every 200 ms
   /endless/...               a chunked body without end
@@ -109,11 +110,13 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = 'HTTP/1.1'
     wbufsize = 1 << 16                          # head and body in one packet
     disable_nagle_algorithm = True
+    served = 0                                  # requests of this connection
 
     def log_message(self, *args):
         pass
 
     def read_request(self):
+        self.served += 1
         length = int(self.headers.get('Content-Length') or 0)
         self.raw = self.rfile.read(length)
         with lock:
@@ -291,6 +294,9 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         self.connection.close()
         return True
+
+    def mode_reset_kept(self, answer, parts):
+        return self.mode_reset(answer, parts) if self.served > 1 else None
 
     def mode_gzip_bomb(self, answer, parts):
         answer.body = gzip.compress(b' ' * (int(parts.pop(0)) << 20), 9)

@@ -117,10 +117,8 @@ for my $case (grep { $_->{stream} && !$_->{error} } @cases)
 	is(join(' ', sort keys %seen), 'MA008', "HT21 $case->{file} $case->{line} cut at forty places");
 }
 
-# Every byte prefix of ten recorded streams of each format, or all there are.  A
-# stream that is complete stays so whatever follows, so a prefix that were read as an
-# answer would make all longer ones answers, too: the last 200 bytes, one by one,
-# speak for the rest.  MEMAI_EVERY_PREFIX=1 sends them all (minutes).
+# The last 200 prefixes of ten recorded streams of each format, or all there are, one
+# request each; the unit test test_stream_prefixes reads every prefix of all of them.
 $session->query(q{CREATE FUNCTION pg_temp.prefixes(model text, n integer, OUT state text, OUT calls bigint) RETURNS SETOF record LANGUAGE plpgsql AS $$
 DECLARE seen jsonb := '{}'; one text;
 BEGIN
@@ -156,7 +154,7 @@ for my $case (sort { $a->{length} <=> $b->{length} } grep { $_->{length} } @case
 	my $name = 'prefix' . ++$models;
 	# the answer ends with the event before it, whole
 	my $end = $case->{length} - ($case->{provider} eq 'cohere' ? length 'data: [DONE]' : 0);
-	my $from = $ENV{MEMAI_EVERY_PREFIX} || $end < 200 ? 0 : $end - 200;
+	my $from = $end < 200 ? 0 : $end - 200;
 	my $n = $end - $from;
 	my $url = $stub->url('prefix', $from, 'replay', $case->{file}, $case->{line});
 	$session->query("SELECT memai.create_model('$name', 'chat', '$case->{provider}', 'm', url => '$url')");

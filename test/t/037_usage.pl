@@ -1,4 +1,4 @@
-# The ledger of calls: rows RL8 and JS9 of the catalogue of faults.  Preloaded
+# The ledger of calls: rows RL8, JS9 and HT24 of the catalogue of faults.  Preloaded
 # without workers at first, so that nothing moves records but the test.
 use strict;
 use warnings;
@@ -7,9 +7,10 @@ use lib 'test/perl';
 use MemAI::Gateway;
 use MemAI::Session;
 use Test::More;
+use Time::HiRes qw(sleep);
 
 my ($node, $stub) = start_gateway('usage',
-	conf => "shared_preload_libraries = 'memai'\nmemai.worker_databases = ''\nmemai.stats_buffer_size = 64\n"
+	conf => "shared_preload_libraries = 'memai'\nmemai.worker_databases = ''\nmemai.stats_buffer_size = 64\nrestart_after_crash = on\n"
 	  . "memai.http_private_hosts = '127.0.0.1'\n");
 my $prices = q('{"input_price": 2, "output_price": 10}');
 my $few = q('{"max_tokens": 10}');
@@ -117,6 +118,26 @@ is(sql("SELECT sum(prompt_tokens), sum(completion_tokens), count(*) FILTER (WHER
 	FROM memai.usage WHERE model IN ('$faulty[0]', '$faulty[1]') AND NOT estimated"),
 	"$sums->{prompt}|$sums->{completion}|$sums->{answers}", "RL8 the ledger equals the provider's sums after $requests requests");
 cmp_ok($requests, '>', 200, 'RL8 there were retries');
+is(sql("SELECT count(*) FROM memai.usage WHERE model IN ('$faulty[0]', '$faulty[1]')"), $requests, 'HT24 no request was sent that is not in the ledger');
+
+# HT24: a connection that was kept and ends without a byte: the server may have done the
+# work, so libcurl does not send the request again by itself
+my $kept = chat_model('reset_kept');
+my $keeper = MemAI::Session->new($node);
+sub kept { return $keeper->query("SET memai.model_max_retries = $_[0]; SELECT memai.generate('hi', '$kept')") }
+$stub->reset;
+is(kept(0), 'echo: hi', 'HT24 a call, whose connection is kept');
+like(kept(0), qr/MA008.*after 1 attempt: a kept connection ended while waiting for the answer/s, 'HT24 without retries the next one fails');
+is(scalar($stub->requests), 2, 'HT24 and was sent once');
+is(kept(0), 'echo: hi', 'HT24 the one after it has a new connection');
+is(kept(1), 'echo: hi', 'HT24 with retries there is another attempt');
+my @sent = $stub->requests;
+is(scalar @sent, 5, 'HT24 five requests for four calls');
+is($sent[3]{headers}{'idempotency-key'}, $sent[4]{headers}{'idempotency-key'}, 'HT24 both attempts have one key');
+cmp_ok($sent[4]{time} - $sent[3]{time}, '<', 0.4, 'HT24 without a wait');
+is(sql("SELECT string_agg(status || attempt, ' ' ORDER BY at) FROM memai.usage WHERE model = '$kept'"), 'ok1 unknown1 ok1 unknown1 ok2', 'HT24 and all are in the ledger');
+is(sql("SELECT count(*) FROM memai.model_health WHERE model = '$kept' AND failures > 0"), '0', 'HT24 it tells nothing of the health of the model');
+$keeper->close;
 
 # ---- moving to the table, and restarts ----
 
@@ -127,7 +148,30 @@ sql("DO \$\$ BEGIN PERFORM memai.flush_usage(); RAISE division_by_zero; EXCEPTIO
 is(sql('SELECT count(*) FROM memai.usage'), $count, 'nor one in a subtransaction');
 $node->restart;
 is(sql('SELECT count(*) FROM memai.usage'), $count, 'records outlive a restart');
+
+# RL8: the server crashes while a call waits for its answer
+my $lost = priced_model('hang');
+my @crashes = (
+	[ 'a killed backend', sub { kill 'KILL', $_[0]{backend}; $node->poll_query_until('postgres', 'SELECT true') } ],
+	[ 'an immediate stop', sub { $node->stop('immediate'); $node->start } ],
+	[ 'a killed postmaster', sub { my ($caller) = @_; $node->kill9; sleep 0.1 while -e "/proc/$caller->{backend}"; sleep 1; $node->start } ]);
+for my $i (0 .. $#crashes)
+{
+	my ($what, $crash) = @{ $crashes[$i] };
+	my $caller = MemAI::Session->new($node);
+	$stub->reset;
+	$caller->send("SELECT memai.generate('hi', '$lost')");
+	sleep 0.05 until $stub->requests;
+	is(ledger($lost, 'count(*)'), $i, "RL8 a call that is under way is no row yet ($what)");
+	$crash->($caller);
+	$caller->close;
+	is(ledger($lost, 'count(*), count(prompt_tokens), count(cost), string_agg(DISTINCT status, $$ $$)'), ($i + 1) . '|0|0|unknown', "RL8 $what leaves it as one of unknown cost");
+	is(sql('SELECT count(*) FROM memai.usage'), ++$count, "RL8 $what: no other row is lost, none counted twice");
+}
 is(sql('SELECT memai.flush_usage() > 0; SELECT memai.flush_usage(), count(*) FROM memai._usage'), "t\n0|$count", 'flush_usage moves them');
+$node->stop('immediate');
+$node->start;
+is(sql('SELECT count(*) FROM memai.usage'), $count, 'RL8 what the table has is not in memory after a crash');
 sql("SELECT memai.generate('hi', '$plain') FROM generate_series(1, 500)");
 is(ledger($plain, 'count(*)'), '503', 'a backend moves records when their memory fills up');
 cmp_ok(sql('SELECT count(*) FROM memai._usage'), '>', $count, 'into the table');

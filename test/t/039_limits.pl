@@ -34,11 +34,11 @@ sub limits_are_free
 	return;
 }
 
-# RL7: eight sessions, a budget for ten calls or so
+# RL7: fifty sessions, a budget for ten calls or so
 $stub->reset;
 my $budget = chat_model('delay', 20);
 sql("SELECT memai.set_limit('$budget', daily_tokens => 400)");
-my $answers = MemAI::Session->race($node, 8, join(';', ("SELECT memai.generate('one two three four five', '$budget', options => $few)") x 20));
+my $answers = MemAI::Session->race($node, 50, join(';', ("SELECT memai.generate('one two three four five', '$budget', options => $few)") x 3));
 $sums = $stub->tokens;
 cmp_ok($sums->{prompt} + $sums->{completion}, '<=', 400, 'RL7 a budget is not overshot by sessions that race');
 cmp_ok($sums->{answers}, '>=', 10, "RL7 and calls are made up to it: $sums->{answers}");
@@ -46,6 +46,7 @@ like($answers, qr/ERROR:  MA012: .*budget for today is spent\nDETAIL:  The limit
 	'RL7 the error says when it is filled up');
 is(sql("SELECT tokens_today FROM memai.limit_status WHERE model = '$budget'"), $sums->{prompt} + $sums->{completion}, 'RL7 what counts is what was used');
 limits_are_free('RL7');
+error_is(run_sql(join(';', ("SELECT memai.generate('one two three four five', '$budget', options => $few)") x 40)), 'MA012', qr/budget/, 'RL7 what the race left is used up');
 $node->restart;
 error_is(run_sql("SELECT memai.generate('one two three four five', '$budget', options => $few)"), 'MA012', qr/budget/, 'RL7 a restart does not fill it up');
 
