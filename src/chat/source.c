@@ -166,7 +166,7 @@ static void
 run_source(void *arg)
 {
 	SourceCall *call = arg;
-	Source		source;
+	Source		source = {0};
 
 	load_source(call->name, call->parameters, &source);
 	append_source(&call->text, call->name, &source);
@@ -237,7 +237,7 @@ memai_source_text(PG_FUNCTION_ARGS)
 {
 	Jsonb	   *parameters = PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1);
 	StringInfoData out;
-	Source		source;
+	Source		source = {0};
 	text	   *name;
 
 	if (PG_ARGISNULL(0))
