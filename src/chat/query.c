@@ -44,6 +44,7 @@ typedef struct Parameters
 	int			n;
 	char	   *names[MAX_PARAMETERS];
 	char	   *values[MAX_PARAMETERS]; /* NULL: null */
+	bool		used[MAX_PARAMETERS];
 } Parameters;
 
 /* ---- parameters ---- */
@@ -124,6 +125,7 @@ resolve_parameter(ParseState *pstate, ColumnRef *reference, Node *column)
 		{
 			Param	   *param = makeNode(Param);
 
+			parameters->used[i] = true;
 			param->paramkind = PARAM_EXTERN;
 			param->paramid = i + 1;
 			param->paramtype = TEXTOID;
@@ -422,14 +424,19 @@ memai_query_run(const ChatQuery *query)
 	return run.rows;
 }
 
-void
+List *
 memai_query_check(const ChatQuery *query)
 {
 	Parameters	parameters = {0};
 	int			nest_level = NewGUCNestLevel();
+	List	   *used = NIL;
 
 	set_local("search_path", query->search_path);
 	read_parameters(&parameters, query->parameters);
 	SPI_freeplan(prepare(query->sql, &parameters));
 	AtEOXact_GUC(true, nest_level);
+	for (int i = 0; i < parameters.n; i++)
+		if (parameters.used[i])
+			used = lappend(used, parameters.names[i]);
+	return used;
 }

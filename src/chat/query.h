@@ -6,6 +6,7 @@
 #ifndef MEMAI_CHAT_QUERY_H
 #define MEMAI_CHAT_QUERY_H
 
+#include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
 typedef struct ChatQuery
@@ -42,8 +43,11 @@ typedef struct ChatRows
  */
 extern ChatRows *memai_query_run(const ChatQuery *query);
 
-/* Raises what preparing the query raises; runs nothing. */
-extern void memai_query_check(const ChatQuery *query);
+/*
+ * Raises what preparing the query raises; runs nothing.  Returns the names of
+ * the parameters that it uses, of char *.
+ */
+extern List *memai_query_check(const ChatQuery *query);
 
 /*
  * Runs body(arg), which may use SPI, with a search path and within a time limit in milliseconds;
