@@ -151,6 +151,15 @@ CREATE VIEW memai.intents WITH (security_invoker) AS
 COMMENT ON VIEW memai.intents IS 'the intents of the current tenant';
 GRANT SELECT ON memai.intents TO memai_user;
 
+CREATE FUNCTION memai.intents() RETURNS SETOF memai.intents
+	LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT i.* FROM memai.intents i ORDER BY i.name;
+END;
+COMMENT ON FUNCTION memai.intents() IS 'the intents of the current tenant, by name';
+REVOKE ALL ON FUNCTION memai.intents() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION memai.intents() TO memai_user;
+
 CREATE FUNCTION memai._keyword_matches(content text, keyword text) RETURNS boolean
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 BEGIN ATOMIC
