@@ -57,6 +57,16 @@ SELECT memai.set_intent('inventory', '{stock,"in store",available}', 'You are th
 SELECT memai.set_intent('pricing', '{price,cost,"10% off"}', sources => '{prices,who}', suggestions => '{"What does the Runner cost?","Any offers?"}', description => 'what things cost');
 SELECT memai.set_intent('greeting', '{你好}');
 SELECT name, keywords, sources FROM memai.intents ORDER BY name;
+SELECT name, suggestions FROM memai.intents();
+-- tools are listed to the roles that may use them
+SELECT memai.register_tool('upper', 'in capitals', 'memai.new_id'), memai.register_tool('hidden', 'for others', 'memai.new_id', roles => '{memai_admin}');
+SELECT name, description, function FROM memai.tools();
+SET ROLE regress_chat_clerk;
+SELECT count(*) FROM memai.tools();
+SET memai.user_id = 'clerk';
+SELECT count(*) FROM memai.intents();
+RESET ROLE;
+SET memai.user_id = 'ann';
 SELECT q, array_agg(i.intent ORDER BY cardinality(i.keywords) DESC, i.intent) FROM unnest(ARRAY['Is it in stock?', 'Which STOCKS have which prices and costs?', 'aprice', 'a 10% off?', 'a 10x off?', '朋友你好吗', 'tell me']) q
 	LEFT JOIN LATERAL memai.classify_intent(q) i ON true GROUP BY q ORDER BY q COLLATE "C";
 SELECT memai.set_intent('weather', description => 'rain, wind and sunshine of tomorrow');
@@ -98,7 +108,7 @@ SELECT memai.get_preferences('bob');
 
 -- other tenants see and change nothing of it
 SET memai.tenant = 'other';
-SELECT (SELECT count(*) FROM memai.intents), (SELECT count(*) FROM memai.classify_intent('stock')), memai.get_preferences(), memai.drop_intent('pricing'), memai.drop_source('stock');
+SELECT (SELECT count(*) FROM memai.intents()), (SELECT count(*) FROM memai.tools()), (SELECT count(*) FROM memai.classify_intent('stock')), memai.get_preferences(), memai.drop_intent('pricing'), memai.drop_source('stock');
 SET ROLE regress_chat_clerk;
 SELECT memai.set_intent('theirs', tenant => 'regress');
 SELECT memai.register_source('theirs', 'SELECT 1', tenant => 'regress');
@@ -108,6 +118,7 @@ SET memai.tenant = 'regress';
 SELECT memai.drop_intent('pricing'), memai.drop_intent('pricing'), memai.drop_source('stock'), memai.drop_source('stock');
 DELETE FROM memai.intent;
 DELETE FROM memai.source;
+DELETE FROM memai.tool;
 DELETE FROM memai.preference;
 DELETE FROM memai.episode;
 DELETE FROM memai.thread;

@@ -38,12 +38,19 @@ CREATE TABLE memai.source (
 	max_rows integer NOT NULL DEFAULT 50,
 	timeout_ms integer NOT NULL DEFAULT 2000,
 	template text,
+	format text NOT NULL DEFAULT 'list',
+	uses text[] NOT NULL DEFAULT '{}',
+	cache_ttl interval NOT NULL DEFAULT '0',
+	watch text[] NOT NULL DEFAULT '{}',
 	created_at timestamptz NOT NULL DEFAULT now(),
 	CONSTRAINT source_pkey PRIMARY KEY (tenant, name),
 	CONSTRAINT source_name_check CHECK (name ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$'),
 	CONSTRAINT source_parameters_check CHECK (jsonb_typeof(parameters) = 'object'),
 	CONSTRAINT source_max_rows_check CHECK (max_rows BETWEEN 1 AND 10000),
-	CONSTRAINT source_timeout_ms_check CHECK (timeout_ms BETWEEN 1 AND 600000)
+	CONSTRAINT source_timeout_ms_check CHECK (timeout_ms BETWEEN 1 AND 600000),
+	CONSTRAINT source_format_check CHECK (format IN ('list', 'table')),
+	CONSTRAINT source_cache_ttl_check CHECK (cache_ttl BETWEEN '0' AND '30 days'),
+	CONSTRAINT source_watch_check CHECK (watch = '{}' OR cache_ttl > '0')
 );
 COMMENT ON TABLE memai.source IS 'queries whose rows are shown to the model; they run with the rights of whoever chats';
 COMMENT ON COLUMN memai.source.query IS 'one SELECT; parameters are written parameter.name and are of type text';
@@ -51,6 +58,23 @@ COMMENT ON COLUMN memai.source.parameters IS 'defaults of its parameters; user_i
 COMMENT ON COLUMN memai.source.search_path IS 'with which the query is read';
 COMMENT ON COLUMN memai.source.intents IS 'intents that the rows are shown for, beside those that name the source';
 COMMENT ON COLUMN memai.source.template IS 'text of a row, with {column} for its values; NULL: all columns with their names';
+COMMENT ON COLUMN memai.source.format IS 'list: a line for each row, as template says; table: a table in Markdown';
+COMMENT ON COLUMN memai.source.uses IS 'the parameters that occur in the query';
+COMMENT ON COLUMN memai.source.cache_ttl IS 'how long a session may show the same rows again to the same role, user and parameters; 0: not at all';
+COMMENT ON COLUMN memai.source.watch IS 'tables whose changes end that time at once';
+
+CREATE TABLE memai._source_change (
+	tenant text NOT NULL,
+	source text NOT NULL,
+	xid xid8 NOT NULL,
+	CONSTRAINT _source_change_pkey PRIMARY KEY (tenant, source, xid)
+);
+COMMENT ON TABLE memai._source_change IS 'private: transactions that changed a table that a source watches; of those long over only the last; not dumped';
+ALTER TABLE memai._source_change ENABLE ROW LEVEL SECURITY;
+ALTER TABLE memai._source_change FORCE ROW LEVEL SECURITY;
+CREATE POLICY isolation ON memai._source_change USING (tenant = (SELECT memai.current_tenant()));
+COMMENT ON POLICY isolation ON memai._source_change IS 'own tenant only';
+GRANT SELECT ON memai._source_change TO memai_user;
 
 CREATE TABLE memai.preference (
 	tenant text NOT NULL,
@@ -127,6 +151,15 @@ CREATE VIEW memai.intents WITH (security_invoker) AS
 COMMENT ON VIEW memai.intents IS 'the intents of the current tenant';
 GRANT SELECT ON memai.intents TO memai_user;
 
+CREATE FUNCTION memai.intents() RETURNS SETOF memai.intents
+	LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT i.* FROM memai.intents i ORDER BY i.name;
+END;
+COMMENT ON FUNCTION memai.intents() IS 'the intents of the current tenant, by name';
+REVOKE ALL ON FUNCTION memai.intents() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION memai.intents() TO memai_user;
+
 CREATE FUNCTION memai._keyword_matches(content text, keyword text) RETURNS boolean
 	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 BEGIN ATOMIC
@@ -194,38 +227,59 @@ COMMENT ON FUNCTION memai.suggestions(text, text, text, integer) IS
 
 -- ---- sources ----
 
-CREATE FUNCTION memai._check_source(query text, parameters jsonb, search_path text) RETURNS text
+CREATE FUNCTION memai._check_source(query text, parameters jsonb, search_path text) RETURNS text[]
 	AS 'MODULE_PATHNAME', 'memai_check_source' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION memai._check_source(text, jsonb, text) IS 'private: raises unless a query can be a source, and returns it';
+COMMENT ON FUNCTION memai._check_source(text, jsonb, text) IS 'private: raises unless a query can be a source; the parameters that it uses';
 REVOKE ALL ON FUNCTION memai._check_source(text, jsonb, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION memai._check_source(text, jsonb, text) TO memai_user;
 
+CREATE FUNCTION memai._source_changed() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'memai_source_changed' LANGUAGE C VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+	SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION memai._source_changed() IS 'private: trigger of watched tables; notes that the transaction changed what a source shows';
+REVOKE ALL ON FUNCTION memai._source_changed() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION memai._source_changed() TO memai_user;
+
+CREATE FUNCTION memai._watch_source(tenant text, name text, tables text[], search_path text) RETURNS text[]
+	AS 'MODULE_PATHNAME', 'memai_watch_source' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION memai._watch_source(text, text, text[], text) IS 'private: makes the triggers of a source''s watched tables, which the caller must own, in place of those before; returns their full names';
+REVOKE ALL ON FUNCTION memai._watch_source(text, text, text[], text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION memai._watch_source(text, text, text[], text) TO memai_user;
+
 CREATE FUNCTION memai.register_source(name text, query text, description text DEFAULT NULL, parameters jsonb DEFAULT '{}',
-		intents text[] DEFAULT '{}', max_rows integer DEFAULT 50, timeout_ms integer DEFAULT 2000, template text DEFAULT NULL,
+		intents text[] DEFAULT '{}', max_rows integer DEFAULT 50, cache_ttl interval DEFAULT '0', template text DEFAULT NULL,
+		watch text[] DEFAULT '{}', format text DEFAULT 'list', timeout_ms integer DEFAULT 2000,
 		search_path text DEFAULT pg_catalog.current_setting('search_path'), tenant text DEFAULT NULL)
 	RETURNS void
 	LANGUAGE sql VOLATILE PARALLEL UNSAFE
 BEGIN ATOMIC
-	INSERT INTO memai.source AS s (tenant, name, description, query, parameters, search_path, intents, max_rows, timeout_ms, template)
-	SELECT coalesce(register_source.tenant, memai.current_tenant()), register_source.name, register_source.description,
+	INSERT INTO memai.source AS s (tenant, name, description, query, parameters, search_path, intents, max_rows, timeout_ms, template, format,
+		uses, cache_ttl, watch)
+	SELECT t.tenant, register_source.name, register_source.description, register_source.query, register_source.parameters,
+		register_source.search_path, register_source.intents, register_source.max_rows, register_source.timeout_ms,
+		register_source.template, register_source.format,
 		memai._check_source(register_source.query, '{"user_id": null, "namespace": null, "message": null}' || register_source.parameters,
 			register_source.search_path),
-		register_source.parameters, register_source.search_path, register_source.intents, register_source.max_rows,
-		register_source.timeout_ms, register_source.template
+		register_source.cache_ttl,
+		memai._watch_source(t.tenant, register_source.name, register_source.watch, register_source.search_path)
+	FROM (SELECT coalesce(register_source.tenant, memai.current_tenant()) AS tenant) t
 	ON CONFLICT ON CONSTRAINT source_pkey DO UPDATE SET description = excluded.description, query = excluded.query,
 		parameters = excluded.parameters, search_path = excluded.search_path, intents = excluded.intents, max_rows = excluded.max_rows,
-		timeout_ms = excluded.timeout_ms, template = excluded.template;
+		timeout_ms = excluded.timeout_ms, template = excluded.template, format = excluded.format, uses = excluded.uses,
+		cache_ttl = excluded.cache_ttl, watch = excluded.watch;
 END;
-COMMENT ON FUNCTION memai.register_source(text, text, text, jsonb, text[], integer, integer, text, text, text) IS
-	'make a query''s rows available to chat: one SELECT, run read-only with the rights of whoever chats; parameters are written parameter.name, of type text';
+COMMENT ON FUNCTION memai.register_source(text, text, text, jsonb, text[], integer, interval, text, text[], text, integer, text, text) IS
+	'make a query''s rows available to chat: one SELECT, run read-only with the rights of whoever chats; parameters are written parameter.name, of type text; kept for cache_ttl unless a table of watch changes';
 
 CREATE FUNCTION memai.drop_source(name text, tenant text DEFAULT NULL) RETURNS boolean
 	LANGUAGE sql VOLATILE PARALLEL UNSAFE
 BEGIN ATOMIC
 	WITH gone AS (
 		DELETE FROM memai.source s
-		WHERE s.tenant = coalesce(drop_source.tenant, memai.current_tenant()) AND s.name = drop_source.name RETURNING 1
+		WHERE s.tenant = coalesce(drop_source.tenant, memai.current_tenant()) AND s.name = drop_source.name
+		RETURNING memai._watch_source(s.tenant, s.name, '{}', s.search_path)
 	)
 	SELECT EXISTS (SELECT FROM gone);
 END;
@@ -273,7 +327,7 @@ REVOKE ALL ON FUNCTION memai.drop_intent(text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai._keyword_matches(text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.classify_intent(text, double precision) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.suggestions(text, text, text, integer) FROM PUBLIC;
-REVOKE ALL ON FUNCTION memai.register_source(text, text, text, jsonb, text[], integer, integer, text, text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION memai.register_source(text, text, text, jsonb, text[], integer, interval, text, text[], text, integer, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.drop_source(text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.source_text(text, jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.set_preference(text, jsonb, text, text) FROM PUBLIC;
@@ -284,7 +338,7 @@ GRANT EXECUTE ON FUNCTION memai.set_intent(text, text[], text, text[], text[], t
 	memai._keyword_matches(text, text),
 	memai.classify_intent(text, double precision),
 	memai.suggestions(text, text, text, integer),
-	memai.register_source(text, text, text, jsonb, text[], integer, integer, text, text, text),
+	memai.register_source(text, text, text, jsonb, text[], integer, interval, text, text[], text, integer, text, text),
 	memai.drop_source(text, text),
 	memai.source_text(text, jsonb),
 	memai.set_preference(text, jsonb, text, text),

@@ -83,6 +83,15 @@ CREATE VIEW memai.tools WITH (security_invoker) AS
 COMMENT ON VIEW memai.tools IS 'the tools that the current role''s chats may use';
 GRANT SELECT ON memai.tools TO memai_user;
 
+CREATE FUNCTION memai.tools() RETURNS SETOF memai.tools
+	LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT t.* FROM memai.tools t ORDER BY t.name;
+END;
+COMMENT ON FUNCTION memai.tools() IS 'the tools that the current role''s chats may use, by name';
+REVOKE ALL ON FUNCTION memai.tools() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION memai.tools() TO memai_user;
+
 CREATE FUNCTION memai.run_tool(name text, arguments jsonb DEFAULT '{}', user_id text DEFAULT NULL, namespace text DEFAULT NULL) RETURNS text
 	AS 'MODULE_PATHNAME', 'memai_run_tool' LANGUAGE C VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp;

@@ -16,6 +16,8 @@
 #include "catalog/pg_type.h"
 #include "chat/query.h"
 #include "core/core.h"
+#include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_node.h"
@@ -26,12 +28,15 @@
 #include "utils/lsyscache.h"
 #include "utils/plancache.h"
 #include "utils/timeout.h"
+#include "utils/timestamp.h"
 
 #define PARAMETER_RELATION "parameter"
 #define MAX_PARAMETERS 64
+#define MAX_JSON (16 * 1024 * 1024)	/* bytes of all rows as JSON */
 
 static TimeoutId time_limit = MAX_TIMEOUTS; /* registered at first use */
 static volatile sig_atomic_t time_is_up;
+static TimestampTz deadline;	/* of the innermost limit that is in force; 0: none */
 
 /* the parameters of a query, in the order of its Param nodes */
 typedef struct Parameters
@@ -39,6 +44,7 @@ typedef struct Parameters
 	int			n;
 	char	   *names[MAX_PARAMETERS];
 	char	   *values[MAX_PARAMETERS]; /* NULL: null */
+	bool		used[MAX_PARAMETERS];
 } Parameters;
 
 /* ---- parameters ---- */
@@ -119,6 +125,7 @@ resolve_parameter(ParseState *pstate, ColumnRef *reference, Node *column)
 		{
 			Param	   *param = makeNode(Param);
 
+			parameters->used[i] = true;
 			param->paramkind = PARAM_EXTERN;
 			param->paramid = i + 1;
 			param->paramtype = TEXTOID;
@@ -198,13 +205,29 @@ time_limit_reached(void)
 	SetLatch(MyLatch);
 }
 
-static void
-start_time_limit(int milliseconds)
+/* Sets the earlier of a new deadline and the outer one; true when it is the new one. */
+static bool
+start_time_limit(int milliseconds, TimestampTz outer)
 {
+	TimestampTz mine = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), milliseconds);
+
 	if (time_limit == MAX_TIMEOUTS)
 		time_limit = RegisterTimeout(USER_TIMEOUT, time_limit_reached);
+	deadline = outer != 0 && outer < mine ? outer : mine;
 	time_is_up = false;
-	enable_timeout_after(time_limit, milliseconds);
+	enable_timeout_at(time_limit, deadline);
+	return deadline == mine;
+}
+
+/* An outer deadline that is over already rings at once. */
+static void
+end_time_limit(TimestampTz outer)
+{
+	disable_timeout(time_limit, false);
+	time_is_up = false;
+	deadline = outer;
+	if (outer != 0)
+		enable_timeout_at(time_limit, outer);
 }
 
 static void
@@ -215,40 +238,114 @@ set_local(const char *name, const char *value)
 
 /* ---- running ---- */
 
+/* Gives columns of one name different ones: an object has a member only once. */
+static void
+separate_names(TupleDesc desc)
+{
+	for (int column = 1; column < desc->natts; column++)
+	{
+		NameData   *name = &TupleDescAttr(desc, column)->attname;
+		char		original[NAMEDATALEN];
+		int			n = 2;
+
+		strlcpy(original, NameStr(*name), NAMEDATALEN);
+		for (int other = 0; other < column; other++)
+		{
+			char		suffix[16];
+			int			len;
+
+			CHECK_FOR_INTERRUPTS();
+			if (strcmp(NameStr(TupleDescAttr(desc, other)->attname), NameStr(*name)) != 0)
+				continue;
+			snprintf(suffix, sizeof(suffix), "_%d", n++);
+			len = pg_mbcliplen(original, (int) strlen(original), NAMEDATALEN - 1 - (int) strlen(suffix));
+			snprintf(NameStr(*name), NAMEDATALEN, "%.*s%s", len, original, suffix);
+			/* the new name may be taken as well */
+			other = -1;
+		}
+	}
+}
+
+static char *
+rows_json(TupleDesc desc, int nrows)
+{
+	StringInfoData json;
+
+	initStringInfo(&json);
+	appendStringInfoChar(&json, '[');
+	for (int row = 0; row < nrows; row++)
+	{
+		Datum		record = heap_copy_tuple_as_datum(SPI_tuptable->vals[row], desc);
+		text	   *object = DatumGetTextPP(DirectFunctionCall1(row_to_json, record));
+
+		CHECK_FOR_INTERRUPTS();
+		if (json.len + VARSIZE_ANY_EXHDR(object) > MAX_JSON)
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("the query returned too much"),
+					 errdetail("The limit of all rows together is %d bytes.", MAX_JSON),
+					 errhint("Ask for fewer rows, or for fewer or shorter columns.")));
+		if (row > 0)
+			appendStringInfoChar(&json, ',');
+		appendBinaryStringInfo(&json, VARDATA_ANY(object), VARSIZE_ANY_EXHDR(object));
+		pfree(DatumGetPointer(record));
+		pfree(object);
+	}
+	appendStringInfoChar(&json, ']');
+	return json.data;
+}
+
+static char ***
+rows_values(TupleDesc desc, int nrows)
+{
+	char	 ***values = palloc(sizeof(char **) * Max(nrows, 1));
+
+	for (int row = 0; row < nrows; row++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		values[row] = palloc(sizeof(char *) * Max(desc->natts, 1));
+		for (int column = 0; column < desc->natts; column++)
+			values[row][column] = SPI_getvalue(SPI_tuptable->vals[row], desc, column + 1);
+	}
+	return values;
+}
+
 static ChatRows *
-take_rows(int max_rows)
+take_rows(const ChatQuery *query)
 {
 	ChatRows   *rows = palloc0(sizeof(ChatRows));
 	TupleDesc	desc = SPI_tuptable->tupdesc;
 
-	rows->more = SPI_processed > (uint64) max_rows;
-	rows->nrows = (int) Min(SPI_processed, (uint64) max_rows);
+	if (query->as_json)
+	{
+		desc = CreateTupleDescCopy(desc);
+		separate_names(desc);
+		desc = BlessTupleDesc(desc);
+	}
+	rows->more = SPI_processed > (uint64) query->max_rows;
+	rows->nrows = (int) Min(SPI_processed, (uint64) query->max_rows);
 	rows->ncolumns = desc->natts;
 	rows->names = palloc(sizeof(char *) * Max(desc->natts, 1));
 	for (int column = 0; column < desc->natts; column++)
 		rows->names[column] = pstrdup(NameStr(TupleDescAttr(desc, column)->attname));
-	rows->values = palloc(sizeof(char **) * Max(rows->nrows, 1));
-	for (int row = 0; row < rows->nrows; row++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		rows->values[row] = palloc(sizeof(char *) * Max(desc->natts, 1));
-		for (int column = 0; column < desc->natts; column++)
-			rows->values[row][column] = SPI_getvalue(SPI_tuptable->vals[row], desc, column + 1);
-	}
+	if (query->as_json)
+		rows->json = rows_json(desc, rows->nrows);
+	else
+		rows->values = rows_values(desc, rows->nrows);
 	SPI_freetuptable(SPI_tuptable);
 	return rows;
 }
 
 /* Says in place of a cancel that it was the time limit's. */
 static void
-explain_time_limit(const char *what, int timeout, MemoryContext context)
+explain_time_limit(const char *what, int timeout, bool is_over, MemoryContext context)
 {
 	ErrorData  *error;
 
 	MemoryContextSwitchTo(context);
 	error = CopyErrorData();
 	FlushErrorState();
-	if (!time_is_up || error->sqlerrcode != ERRCODE_QUERY_CANCELED)
+	if (!is_over || error->sqlerrcode != ERRCODE_QUERY_CANCELED)
 		ReThrowError(error);
 	ereport(ERROR,
 			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -262,23 +359,29 @@ memai_run_limited(const char *what, const char *search_path, int timeout, void (
 {
 	MemoryContext context = CurrentMemoryContext;
 	int			nest_level = NewGUCNestLevel();
+	TimestampTz outer = deadline;
+	bool		is_mine;
 
 	set_local("search_path", search_path);
-	start_time_limit(timeout);
+	is_mine = start_time_limit(timeout, outer);
 	PG_TRY();
 	{
 		body(arg);
-		disable_timeout(time_limit, false);
+		/* it may have rung after the last check */
+		if (time_is_up && is_mine)
+			QueryCancelPending = false;
+		end_time_limit(outer);
 	}
 	PG_CATCH();
 	{
-		disable_timeout(time_limit, false);
-		explain_time_limit(what, timeout, context);
+		bool		is_over = time_is_up;
+
+		if (is_over && is_mine)
+			QueryCancelPending = false;
+		end_time_limit(outer);
+		explain_time_limit(what, timeout, is_over && is_mine, context);
 	}
 	PG_END_TRY();
-	/* it may have rung after the last check */
-	if (time_is_up)
-		QueryCancelPending = false;
 	AtEOXact_GUC(true, nest_level);
 	MemoryContextSwitchTo(context);
 }
@@ -301,11 +404,13 @@ run_query(void *arg)
 	/* the setting itself cannot be set for a function from 16 on; the end of a (sub)transaction restores this too */
 	XactReadOnly = true;
 	read_parameters(&parameters, run->query->parameters);
+	if (run->query->check != NULL)
+		run->query->check(run->query->sql, run->query->check_arg);
 	plan = prepare(run->query->sql, &parameters);
 	if (SPI_execute_plan_with_paramlist(plan, make_param_list(&parameters), true, run->query->max_rows + 1L) != SPI_OK_SELECT)
 		refuse("is no SELECT");
 	MemoryContextSwitchTo(context);
-	run->rows = take_rows(run->query->max_rows);
+	run->rows = take_rows(run->query);
 	SPI_freeplan(plan);
 	XactReadOnly = was_read_only;
 }
@@ -319,14 +424,19 @@ memai_query_run(const ChatQuery *query)
 	return run.rows;
 }
 
-void
+List *
 memai_query_check(const ChatQuery *query)
 {
 	Parameters	parameters = {0};
 	int			nest_level = NewGUCNestLevel();
+	List	   *used = NIL;
 
 	set_local("search_path", query->search_path);
 	read_parameters(&parameters, query->parameters);
 	SPI_freeplan(prepare(query->sql, &parameters));
 	AtEOXact_GUC(true, nest_level);
+	for (int i = 0; i < parameters.n; i++)
+		if (parameters.used[i])
+			used = lappend(used, parameters.names[i]);
+	return used;
 }

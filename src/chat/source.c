@@ -5,22 +5,37 @@
  * A source's text is its description and a line for each row.  Its query runs
  * as query.c says; its parameters are the registered defaults, and over them
  * what the caller gives.
+ *
+ * A source with a cache_ttl is read again when that is over, or when a watched
+ * table changed (source_watch.c).  Its text is kept for the role, tenant, user
+ * and parameters that it was read with.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
 #include "chat/chat_int.h"
 #include "chat/query.h"
+#include "chat/source_cache.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/timestamp.h"
 
 static MemaiStatement select_source = {
-	.sql = "SELECT description, query, parameters || coalesce($3, '{}'), search_path, max_rows, timeout_ms, template "
-	"FROM memai.source WHERE tenant = $1 AND name = $2",
+	.sql = "SELECT description, query, parameters || coalesce($3, '{}'), search_path, max_rows, timeout_ms, template, format = 'table', "
+	"(extract(epoch FROM cache_ttl) * 1000)::bigint, watch <> '{}', "
+	"jsonb_build_array(current_user, tenant, name, md5(source::text), memai.current_user_id(), "
+	"(SELECT jsonb_object_agg(u, (parameters || coalesce($3, '{}')) -> u) FROM unnest(uses) u)), "
+	"pg_snapshot_xmin(pg_current_snapshot()) FROM memai.source WHERE tenant = $1 AND name = $2",
 	.nargs = 3,
 	.argtypes = {TEXTOID, TEXTOID, JSONBOID},
+};
+
+static MemaiStatement select_change = {
+	.sql = "SELECT 1 FROM memai._source_change WHERE tenant = $1 AND source = $2 AND xid >= $3::xid8 LIMIT 1",
+	.nargs = 3,
+	.argtypes = {TEXTOID, TEXTOID, TEXTOID},
 };
 
 /* the sources of an intent: those it lists, and those that list it */
@@ -38,7 +53,12 @@ typedef struct Source
 {
 	char	   *description;	/* NULL: none */
 	char	   *template;		/* NULL: all columns */
+	bool		is_table;		/* rows are those of a table in Markdown */
 	ChatQuery	query;
+	int64		cache_ttl;		/* milliseconds; 0: none */
+	bool		is_watched;
+	char	   *cache_key;		/* whose text it is, and of what */
+	char	   *xmin;			/* of the snapshot that it is read with */
 } Source;
 
 static char *
@@ -73,6 +93,11 @@ load_source(text *name, Jsonb *parameters, Source *source)
 	source->query.max_rows = int_of_column(5);
 	source->query.timeout = int_of_column(6);
 	source->template = text_of_column(7);
+	source->is_table = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 8, &null));
+	source->cache_ttl = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 9, &null));
+	source->is_watched = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 10, &null));
+	source->cache_key = text_of_column(11);
+	source->xmin = text_of_column(12);
 	SPI_freetuptable(SPI_tuptable);
 }
 
@@ -134,23 +159,90 @@ append_row(StringInfo out, const ChatRows *rows, int row, const char *template)
 	}
 }
 
+/* a cell of a table; values and names may hold its separator */
 static void
-append_source(StringInfo out, text *name, const Source *source)
+append_cell(StringInfo out, const char *value)
+{
+	appendStringInfoString(out, " ");
+	for (; *value != '\0'; value++)
+	{
+		if (*value == '|')
+			appendStringInfoChar(out, '\\');
+		appendStringInfoChar(out, (unsigned char) *value < 0x20 || *value == 0x7f ? ' ' : *value);
+	}
+	appendStringInfoString(out, " |");
+}
+
+static void
+append_table_head(StringInfo out, const ChatRows *rows)
+{
+	appendStringInfoChar(out, '|');
+	for (int column = 0; column < rows->ncolumns; column++)
+		append_cell(out, rows->names[column]);
+	appendStringInfoString(out, "\n|");
+	for (int column = 0; column < rows->ncolumns; column++)
+		appendStringInfoString(out, " --- |");
+	appendStringInfoChar(out, '\n');
+}
+
+static void
+append_table_row(StringInfo out, const ChatRows *rows, int row)
+{
+	appendStringInfoChar(out, '|');
+	for (int column = 0; column < rows->ncolumns; column++)
+		append_cell(out, rows->values[row][column] ? rows->values[row][column] : "");
+}
+
+static void
+append_rows(StringInfo out, text *name, const Source *source)
 {
 	ChatRows   *rows = memai_query_run(&source->query);
 
 	appendStringInfo(out, "%s%s%s\n", text_to_cstring(name), source->description ? ": " : "",
 					 source->description ? source->description : "");
+	if (source->is_table && rows->nrows > 0)
+		append_table_head(out, rows);
 	for (int row = 0; row < rows->nrows; row++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		append_row(out, rows, row, source->template);
+		if (source->is_table)
+			append_table_row(out, rows, row);
+		else
+			append_row(out, rows, row, source->template);
 		appendStringInfoChar(out, '\n');
 	}
 	if (rows->nrows == 0)
 		appendStringInfoString(out, "(no rows)\n");
 	if (rows->more)
 		appendStringInfo(out, "(the first %d rows of more)\n", rows->nrows);
+}
+
+/* ---- the cache ---- */
+
+static bool
+has_changed_since(text *name, const char *xmin)
+{
+	Datum		values[3] = {PointerGetDatum(memai_current_tenant_text()), PointerGetDatum(name), CStringGetTextDatum(xmin)};
+
+	return memai_statement_run(&select_change, values, NULL, true, 1) > 0;
+}
+
+static void
+append_source(StringInfo out, text *name, const Source *source)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	const char *xmin;
+	const char *kept = source->cache_ttl > 0 ? memai_source_cache_get(source->cache_key, &xmin) : NULL;
+	int			start = out->len;
+
+	if (kept != NULL && !(source->is_watched && has_changed_since(name, xmin)))
+	{
+		appendStringInfoString(out, kept);
+		return;
+	}
+	append_rows(out, name, source);
+	if (source->cache_ttl > 0)
+		memai_source_cache_put(source->cache_key, source->xmin, TimestampTzPlusMilliseconds(now, source->cache_ttl), out->data + start);
 }
 
 /* ---- for chat ---- */
@@ -166,7 +258,7 @@ static void
 run_source(void *arg)
 {
 	SourceCall *call = arg;
-	Source		source;
+	Source		source = {0};
 
 	load_source(call->name, call->parameters, &source);
 	append_source(&call->text, call->name, &source);
@@ -215,20 +307,31 @@ memai_sources_append(StringInfo out, const char *intent, Jsonb *parameters)
 
 /* ---- SQL ---- */
 
-/* _check_source(query text, parameters jsonb, search_path text) returns text: volatile; the query */
+/* _check_source(query text, parameters jsonb, search_path text) returns text[]: volatile; the parameters that it uses */
 Datum
 memai_check_source(PG_FUNCTION_ARGS)
 {
+	MemoryContext context = CurrentMemoryContext;
 	ChatQuery	query = {
 		.sql = text_to_cstring(PG_GETARG_TEXT_PP(0)),
 		.parameters = PG_GETARG_JSONB_P(1),
 		.search_path = text_to_cstring(PG_GETARG_TEXT_PP(2)),
 	};
+	List	   *used;
+	Datum	   *names;
+	ArrayType  *result;
+	int			n = 0;
+	ListCell   *cell;
 
 	SPI_connect();
-	memai_query_check(&query);
+	used = memai_query_check(&query);
+	MemoryContextSwitchTo(context);
+	names = palloc(sizeof(Datum) * Max(list_length(used), 1));
+	foreach(cell, used)
+		names[n++] = CStringGetTextDatum(lfirst(cell));
+	result = construct_array(names, n, TEXTOID, -1, false, TYPALIGN_INT);
 	SPI_finish();
-	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+	PG_RETURN_ARRAYTYPE_P(result);
 }
 
 /* source_text(name text, parameters jsonb) returns text: volatile */
@@ -237,7 +340,7 @@ memai_source_text(PG_FUNCTION_ARGS)
 {
 	Jsonb	   *parameters = PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1);
 	StringInfoData out;
-	Source		source;
+	Source		source = {0};
 	text	   *name;
 
 	if (PG_ARGISNULL(0))
