@@ -79,7 +79,7 @@ for my $cycle (1 .. $cycles)
 			[ 'psql', '-XqAt', '-d', $primary->connstr('postgres'), '-f', $file ], '>', \$out, '2>', \$err);
 	}
 	select(undef, undef, undef, 0.02 + 0.013 * ($cycle % 20));
-	$primary->stop('immediate');
+	kill_server($primary);
 	$_->finish for @sessions;
 	$primary->start;
 	my $rows = $primary->safe_psql('postgres', 'SELECT count(*), max(id) FROM item');
