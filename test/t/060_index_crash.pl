@@ -15,7 +15,7 @@ $primary->init(allows_streaming => 1);
 $primary->append_conf('postgresql.conf', <<'CONF');
 wal_consistency_checking = 'generic'
 autovacuum = off
-fsync = on
+fsync = off
 CONF
 $primary->start;
 $primary->backup('base');
