@@ -67,15 +67,22 @@ endif
 
 # These come without PostgreSQL too: they install what is missing, build,
 # and run in a throw-away cluster of their own (test/README.md).
-.PHONY: test coverage valgrind demo bench-dedup bench-ingest bench-locomo bench-memory bench-pii bench-static
+LONG_INDEX_TESTS = MEMAI_CRASH_CYCLES=1000 MEMAI_ORACLE_QUERIES=10000 MEMAI_WAL_TARGETS=1000000 \
+	MEMAI_WRITERS_TRANSACTIONS=100000 MEMAI_KILLED_BACKENDS=1000 MEMAI_DAMAGE_CYCLES=2000
+
+.PHONY: test coverage valgrind demo test-index-long bench-dedup bench-index bench-ingest bench-locomo bench-memory bench-pii bench-static
 test coverage valgrind:
 	@bash test/harness/$@.sh
+test-index-long:
+	@SUITES=tap PROVE_TESTS="$(sort $(wildcard test/t/06?_index_*.pl))" $(LONG_INDEX_TESTS) bash test/harness/test.sh
 demo:
 	@bash test/harness/run.sh test/demo/run.sh
 bench-dedup:
 	@bash test/harness/run.sh test/bench/dedup/run.sh
 bench-ingest:
 	@bash test/harness/run.sh test/bench/ingest/run.sh
+bench-index:
+	@bash test/bench/index/run.sh $(BENCH_INDEX)
 bench-locomo:
 	@bash test/harness/run.sh test/bench/locomo/run.sh
 bench-memory:

@@ -78,4 +78,25 @@ SELECT count(*) FROM (SELECT FROM most WHERE id = 3 ORDER BY v <=> (SELECT v FRO
 SELECT memai_index_check('pg_class_oid_index', false);
 SELECT memai_index_check('item', false);
 SELECT memai_index_info('pg_class_oid_index');
+-- found with and without the schema memai in the search path; who owns the table may look if he may call it
+SET search_path = index_test, public;
+SELECT memai_index_check('most_v'), (memai_index_info('most_v')).live_entries;
+CREATE ROLE regress_index_owner;
+CREATE ROLE regress_index_other;
+GRANT USAGE, CREATE ON SCHEMA index_test TO regress_index_owner, regress_index_other;
+GRANT USAGE ON SCHEMA memai TO regress_index_owner, regress_index_other;
+ALTER TABLE most OWNER TO regress_index_owner;
+SET ROLE regress_index_owner;
+SELECT memai_index_check('most_v', true);
+RESET ROLE;
+GRANT memai_admin TO regress_index_owner, regress_index_other;
+SET ROLE regress_index_owner;
+SELECT memai_index_check('most_v', true), memai.memai_index_check('most_v', heap_all_indexed => true);
+SET ROLE regress_index_other;
+SELECT memai_index_check('most_v', true);
+SELECT live_entries FROM memai_index_info('most_v');
+RESET ROLE;
+ALTER TABLE most OWNER TO CURRENT_USER;
+DROP OWNED BY regress_index_owner, regress_index_other;
+DROP ROLE regress_index_owner, regress_index_other;
 DROP SCHEMA index_test CASCADE;

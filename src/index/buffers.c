@@ -57,6 +57,15 @@ find_hints(Relation relation)
 	return h;
 }
 
+/* a link may be damaged: what it leads to must exist */
+static Buffer
+read_existing(Relation relation, BlockNumber blkno)
+{
+	if (blkno >= RelationGetNumberOfBlocks(relation))
+		memai_report_corrupted(relation, blkno, "The page is pointed to but does not exist.");
+	return ReadBuffer(relation, blkno);
+}
+
 Buffer
 memai_buffer_read(Relation relation, BlockNumber blkno)
 {
@@ -64,7 +73,7 @@ memai_buffer_read(Relation relation, BlockNumber blkno)
 	Buffer		buffer;
 
 	if (RelationUsesLocalBuffers(relation) || blkno >= MAX_BLOCKS)
-		return ReadBuffer(relation, blkno);
+		return read_existing(relation, blkno);
 	h = find_hints(relation);
 	if (blkno < h->size && h->buffers[blkno] != InvalidBuffer &&
 		ReadRecentBuffer(h->file, MAIN_FORKNUM, blkno, h->buffers[blkno]))
@@ -73,7 +82,7 @@ memai_buffer_read(Relation relation, BlockNumber blkno)
 		pgstat_count_buffer_hit(relation);
 		return h->buffers[blkno];
 	}
-	buffer = ReadBuffer(relation, blkno);
+	buffer = read_existing(relation, blkno);
 	if (blkno >= h->size)
 	{
 		BlockNumber size = h->size;

@@ -273,13 +273,13 @@ compare_with_table(CheckState *check, Relation relation)
 {
 	Relation	heap = table_open(relation->rd_index->indrelid, AccessShareLock);
 	IndexInfo  *info = BuildIndexInfo(relation);
-	Snapshot	snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	/* that of before the walk: what was committed since may not have been met in it */
+	Snapshot	snapshot = GetActiveSnapshot();
 	TableScanDesc scan = table_beginscan_strat(heap, snapshot, 0, NULL, true, true);
 
 	info->ii_Concurrent = true;
 	info->ii_Unique = false;
 	table_index_build_scan(heap, relation, info, true, false, check_row, check, scan);
-	UnregisterSnapshot(snapshot);
 	table_close(heap, AccessShareLock);
 }
 

@@ -240,6 +240,25 @@ empty_list(MemaiIndex *index, uint64 low, uint64 high)
 	return memai_list_write(index, &index->leaf, 0, index->centre != NULL, low, high, NULL, 0, true);
 }
 
+/* keys that lead to a list but do not belong into it get lists of their own */
+static void
+close_gaps(MemaiIndex *index, BlockNumber list, const MemaiListHeader *header, uint64 low, uint64 high)
+{
+	if (low > header->hash_high)
+		memai_report_corrupted(index->relation, list, "The key directory leads past the keys of a list.");
+	if (high > header->hash_high)
+		memai_directory_set(index->relation, header->hash_high + 1,
+							empty_list(index, header->hash_high + 1, high));
+	if (low < header->hash_low)
+	{
+		BlockNumber gap = empty_list(index, low, Min(high, header->hash_low - 1));
+
+		if (high >= header->hash_low)
+			memai_directory_set(index->relation, header->hash_low, list);
+		memai_directory_set(index->relation, low, gap);
+	}
+}
+
 void
 memai_repair(MemaiIndex *index, uint64 hash)
 {
@@ -253,16 +272,8 @@ memai_repair(MemaiIndex *index, uint64 hash)
 	memai_list_facts(index->relation, list, &facts);
 	if (facts.flags & MEMAI_FLAG_MOVED)
 		memai_finish_move(index, InvalidBlockNumber, list);
-	else if (hash > facts.header.hash_high)
-		memai_directory_set(index->relation, facts.header.hash_high + 1,
-							empty_list(index, facts.header.hash_high + 1, high));
-	else if (hash < facts.header.hash_low)
-	{
-		BlockNumber gap = empty_list(index, low, facts.header.hash_low - 1);
-
-		memai_directory_set(index->relation, facts.header.hash_low, list);
-		memai_directory_set(index->relation, low, gap);
-	}
+	else if (low < facts.header.hash_low || high > facts.header.hash_high)
+		close_gaps(index, list, &facts.header, low, high);
 	else if (facts.level == 1)
 		repair_children(index, list);
 }

@@ -194,8 +194,6 @@ grow_route(MemaiIndex *index, BlockNumber list, const MemaiListFacts *facts, Mem
 static bool
 isolate(MemaiIndex *index, BlockNumber list, MemaiListFacts *facts, uint64 hash, uint64 position)
 {
-	uint64		low = facts->header.hash_low;
-	uint64		high = facts->header.hash_high;
 	Buffer		buffer = memai_page_read(index->relation, list, BUFFER_LOCK_EXCLUSIVE, MEMAI_PAGE_SCAN);
 	int			n;
 	MemaiEntry **late = memai_list_read(index, &index->leaf, list, buffer, &position, &n);
@@ -214,10 +212,7 @@ isolate(MemaiIndex *index, BlockNumber list, MemaiListFacts *facts, uint64 hash,
 	GenericXLogFinish(state);
 	UnlockReleaseBuffer(buffer);
 	facts->header.hash_low = facts->header.hash_high = hash;
-	if (low < hash)
-		memai_repair(index, low);
-	if (hash < high)
-		memai_repair(index, high);
+	memai_repair(index, hash);
 	return true;
 }
 

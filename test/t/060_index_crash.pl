@@ -5,6 +5,7 @@ use warnings;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use MemAI::Index;
 
 # MEMAI_CRASH_CYCLES=1000 is the long form of the second half
 my $cycles = $ENV{MEMAI_CRASH_CYCLES} // 25;
@@ -14,7 +15,7 @@ $primary->init(allows_streaming => 1);
 $primary->append_conf('postgresql.conf', <<'CONF');
 wal_consistency_checking = 'generic'
 autovacuum = off
-fsync = on
+fsync = off
 CONF
 $primary->start;
 $primary->backup('base');
@@ -23,13 +24,7 @@ $standby->init_from_backup($primary, 'base', has_streaming => 1);
 $standby->start;
 
 # vec(seed): clustered vectors that depend on the seed alone
-$primary->safe_psql('postgres', <<'SQL');
-CREATE EXTENSION memai;
-CREATE FUNCTION vec(seed integer) RETURNS vector LANGUAGE sql IMMUTABLE
-BEGIN ATOMIC
-	SELECT array_agg((sin(j * (seed % 37 + 1) * 0.7) + 0.3 * sin(seed * 12.9898 + j * 78.233))::real ORDER BY j)::vector
-	FROM generate_series(1, 32) j;
-END;
+$primary->safe_psql('postgres', vectors(32) . <<'SQL');
 CREATE TABLE item (id integer PRIMARY KEY, u integer, v vector(32));
 CREATE INDEX item_v ON item USING memai (v vector_l2_ops) WITH (flat_size = 100, list_size = 40);
 CREATE INDEX item_u ON item USING memai (u, v vector_cosine_ops) WITH (flat_size = 100, list_size = 40);
@@ -84,7 +79,7 @@ for my $cycle (1 .. $cycles)
 			[ 'psql', '-XqAt', '-d', $primary->connstr('postgres'), '-f', $file ], '>', \$out, '2>', \$err);
 	}
 	select(undef, undef, undef, 0.02 + 0.013 * ($cycle % 20));
-	$primary->stop('immediate');
+	kill_server($primary);
 	$_->finish for @sessions;
 	$primary->start;
 	my $rows = $primary->safe_psql('postgres', 'SELECT count(*), max(id) FROM item');

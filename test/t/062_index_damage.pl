@@ -5,19 +5,14 @@ use warnings;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use MemAI::Index;
 
 my $cycles = $ENV{MEMAI_DAMAGE_CYCLES} // 40;
 my $node = PostgreSQL::Test::Cluster->new('damage');
 $node->init(extra => ['--no-sync']);
 $node->append_conf('postgresql.conf', "autovacuum = off\nfsync = off\nrestart_after_crash = off\nfull_page_writes = off\n");
 $node->start;
-$node->safe_psql('postgres', <<'SQL');
-CREATE EXTENSION memai;
-CREATE FUNCTION vec(seed integer) RETURNS vector LANGUAGE sql IMMUTABLE
-BEGIN ATOMIC
-	SELECT array_agg((sin(j * (seed % 37 + 1) * 0.7) + 0.3 * sin(seed * 12.9898 + j * 78.233))::real ORDER BY j)::vector
-	FROM generate_series(1, 32) j;
-END;
+$node->safe_psql('postgres', vectors(32) . <<'SQL');
 CREATE TABLE item (id integer, u integer, v vector(32));
 INSERT INTO item SELECT n, n % 40, vec(n) FROM generate_series(1, 2000) n;
 INSERT INTO item SELECT n, 7, vec(n) FROM generate_series(2001, 3000) n;
