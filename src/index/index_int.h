@@ -93,6 +93,10 @@ typedef struct MemaiEntry
 /* ---- handler.c ---- */
 extern bytea *memai_index_options(Datum reloptions, bool validate);
 
+/* ---- bool_keys.c ---- */
+/* Makes the planner use conditions on boolean key columns. */
+extern void memai_bool_keys_init(void);
+
 /* ---- layout.c: pure arithmetic ---- */
 extern void memai_layout_init(MemaiLayout *layout, int dim, int refine_bits, bool keyed);
 
