@@ -5,6 +5,10 @@ SET memai.tenant = 'regress';
 SET memai.user_id = 'ann';
 SET client_min_messages = warning;
 SELECT memai.create_model('wide/16', 'embed', 'openai', 'm', url => 'http://127.0.0.1:9/v1', dimensions => 16);
+-- a model comes with its index, and the built-in one's is there
+SELECT regexp_replace(indexname, '_[0-9a-f]{8}_idx', '_hash_idx') AS name, regexp_replace(indexdef, '16_[0-9a-f]{8}', '16_hash') AS definition
+FROM pg_indexes WHERE schemaname = 'memai' AND indexdef LIKE '%USING memai %' ORDER BY name;
+SELECT memai.drop_vector_index('wide/16') AS dropped;
 
 -- vectors round 200 points: 20,000 of one user, 50 of another
 CREATE FUNCTION pg_temp.point(n integer) RETURNS vector LANGUAGE sql AS $$
@@ -68,11 +72,14 @@ SELECT tenant, user_id, namespace, scope, 'narrow/3', id, '[1,2,3]' FROM memai.m
 SELECT memai.create_vector_index('narrow/3') LIKE 'embedding\_narrow\_3\_%' AS another, memai.create_vector_index('local/hash-384') LIKE 'embedding\_local\_hash\_384\_%' AS built_in;
 SELECT count(*), count(similarity) FROM memai.recall_vector('[1,2,4]', namespace => 'small', model => 'narrow/3', k => 100);
 SELECT count(*) FROM pg_indexes WHERE schemaname = 'memai' AND indexdef LIKE '%USING memai %';
-SELECT memai.drop_vector_index('narrow/3'), memai.drop_vector_index('local/hash-384');
+SELECT memai.drop_vector_index('narrow/3');
 SELECT has_function_privilege('memai_user', 'memai.create_vector_index(text)', 'EXECUTE') AS users, has_function_privilege('memai_admin', 'memai.create_vector_index(text)', 'EXECUTE') AS administrators;
 
 SELECT memai.drop_vector_index('wide/16') AS dropped, memai.drop_vector_index('wide/16') AS again;
 SELECT memai.create_vector_index('nowhere');
 DELETE FROM memai.memory;
-SELECT memai.drop_model('narrow/3');
-SELECT memai.drop_model('wide/16');
+-- more dimensions than an index takes; models gone: indexes gone
+SELECT memai.create_model('broad/9000', 'embed', 'openai', 'm', url => 'http://127.0.0.1:9/v1', dimensions => 9000);
+SELECT memai.create_vector_index('wide/16') IS NOT NULL AS made;
+SELECT memai.drop_model(name) FROM unnest(ARRAY['narrow/3', 'broad/9000', 'wide/16']) name;
+SELECT indexname FROM pg_indexes WHERE schemaname = 'memai' AND indexdef LIKE '%USING memai %';

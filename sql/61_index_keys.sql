@@ -59,6 +59,40 @@ SELECT count(*) FROM (SELECT FROM item WHERE i = 5 AND t = 'user 5' ORDER BY v <
 SELECT count(*) FROM (SELECT FROM item WHERE i = 5 AND t = 'user 6' ORDER BY v <-> vec(1, 16)) x;
 DROP INDEX i;
 
+-- a boolean key: the planner writes b = true as b, and b = false as NOT b
+CREATE INDEX i ON item USING memai (b, v vector_cosine_ops) WITH (flat_size = 200, list_size = 50);
+CREATE FUNCTION try_condition(condition text) RETURNS TABLE (plan text, n bigint, expected bigint)
+LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+	q text := format('SELECT id FROM item WHERE %s ORDER BY v <=> (SELECT vec(4711, 16))', condition);
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || q LOOP
+		plan := coalesce(substring(line FROM '(?:Index Cond|Filter): (.*)'), plan);
+	END LOOP;
+	EXECUTE format('SELECT count(*) FROM (%s) x', q) INTO n;
+	EXECUTE format('SELECT count(*) FROM item WHERE %s', condition) INTO expected;
+	RETURN NEXT;
+END $$;
+SELECT condition, t.* FROM unnest(ARRAY['b', 'NOT b', 'b = true', 'b = false', 'true = b', 'b <> true', 'b IS TRUE', 'b IS FALSE',
+	'b = (SELECT false)', 'b AND id > 1000', 'b AND NOT b', 'b = NULL']) condition, try_condition(condition) t;
+EXPLAIN (COSTS OFF) SELECT id FROM item WHERE b ORDER BY v <=> '[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]' LIMIT 3;
+-- other conditions are none on the key
+EXPLAIN (COSTS OFF) SELECT id FROM item WHERE b IS NOT TRUE ORDER BY v <=> '[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]' LIMIT 3;
+SET plan_cache_mode = force_generic_plan;
+PREPARE active(boolean) AS SELECT count(*), bool_and(b = $1) FROM (SELECT b FROM item WHERE b = $1 ORDER BY v <=> (SELECT vec(4711, 16))) x;
+EXPLAIN (COSTS OFF) EXECUTE active(true);
+EXECUTE active(true);
+EXECUTE active(false);
+RESET plan_cache_mode;
+DROP INDEX i;
+-- among other keys, and beside one of another type
+CREATE INDEX i ON item USING memai (b, i, v vector_cosine_ops);
+EXPLAIN (COSTS OFF) SELECT id FROM item WHERE b AND i = 2 ORDER BY v <=> '[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]' LIMIT 3;
+SELECT count(*), (SELECT count(*) FROM item WHERE b AND i = 2) AS expected
+FROM (SELECT FROM item WHERE b AND i = 2 ORDER BY v <=> (SELECT vec(4711, 16))) x;
+DROP INDEX i;
+
 -- tenants of one row share pages: at 768 dimensions at most 1.5 kB a row when built; when inserted, too,
 -- unless a transaction elsewhere in the cluster keeps the pages of split lists from being used again
 CREATE TABLE tiny (u integer, v vector(768));

@@ -174,7 +174,7 @@ memai_index_build(Relation heap, Relation relation, IndexInfo *info)
 {
 	MemaiBuild	build;
 	IndexBuildResult *result = palloc0(sizeof(IndexBuildResult));
-	float		factors[MEMAI_PROBE_POINTS];
+	MemaiProbeTable probes;
 	bool		measured;
 
 	if (RelationGetNumberOfBlocks(relation) != 0)
@@ -191,8 +191,8 @@ memai_index_build(Relation heap, Relation relation, IndexInfo *info)
 		tuplesort_end(build.sort);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, 7);
 	measured = memai_probes_measure(build.index, build.queries_hash, build.queries_lists,
-									build.queries, build.nqueries, factors);
-	memai_meta_update(relation, build.rows, measured ? factors : NULL);
+									build.queries, build.nqueries, &probes);
+	memai_meta_update(relation, build.rows, measured ? &probes : NULL);
 	if (RelationNeedsWAL(relation))
 		log_newpage_range(relation, MAIN_FORKNUM, 0, RelationGetNumberOfBlocks(relation), true);
 	ExecDropSingleTupleTableSlot(build.in);

@@ -22,8 +22,10 @@
 /* sample rows of a centroid */
 #define CENTROID_SAMPLE 64
 /* queries to measure with how many lists a search has to read */
-#define QUERIES 100
+#define QUERIES 200
 #define PARENTS 3
+/* of the last of them; the others' is 1 */
+#define LAST_SHARE 0.5f
 
 /* ---- samples of entries for centroids ---- */
 
@@ -197,19 +199,19 @@ write_clusters(MemaiBuild *build, const MemaiClusters *clusters, Tuplesortstate 
 							children, nchildren, false);
 }
 
-/* adds the vector that was encoded, still rotated, to a sum */
+/* adds so many times the vector that was encoded, still rotated, to a sum */
 static void
-add_vector(const MemaiBuild *build, const MemaiCode *code, float *sum)
+add_vector(const MemaiBuild *build, const MemaiCode *code, float times, float *sum)
 {
 	int			padded = build->index->leaf.padded;
 	float	   *y = build->index->work + padded;
 
 	memai_decode(padded, code, y);
 	for (int i = 0; i < padded; i++)
-		sum[i] += build->centre ? y[i] + build->index->centre[i] : y[i];
+		sum[i] += times * (build->centre ? y[i] + build->index->centre[i] : y[i]);
 }
 
-/* the mean of PARENTS rows of the sample, the i-th such; false if it is no query */
+/* a weighted mean of PARENTS rows of the sample, the i-th such; false if it is no query */
 static bool
 make_query(const MemaiBuild *build, const MemaiReservoir *sample, int i, float *query)
 {
@@ -219,11 +221,12 @@ make_query(const MemaiBuild *build, const MemaiReservoir *sample, int i, float *
 
 	memset(query, 0, sizeof(float) * padded);
 	for (int p = 0; p < PARENTS; p++)
-		add_vector(build, &sample->entries[p * (sample->n / PARENTS) + i]->code, query);
+		add_vector(build, &sample->entries[p * (sample->n / PARENTS) + i]->code,
+				   p == PARENTS - 1 ? LAST_SHARE : 1, query);
 	norm2 = memai_kernels->f32_dot((size_t) padded, query, query);
 	if (!(norm2 > 0 && norm2 < MEMAI_HUGE_NORM))
 		return false;
-	scale = build->index->support->metric == MEMAI_METRIC_COSINE ? 1 / sqrtf(norm2) : 1.0f / PARENTS;
+	scale = build->index->support->metric == MEMAI_METRIC_COSINE ? 1 / sqrtf(norm2) : 1 / (PARENTS - 1 + LAST_SHARE);
 	for (int d = 0; d < padded; d++)
 		query[d] *= scale;
 	return true;

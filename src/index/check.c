@@ -368,7 +368,7 @@ memai_index_info(PG_FUNCTION_ARGS)
 	values[i++] = Int64GetDatum((int64) meta->centre_rows);
 	nulls[i] = check.lists <= 1;
 	values[i++] = Int32GetDatum(memai_probe_count(check.index, (int) check.lists));
-	values[i] = BoolGetDatum(meta->probe_factors[0] > 0);
+	values[i] = BoolGetDatum(meta->probes.factors[0] > 0);
 	index_close(relation, AccessShareLock);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

@@ -146,6 +146,7 @@ void
 memai_index_init(void)
 {
 	define_options();
+	memai_bool_keys_init();
 	DefineCustomRealVariable("memai.epsilon",
 							 "Sets how many standard errors the bound of a 1-bit distance allows for.",
 							 NULL, &memai_epsilon, 1.9, 0, 10, PGC_USERSET, 0, NULL, NULL, NULL);

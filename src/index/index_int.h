@@ -93,6 +93,10 @@ typedef struct MemaiEntry
 /* ---- handler.c ---- */
 extern bytea *memai_index_options(Datum reloptions, bool validate);
 
+/* ---- bool_keys.c ---- */
+/* Makes the planner use conditions on boolean key columns. */
+extern void memai_bool_keys_init(void);
+
 /* ---- layout.c: pure arithmetic ---- */
 extern void memai_layout_init(MemaiLayout *layout, int dim, int refine_bits, bool keyed);
 
@@ -169,8 +173,8 @@ extern uint64 memai_list_ids(Relation relation, int count);
 extern void memai_write_empty(Relation relation, ForkNumber fork, int dim);
 /* Stores the centre and makes it known; caller holds the move lock or is building. */
 extern void memai_centre_store(MemaiIndex *index, const float *centre, double rows);
-/* Changes the number of rows in the metapage, and the factors unless NULL, as a logged action of its own. */
-extern void memai_meta_update(Relation relation, double rows, const float *probe_factors);
+/* Changes the number of rows in the metapage, and probes unless NULL, as a logged action of its own. */
+extern void memai_meta_update(Relation relation, double rows, const MemaiProbeTable *probes);
 
 /* The move lock: who holds it alone moves entries between lists. */
 extern void memai_move_lock(Relation relation);
@@ -335,14 +339,21 @@ extern void memai_index_endscan(IndexScanDesc scan);
 
 /* ---- probes.c ---- */
 extern const float memai_probe_recall[MEMAI_PROBE_POINTS];
-/* Lists to read of so many, by settings, storage parameter and what was measured. */
+/* About how many of so many lists a search reads, by settings, storage parameter and what was measured. */
 extern int	memai_probe_count(const MemaiIndex *index, int lists);
 /*
- * Measures with n rotated queries how many of the lists under hash hold
- * their nearest rows; sets factors as in the metapage unless it cannot tell.
+ * How much farther than the nearest list the lists to be read may be, for a
+ * query of this length; 0 when memai_probe_count is all there is to go by.
+ */
+extern float memai_probe_gap(const MemaiIndex *index, float length);
+/* times memai_probe_count at most are read first */
+#define MEMAI_PROBES_MOST 10
+/*
+ * Measures with n rotated queries which of the lists under hash hold their
+ * nearest rows; sets probes unless it cannot tell.
  */
 extern bool memai_probes_measure(MemaiIndex *index, uint64 hash, int lists, float *const *queries, int n,
-								 float *factors);
+								 MemaiProbeTable *probes);
 /* more rows are not read for one query */
 #define MEMAI_MEASURED_ROWS 4000000
 

@@ -59,6 +59,13 @@ typedef struct MemaiOpaque
 /* shares of the nearest rows for which the number of lists to read is known, see probes.c */
 #define MEMAI_PROBE_POINTS 5
 
+/* which lists a search reads for each of these shares; 0 unless measured */
+typedef struct MemaiProbeTable
+{
+	float		factors[MEMAI_PROBE_POINTS];	/* their number, per root of that of all lists */
+	float		gaps[MEMAI_PROBE_POINTS];	/* how much farther than the nearest list */
+} MemaiProbeTable;
+
 typedef struct MemaiMeta
 {
 	uint32		magic;
@@ -76,7 +83,7 @@ typedef struct MemaiMeta
 	uint64		next_list_id;
 	double		rows;			/* live rows at the last build or vacuum */
 	double		centre_rows;	/* rows when the centre was learnt */
-	float		probe_factors[MEMAI_PROBE_POINTS];	/* lists to read, per root of their number; 0 unless measured */
+	MemaiProbeTable probes;		/* an index made before there were gaps has none */
 } MemaiMeta;
 
 #define MemaiPageMeta(page) ((MemaiMeta *) PageGetContents(page))

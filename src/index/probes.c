@@ -2,56 +2,90 @@
  * probes.c
  *	  How many lists a search reads: measured when the index is built.
  *
- * The measurement needs queries, and rows of the index will not do: a stored
- * row is much easier to find neighbours of than a query to come, for lists
- * were made around it.  Means of three rows are not stored, and between lists
- * rather than in them: what finds their neighbours finds those of other
- * queries too (figures in README.md).
+ * A search reads the lists that are not much farther from the query than the
+ * nearest list is.  How much is measured, and the same for queries near to
+ * rows and far from them, while the number of lists is not: that of queries
+ * amidst lists is many times that of queries at the middle of one.  (Rows of
+ * the table as queries would need a tenth of the lists that others need, but
+ * three quarters of the distance; figures in README.md.)
  *
- * The number of lists grows with the table, and the number to be read about
- * with its square root; so that is the unit.
+ * The queries are sums of rows, which lie between lists rather than in them.
+ * The number of lists is measured as well, for the planner and as a bound.  It
+ * grows about with the square root of that of all lists; so that is the unit.
  */
 #include "postgres.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "miscadmin.h"
 
 #include "index/search_int.h"
+#include "vector/kernel.h"
 
 /* neighbours of each query that are to be found */
 #define NEIGHBOURS 10
+/* of the neighbours that may be missed, this share is found to be on the safe side */
+#define MARGIN 0.1
 
 const float memai_probe_recall[MEMAI_PROBE_POINTS] = {0.80f, 0.90f, 0.95f, 0.98f, 0.99f};
 
 /* for indexes that were not built on enough rows: generous, lists made by inserts are worse */
 static const float assumed[MEMAI_PROBE_POINTS] = {0.7f, 1.2f, 2.2f, 4.5f, 9};
 
-int
-memai_probe_count(const MemaiIndex *index, int lists)
+/* the value for memai.target_recall: straight between two points, from 0 to last */
+static double
+interpolate(const float *points, double last)
 {
-	int			probes = memai_probes > 0 ? memai_probes : MemaiOptions(index->relation, probes, 0);
-	const float *factors = index->meta.probe_factors[0] > 0 ? index->meta.probe_factors : assumed;
-	double		root = sqrt((double) lists);
 	double		recall = 0;
-	double		factor = 0;
+	double		value = 0;
 	int			i = 0;
 
-	if (probes > 0)
-		return Max(1, Min(probes, lists));
 	while (i < MEMAI_PROBE_POINTS && memai_target_recall > memai_probe_recall[i])
 	{
 		recall = memai_probe_recall[i];
-		factor = factors[i++];
+		value = points[i++];
 	}
-	/* straight between two points, the last being everything */
 	{
 		double		next_recall = i < MEMAI_PROBE_POINTS ? memai_probe_recall[i] : 1;
-		double		next_factor = i < MEMAI_PROBE_POINTS ? factors[i] : Max(root, factor);
+		double		next = i < MEMAI_PROBE_POINTS ? points[i] : Max(last, value);
 
-		factor += (memai_target_recall - recall) / (next_recall - recall) * (next_factor - factor);
+		return value + (memai_target_recall - recall) / (next_recall - recall) * (next - value);
 	}
-	return (int) Max(1, Min(ceil(factor * root), (double) lists));
+}
+
+static int
+fixed_probes(const MemaiIndex *index)
+{
+	return memai_probes > 0 ? memai_probes : MemaiOptions(index->relation, probes, 0);
+}
+
+int
+memai_probe_count(const MemaiIndex *index, int lists)
+{
+	int			probes = fixed_probes(index);
+	const float *factors = index->meta.probes.factors[0] > 0 ? index->meta.probes.factors : assumed;
+	double		root = sqrt((double) lists);
+
+	if (probes > 0)
+		return Max(1, Min(probes, lists));
+	/* at last all lists */
+	return (int) Max(1, Min(ceil(interpolate(factors, root) * root), (double) lists));
+}
+
+float
+memai_probe_gap(const MemaiIndex *index, float length)
+{
+	const float *gaps = index->meta.probes.gaps;
+	float		gap;
+
+	if (fixed_probes(index) > 0 || !(gaps[MEMAI_PROBE_POINTS - 1] > 0))
+		return 0;
+	gap = (float) interpolate(gaps, MEMAI_HUGE_NORM);
+	/* a longer query has greater inner products with everything */
+	if (index->support->metric == MEMAI_METRIC_IP)
+		gap *= length;
+	return Max(gap, FLT_MIN);
 }
 
 typedef struct Near
@@ -59,6 +93,13 @@ typedef struct Near
 	float		distance;
 	int			list;			/* how many lists were read before its own */
 } Near;
+
+/* what it takes to find a neighbour */
+typedef struct Need
+{
+	int			lists;
+	float		gap;
+} Need;
 
 /* the nearest rows after a search of all lists, by 8-bit distance; how many */
 static int
@@ -96,40 +137,78 @@ nearest_rows(MemaiSearch *search, Near *near)
 }
 
 static int
-compare_ints(const void *a, const void *b)
+compare_lists(const void *a, const void *b)
 {
-	int			x = *(const int *) a;
-	int			y = *(const int *) b;
+	int			x = ((const Need *) a)->lists;
+	int			y = ((const Need *) b)->lists;
 
 	return (x > y) - (x < y);
 }
 
+static int
+compare_gaps(const void *a, const void *b)
+{
+	float		x = ((const Need *) a)->gap;
+	float		y = ((const Need *) b)->gap;
+
+	return (x > y) - (x < y);
+}
+
+/* what each neighbour of a query takes, after a search of all lists; how many there are */
+static int
+measure_query(MemaiSearch *search, float scale, Need *needs)
+{
+	Near		near[NEIGHBOURS];
+	int			n = nearest_rows(search, near);
+	const MemaiPool *lists = &search->lists;
+
+	for (int i = 0; i < n; i++)
+	{
+		/* the lists are still there in the order in which they were read */
+		int			at = Min(near[i].list, lists->n - 1);
+
+		needs[i].lists = near[i].list + 1;
+		needs[i].gap = (lists->least[at].bound - lists->least[0].bound) / scale;
+		if (!(needs[i].gap < MEMAI_HUGE_NORM))
+			needs[i].gap = MEMAI_HUGE_NORM;
+	}
+	return n;
+}
+
+/* which of count needs in ascending order is that of a share of recall */
+static int
+need_for(float recall, int count)
+{
+	return (int) ceil((recall + (1 - recall) * MARGIN) * count) - 1;
+}
+
 bool
-memai_probes_measure(MemaiIndex *index, uint64 hash, int lists, float *const *queries, int n, float *factors)
+memai_probes_measure(MemaiIndex *index, uint64 hash, int lists, float *const *queries, int n,
+					 MemaiProbeTable *probes)
 {
 	MemaiSearch *search;
-	int		   *needed;
+	Need	   *needs;
 	int			count = 0;
 
 	if (index->leaf.refine_bits == 0 || n == 0 || lists < 2)
 		return false;
 	search = memai_search_create(index, CurrentMemoryContext);
-	needed = palloc(sizeof(int) * n * NEIGHBOURS);
+	needs = palloc(sizeof(Need) * n * NEIGHBOURS);
 	for (int i = 0; i < n; i++)
 	{
-		Near		near[NEIGHBOURS];
-		int			found;
+		float		length = sqrtf(memai_kernels->f32_norm2(index->leaf.padded, queries[i]));
 
 		CHECK_FOR_INTERRUPTS();
 		memai_search_start(search, hash, queries[i], (float) memai_epsilon, lists, MEMAI_MEASURED_ROWS);
-		found = nearest_rows(search, near);
-		for (int k = 0; k < found; k++)
-			needed[count++] = near[k].list + 1;
+		count += measure_query(search, index->support->metric == MEMAI_METRIC_IP ? length : 1, needs + count);
 	}
 	if (count < n)
 		return false;
-	qsort(needed, count, sizeof(int), compare_ints);
+	qsort(needs, count, sizeof(Need), compare_lists);
 	for (int i = 0; i < MEMAI_PROBE_POINTS; i++)
-		factors[i] = (float) needed[(int) ceil(memai_probe_recall[i] * count) - 1] / sqrtf((float) lists);
+		probes->factors[i] = (float) needs[need_for(memai_probe_recall[i], count)].lists / sqrtf((float) lists);
+	qsort(needs, count, sizeof(Need), compare_gaps);
+	for (int i = 0; i < MEMAI_PROBE_POINTS; i++)
+		probes->gaps[i] = needs[need_for(memai_probe_recall[i], count)].gap;
 	return true;
 }

@@ -82,6 +82,28 @@ memai_route_next(MemaiSearch *search, int n)
 	return Min(n, lists->n - lists->position);
 }
 
+int
+memai_route_within(MemaiSearch *search, float gap, int most)
+{
+	MemaiPool  *lists = &search->lists;
+	int			n = 0;
+
+	while (n < most)
+	{
+		/* the last of those in order are not to be relied on */
+		if (lists->dropped && RANKED * n > lists->n - lists->position)
+		{
+			memai_pool_refill(lists, search->index->relation, RANKED * RANKED * n);
+			rank(search, RANKED * n);
+		}
+		if (lists->position + n >= lists->n ||
+			lists->least[lists->position + n].bound > lists->least[lists->position].bound + gap)
+			break;
+		n++;
+	}
+	return n;
+}
+
 bool
 memai_route_more(const MemaiSearch *search)
 {

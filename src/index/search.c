@@ -19,6 +19,7 @@
 #include "utils/memutils.h"
 
 #include "index/search_int.h"
+#include "vector/kernel.h"
 
 #define FIRST_POOL 128
 /* refine records are prefetched so far ahead */
@@ -292,6 +293,23 @@ find_root(MemaiSearch *search, int *level, int *count)
 	return root;
 }
 
+/* the first lists of a route of about count lists: probes of them or, if 0, by the settings */
+static void
+read_route(MemaiSearch *search, BlockNumber route, int probes, int count)
+{
+	float		gap = 0;
+
+	if (probes <= 0)
+	{
+		probes = memai_probe_count(search->index, count);
+		gap = memai_probe_gap(search->index, sqrtf(memai_kernels->f32_norm2(search->index->leaf.padded, search->q)));
+	}
+	memai_route_read(search, route, probes);
+	if (gap > 0)
+		probes = memai_route_within(search, gap, (int) Min((double) probes * MEMAI_PROBES_MOST, count));
+	read_lists(search, probes);
+}
+
 void
 memai_search_start(MemaiSearch *search, uint64 hash, const float *q, float epsilon, int probes, int64 most)
 {
@@ -314,12 +332,7 @@ memai_search_start(MemaiSearch *search, uint64 hash, const float *q, float epsil
 	if (root == InvalidBlockNumber)
 		return;
 	if (level == 1)
-	{
-		if (probes <= 0)
-			probes = memai_probe_count(search->index, count);
-		memai_route_read(search, root, probes);
-		read_lists(search, probes);
-	}
+		read_route(search, root, probes, count);
 	else
 		read_list(search, memai_buffer_read(search->index->relation, root), InvalidBlockNumber);
 	memai_pool_sort(&search->rows);

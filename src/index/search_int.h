@@ -100,6 +100,8 @@ extern float memai_search_estimate(MemaiSearch *search, const MemaiLayout *layou
 extern void memai_route_read(MemaiSearch *search, BlockNumber route, int n);
 /* Puts the next n lists in order; how many there are. */
 extern int	memai_route_next(MemaiSearch *search, int n);
+/* How many lists, at most so many, are not farther than the nearest by more than gap; those are in order. */
+extern int	memai_route_within(MemaiSearch *search, float gap, int most);
 extern bool memai_route_more(const MemaiSearch *search);
 
 #endif							/* MEMAI_SEARCH_INT_H */

@@ -19,6 +19,9 @@
 
 #include "index/index_int.h"
 
+/* entries that two centroids are found from; an insert waits for it */
+#define CENTROID_SAMPLE 1024
+
 /* how entries are dealt out to the one or two successors */
 typedef struct Deal
 {
@@ -105,10 +108,14 @@ write_parts(MemaiIndex *index, MemaiEntry **entries, int n, Deal *d, int from_ce
 static void
 plan_clusters(MemaiIndex *index, MemaiEntry **entries, int n, Deal *d)
 {
+	int			sample = Min(n, CENTROID_SAMPLE);
+	MemaiEntry **sampled = palloc(sizeof(MemaiEntry *) * Max(sample, 1));
 	int			second = 0;
 
+	for (int i = 0; i < sample; i++)
+		sampled[i] = entries[(int64) i * n / sample];
 	d->n = 2;
-	d->clusters = memai_cluster(index->leaf.padded, entries, n, 2);
+	d->clusters = memai_cluster(index->leaf.padded, sampled, sample, 2);
 	if (memai_cluster_count(d->clusters) == 2)
 		for (int i = 0; i < n; i++)
 			second += memai_cluster_nearest(d->clusters, entries[i]);

@@ -97,10 +97,11 @@ memai_page_read(Relation relation, BlockNumber blkno, int lock, MemaiPageKind ki
 }
 
 static bool
-plausible_factors(const float *factors)
+plausible_probes(const MemaiProbeTable *probes)
 {
 	for (int i = 0; i < MEMAI_PROBE_POINTS; i++)
-		if (!(factors[i] >= 0 && factors[i] < 1e5f))
+		if (!(probes->factors[i] >= 0 && probes->factors[i] < 1e5f) ||
+			!(probes->gaps[i] >= 0 && probes->gaps[i] <= MEMAI_HUGE_NORM))
 			return false;
 	return true;
 }
@@ -123,7 +124,7 @@ read_meta(Relation relation, MemaiMeta *meta)
 				 errhint("Run REINDEX on it.")));
 	if (meta->dim > MEMAI_INDEX_MAX_DIM ||
 		(meta->refine_bits != 0 && meta->refine_bits != 4 && meta->refine_bits != 8) ||
-		meta->list_size == 0 || meta->flat_size == 0 || !plausible_factors(meta->probe_factors))
+		meta->list_size == 0 || meta->flat_size == 0 || !plausible_probes(&meta->probes))
 		memai_report_corrupted(relation, MEMAI_META_BLKNO, "The metapage has impossible values.");
 }
 
@@ -284,15 +285,15 @@ memai_list_ids(Relation relation, int count)
 }
 
 void
-memai_meta_update(Relation relation, double rows, const float *probe_factors)
+memai_meta_update(Relation relation, double rows, const MemaiProbeTable *probes)
 {
 	Buffer		buffer = memai_page_read(relation, MEMAI_META_BLKNO, BUFFER_LOCK_EXCLUSIVE, MEMAI_PAGE_META);
 	GenericXLogState *state = GenericXLogStart(relation);
 	MemaiMeta  *meta = MemaiPageMeta(GenericXLogRegisterBuffer(state, buffer, 0));
 
 	meta->rows = rows;
-	if (probe_factors)
-		memcpy(meta->probe_factors, probe_factors, sizeof(meta->probe_factors));
+	if (probes)
+		meta->probes = *probes;
 	GenericXLogFinish(state);
 	UnlockReleaseBuffer(buffer);
 }

@@ -248,6 +248,9 @@ CREATE TABLE memai.embedding_local_hash_384 PARTITION OF memai.embedding
 	(CONSTRAINT embedding_dimensions_check CHECK (@extschema@.vector_dims(embedding) = 384))
 	FOR VALUES IN ('local/hash-384') WITH (toast_tuple_target = 8160);
 COMMENT ON TABLE memai.embedding_local_hash_384 IS 'vectors of the built-in model local/hash-384';
+CREATE INDEX embedding_local_hash_384_vector ON memai.embedding_local_hash_384
+	USING memai (scope, embedding @extschema@.vector_cosine_ops) WITH (dimensions = 384);
+COMMENT ON INDEX memai.embedding_local_hash_384_vector IS 'the nearest vectors of a scope';
 -- a vector stays in its row while a page holds it: one read instead of several
 CREATE TABLE memai.embedding_other PARTITION OF memai.embedding DEFAULT WITH (toast_tuple_target = 8160);
 COMMENT ON TABLE memai.embedding_other IS 'vectors of models without a partition of their own';

@@ -56,12 +56,25 @@ CREATE FUNCTION memai.create_vector_index(model text DEFAULT NULL) RETURNS text
 	AS 'MODULE_PATHNAME', 'memai_create_vector_index' LANGUAGE C VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION memai.create_vector_index(text) IS
-	'index the vectors of a model, for users with thousands of items, and return the index''s name; blocks writes while it works';
+	'index the vectors of a model, if they have no index, and return the index''s name; blocks writes while it works';
 
 CREATE FUNCTION memai.drop_vector_index(model text DEFAULT NULL) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'memai_drop_vector_index' LANGUAGE C VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION memai.drop_vector_index(text) IS 'drop the index of a model''s vectors; false when there is none';
+
+CREATE FUNCTION memai._model_vectors() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'memai_model_vectors' LANGUAGE C VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION memai._model_vectors() IS 'private: makes the index of a model''s vectors with the model, and drops it with it';
+REVOKE ALL ON FUNCTION memai._model_vectors() FROM PUBLIC;
+-- fires in a restore, too, which brings no indexes of the extension's tables
+CREATE TRIGGER model_added AFTER INSERT ON memai.model
+	FOR EACH ROW WHEN (new.kind = 'embed') EXECUTE FUNCTION memai._model_vectors();
+COMMENT ON TRIGGER model_added ON memai.model IS 'makes the index of the model''s vectors';
+CREATE TRIGGER model_dropped AFTER DELETE ON memai.model
+	FOR EACH ROW WHEN (old.kind = 'embed') EXECUTE FUNCTION memai._model_vectors();
+COMMENT ON TRIGGER model_dropped ON memai.model IS 'drops the index of the model''s vectors';
 
 REVOKE ALL ON FUNCTION memai.create_vector_index(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.drop_vector_index(text) FROM PUBLIC;

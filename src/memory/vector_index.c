@@ -8,17 +8,19 @@
  * (A partition made later than the extension would be dumped in a way that
  * pg_restore complains about: it would restore indexes that ATTACH has made.)
  *
- * There is no index to begin with: it makes every write dearer and serves
- * scopes of thousands of items only, which many databases have none of.
+ * A model has its index from the start: a trigger of memai.model makes it with
+ * the model, which brings it back in a restore, too, and drops it with the
+ * model.  The built-in model's is made with its partition.
  *
- * Both functions are for administrators (EXECUTE) and work as the owner of the
- * tables, without row-level security: an index is of all tenants.  They lock
- * the partition against writes until the transaction ends.
+ * The functions are for administrators (EXECUTE), as models are.  All work as
+ * the owner of the tables, without row-level security: an index is of all
+ * tenants.  They lock the partition against writes until the transaction ends.
  */
 #include "postgres.h"
 
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "commands/trigger.h"
 #include "memory/memory_int.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -29,6 +31,8 @@
 /* letters of the model's name in the name of its index */
 #define READABLE_LETTERS 32
 #define NAME_SEED UINT64CONST(0x6d656d6169700001)
+/* dimensions that an index of the access method takes at most */
+#define INDEX_DIMENSIONS 7808
 
 static MemaiStatement find_partition = {
 	.sql = "SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
@@ -49,6 +53,7 @@ static MemaiStatement find_index = {
 
 PG_FUNCTION_INFO_V1(memai_create_vector_index);
 PG_FUNCTION_INFO_V1(memai_drop_vector_index);
+PG_FUNCTION_INFO_V1(memai_model_vectors);
 PG_FUNCTION_INFO_V1(memai_may_switch);
 
 /* ---- as the owner ---- */
@@ -148,6 +153,21 @@ lookup_index(const char *partition, const char *model)
 	return string_of(&find_index, values);
 }
 
+static void
+create_index(const char *partition, bool own, const char *model, int dimensions, const char *index)
+{
+	execute(psprintf("CREATE INDEX %s ON memai.%s USING memai (scope, embedding %s.vector_cosine_ops) WITH (dimensions = %d)%s",
+					 quote_identifier(index), quote_identifier(partition), types_schema(), dimensions,
+					 own ? "" : psprintf(" WHERE model = %s", quote_literal_cstr(model))));
+	execute(psprintf("COMMENT ON INDEX memai.%s IS 'the nearest vectors of a scope'", quote_identifier(index)));
+}
+
+static void
+drop_index(const char *index)
+{
+	execute(psprintf("DROP INDEX memai.%s", quote_identifier(index)));
+}
+
 static MemaiModelInfo *
 model_argument(FunctionCallInfo fcinfo)
 {
@@ -172,10 +192,7 @@ memai_create_vector_index(PG_FUNCTION_ARGS)
 	if (index == NULL)
 	{
 		index = index_name(model->name);
-		execute(psprintf("CREATE INDEX %s ON memai.%s USING memai (scope, embedding %s.vector_cosine_ops) WITH (dimensions = %d)%s",
-						 quote_identifier(index), quote_identifier(partition), types_schema(), model->dimensions,
-						 own ? "" : psprintf(" WHERE model = %s", quote_literal_cstr(model->name))));
-		execute(psprintf("COMMENT ON INDEX memai.%s IS 'the nearest vectors of a scope'", quote_identifier(index)));
+		create_index(partition, own, model->name, model->dimensions, index);
 	}
 	index = MemoryContextStrdup(result_context, index);
 	SPI_finish();
@@ -196,10 +213,82 @@ memai_drop_vector_index(PG_FUNCTION_ARGS)
 	SPI_connect();
 	index = lookup_index(partition_of(model->name, &own), model->name);
 	if (index != NULL)
-		execute(psprintf("DROP INDEX memai.%s", quote_identifier(index)));
+		drop_index(index);
 	SPI_finish();
 	memai_become_caller(&caller);
 	PG_RETURN_BOOL(index != NULL);
+}
+
+/* ---- with the model ---- */
+
+/* whether there are vectors under the model's name that are none of its own */
+static bool
+has_misfits(const char *model, int dimensions)
+{
+	execute(psprintf("SELECT FROM memai.embedding WHERE model = %s AND %s.vector_dims(embedding) <> %d LIMIT 1",
+					 quote_literal_cstr(model), types_schema(), dimensions));
+	return SPI_processed > 0;
+}
+
+static void
+index_new_model(const char *model, int dimensions)
+{
+	bool		own;
+	char	   *partition = partition_of(model, &own);
+
+	if (lookup_index(partition, model) != NULL)
+		return;
+	if (dimensions > INDEX_DIMENSIONS || has_misfits(model, dimensions))
+	{
+		ereport(NOTICE,
+				(errmsg("the vectors of model \"%s\" have no index", model),
+				 dimensions > INDEX_DIMENSIONS ? errdetail("An index takes %d dimensions at most.", INDEX_DIMENSIONS) :
+				 errdetail("There are vectors of another dimension under that name."),
+				 errhint("Recall compares all vectors of a scope.")));
+		return;
+	}
+	create_index(partition, own, model, dimensions, index_name(model));
+}
+
+static void
+unindex_model(const char *model)
+{
+	bool		own;
+	char	   *index = lookup_index(partition_of(model, &own), model);
+
+	/* a partition of its own keeps its index, as in a new database */
+	if (index != NULL && !own)
+		drop_index(index);
+}
+
+/* _model_vectors() returns trigger: of memai.model, for each row of an embedding model */
+Datum
+memai_model_vectors(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	TupleDesc	desc;
+	MemaiCaller caller;
+	char	   *name;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_FOR_ROW(trigger->tg_event) || !TRIGGER_FIRED_AFTER(trigger->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("memai._model_vectors must be called as a trigger")));
+	memai_become_owner(&caller);
+	SPI_connect();
+	desc = RelationGetDescr(trigger->tg_relation);
+	name = SPI_getvalue(trigger->tg_trigtuple, desc, SPI_fnumber(desc, "name"));
+	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
+	{
+		bool		isnull;
+
+		index_new_model(name, DatumGetInt32(SPI_getbinval(trigger->tg_trigtuple, desc, SPI_fnumber(desc, "dimensions"), &isnull)));
+	}
+	else
+		unindex_model(name);
+	SPI_finish();
+	memai_become_caller(&caller);
+	return PointerGetDatum(NULL);
 }
 
 /*
