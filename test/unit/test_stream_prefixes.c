@@ -10,7 +10,7 @@
  * reader.  The ten shortest of each format, as far as they are not long, are also
  * read anew for each prefix, which then arrives in one piece.
  */
-/* sources: src/model/stream.c src/model/wire_json.c src/model/openai.c src/model/anthropic.c src/model/gemini.c src/model/ollama.c src/model/cohere.c src/json/document.c src/json/write.c src/json/utf8.c src/http/sse.c */
+/* sources: src/model/stream.c src/model/wire_json.c src/model/openai.c src/model/anthropic.c src/model/gemini.c src/model/ollama.c src/model/cohere.c src/json/document.c src/json/scan.c src/json/write.c src/json/utf8.c src/http/sse.c */
 /* libraries: -ljson-c -no-pie -Wl,--unresolved-symbols=ignore-all */
 #include "postgres.h"
 
@@ -65,6 +65,14 @@ MemaiWireSource *
 memai_wire_source_open(const MemaiWire *wire, const MemaiModel *model, MemaiWireRequest *request)
 {
 	return NULL;
+}
+
+bool
+memai_wire_cached(const MemaiWire *wire, const MemaiModel *model, const MemaiChatRequest *request,
+				  MemaiOperation operation, MemaiWireCache *cache, MemaiChatResult *result)
+{
+	cache->ttl = 0;
+	return false;
 }
 
 bool
