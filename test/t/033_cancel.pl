@@ -157,6 +157,18 @@ for my $phase (sort keys %model)
 	$session->query('RESET statement_timeout');
 }
 
+# what libcurl reads of the system's certificates it reads once: a cancel waits for that
+sub processor_time
+{
+	my @fields = split ' ', PostgreSQL::Test::Utils::slurp_file("/proc/$session->{backend}/stat");
+	return 10 * ($fields[13] + $fields[14]);
+}
+my $spent = processor_time();
+$session->query("SET statement_timeout = 50; " . statement('TLS handshake')) for 1 .. 20;
+$spent = processor_time() - $spent;
+$session->query('RESET statement_timeout');
+cmp_ok($spent, '<', 250, "HT19 twenty TLS connections take $spent ms of processor time");
+
 # HT20: an exception handler does not swallow it
 like($session->query(qq{SET statement_timeout = 300; DO \$\$ BEGIN PERFORM memai.generate('hi', '$model{'first byte'}');
 	EXCEPTION WHEN OTHERS THEN RAISE NOTICE 'swallowed'; END \$\$}),
