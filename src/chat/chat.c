@@ -10,6 +10,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "catalog/pg_type.h"
 #include "chat/chat_int.h"
 #include "chat/tool.h"
@@ -95,7 +97,7 @@ memai_chat_open(Chat *chat)
 void
 memai_chat_hear(Chat *chat)
 {
-	ChatOutcome said = {.prompt_tokens = -1, .completion_tokens = -1};
+	ChatOutcome said = {.prompt_tokens = -1, .completion_tokens = -1, .cost = NAN};
 
 	build_prompt(chat);
 	said.intent = chat->intent;
@@ -126,6 +128,7 @@ memai_chat_store_answer(Chat *chat)
 		.intent = chat->intent,
 		.prompt_tokens = chat->answer.prompt_tokens,
 		.completion_tokens = chat->answer.completion_tokens,
+		.cost = chat->answer.cost,
 		.nmemory_ids = chat->prompt->nmemory_ids,
 		.memory_ids = chat->prompt->memory_ids,
 		.tools_invoked = chat->tools_invoked,

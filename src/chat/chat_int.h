@@ -41,6 +41,7 @@ typedef struct ChatOutcome
 	const char *intent;			/* NULL: none */
 	int			prompt_tokens;	/* -1: unknown */
 	int			completion_tokens;	/* -1: unknown */
+	double		cost;			/* NaN: unknown */
 	int			nmemory_ids;
 	Datum	   *memory_ids;
 	Jsonb	   *tools_invoked;	/* NULL: none */

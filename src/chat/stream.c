@@ -13,6 +13,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "catalog/pg_type.h"
 #include "chat/tool.h"
 #include "funcapi.h"
@@ -67,6 +69,7 @@ store_cut_answer(Datum arg)
 		answer->content = stream->said.data;
 		answer->finish_reason = "cancelled";
 		answer->prompt_tokens = answer->completion_tokens = -1;
+		answer->cost = NAN;
 		memai_model_stream_close(stream->stream);
 		PushActiveSnapshot(GetTransactionSnapshot());
 		connect_spi(stream);

@@ -4,6 +4,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "catalog/pg_type.h"
 #include "chat/chat_int.h"
 #include "miscadmin.h"
@@ -43,11 +45,11 @@ static MemaiStatement select_single_turns = {
 
 static MemaiStatement insert_message = {
 	.sql = "INSERT INTO memai.message (tenant, user_id, namespace, scope, id, thread_id, is_single, model, "
-	"prompt_tokens, completion_tokens, finish_reason, intent, memory_ids, tools_invoked) "
-	"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, coalesce($14, '[]'))",
-	.nargs = 14,
+	"prompt_tokens, completion_tokens, finish_reason, intent, memory_ids, tools_invoked, cost) "
+	"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, coalesce($14, '[]'), $15)",
+	.nargs = 15,
 	.argtypes = {TEXTOID, TEXTOID, TEXTOID, INT8OID, UUIDOID, UUIDOID, BOOLOID, TEXTOID, INT4OID, INT4OID, TEXTOID,
-	TEXTOID, UUIDARRAYOID, JSONBOID},
+	TEXTOID, UUIDARRAYOID, JSONBOID, FLOAT8OID},
 };
 
 PG_FUNCTION_INFO_V1(memai_create_thread);
@@ -171,8 +173,8 @@ name_value(const char *name, char *null)
 static void
 insert_message_row(const ChatThread *thread, const pg_uuid_t *id, const ChatOutcome *outcome)
 {
-	Datum		values[14];
-	char		nulls[14];
+	Datum		values[15];
+	char		nulls[15];
 
 	memset(nulls, ' ', sizeof(nulls));
 	memai_scope_values(&thread->scope, values);
@@ -190,13 +192,15 @@ insert_message_row(const ChatThread *thread, const pg_uuid_t *id, const ChatOutc
 												 UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
 	values[13] = JsonbPGetDatum(outcome->tools_invoked);
 	nulls[13] = outcome->tools_invoked ? ' ' : 'n';
+	values[14] = Float8GetDatum(outcome->cost);
+	nulls[14] = isnan(outcome->cost) ? 'n' : ' ';
 	memai_statement_run(&insert_message, values, nulls, false, 0);
 }
 
 void
 memai_thread_append(const ChatThread *thread, const char *role, text *content, const ChatOutcome *outcome)
 {
-	const ChatOutcome none = {.prompt_tokens = -1, .completion_tokens = -1};
+	const ChatOutcome none = {.prompt_tokens = -1, .completion_tokens = -1, .cost = NAN};
 	MemaiEpisode episode = {
 		.role = cstring_to_text(role),
 		.content = content,

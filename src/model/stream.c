@@ -29,6 +29,8 @@ struct MemaiModelStream
 	MemaiWireStream state;
 	char	   *tool_calls;		/* of a whole answer */
 	double		cost;			/* the same */
+	bool		cached;			/* the same */
+	MemaiWireCache cache;		/* where to keep one that was streamed */
 	const char *model_name;		/* of the model that answers */
 };
 
@@ -55,12 +57,20 @@ new_stream(void)
 MemaiModelStream *
 memai_wire_stream_open(const MemaiWire *wire, const MemaiModel *model, const MemaiChatRequest *request)
 {
-	MemaiModelStream *stream = new_stream();
-	MemoryContext old = MemoryContextSwitchTo(stream->context);
-	MemaiWireRequest *out = palloc0(sizeof(MemaiWireRequest));
+	MemaiWireCache cache;
+	MemaiChatResult kept = {.prompt_tokens = -1,.completion_tokens = -1};
+	MemaiModelStream *stream;
+	MemoryContext old;
+	MemaiWireRequest *out;
 
+	if (memai_wire_cached(wire, model, request, MEMAI_OPERATION_STREAM, &cache, &kept))
+		return memai_wire_stream_whole(&kept);
+	stream = new_stream();
+	old = MemoryContextSwitchTo(stream->context);
+	out = palloc0(sizeof(MemaiWireRequest));
 	stream->wire = wire;
 	stream->model = model;
+	stream->cache = cache;
 	initStringInfo(&out->body);
 	wire->write_chat(model, request, true, out);
 	out->max_output = memai_wire_max_tokens(model, request);
@@ -80,6 +90,7 @@ memai_wire_stream_whole(const MemaiChatResult *result)
 	stream->state.prompt_tokens = result->prompt_tokens;
 	stream->state.completion_tokens = result->completion_tokens;
 	stream->cost = result->cost;
+	stream->cached = result->cached;
 	if (result->tool_calls != NULL)
 		stream->tool_calls = MemoryContextStrdup(stream->context, result->tool_calls);
 	return stream;
@@ -179,14 +190,52 @@ raise_broken_off(const MemaiModelStream *stream)
 			 errdetail("The stream ended before its last event.")));
 }
 
-/* what the whole answer cost; the text that was not handed out yet is a part of it */
+
+/* the tool calls that were assembled, as in MemaiChatResult */
+static char *
+assembled_tool_calls(const MemaiWireStream *state)
+{
+	MemaiToolCallList list;
+
+	memai_tool_calls_start(&list);
+	for (int i = 0; i < state->ntools; i++)
+	{
+		memai_tool_calls_add_text(&list, &state->tools[i].id, &state->tools[i].name,
+								  &state->tools[i].arguments);
+		memai_tool_calls_sign_text(&list, &state->tools[i].signature);
+	}
+	return memai_tool_calls_finish(&list);
+}
+
+/* what has been read, as a result; text of it may not be handed out yet */
+static void
+describe_answer(const MemaiModelStream *stream, char *content, MemaiChatResult *result)
+{
+	memset(result, 0, sizeof(MemaiChatResult));
+	result->content = content;
+	result->tool_calls = stream->tool_calls ? pstrdup(stream->tool_calls)
+		: assembled_tool_calls(&stream->state);
+	result->finish_reason = stream->state.finish_reason ? stream->state.finish_reason : "stop";
+	if (result->tool_calls != NULL && strcmp(result->finish_reason, "stop") == 0)
+		result->finish_reason = "tool_calls";
+	result->prompt_tokens = stream->state.prompt_tokens;
+	result->completion_tokens = stream->state.completion_tokens;
+}
+
+/* the answer is complete: counts it, and keeps it where that is wanted */
 static void
 account(MemaiModelStream *stream)
 {
 	char	   *text = psprintf("%s%s", stream->whole.data, stream->state.text.data);
+	MemaiChatResult result;
 
 	memai_wire_source_complete(stream->source, stream->state.prompt_tokens,
 							   stream->state.completion_tokens, text);
+	if (stream->cache.ttl > 0)
+	{
+		describe_answer(stream, text, &result);
+		memai_cache_store_chat(stream->cache.ttl, &stream->cache.key, &result);
+	}
 	pfree(text);
 }
 
@@ -222,22 +271,6 @@ memai_model_stream_next(MemaiModelStream *stream, const char **piece)
 	return true;
 }
 
-/* the tool calls that were assembled, as in MemaiChatResult */
-static char *
-assembled_tool_calls(const MemaiWireStream *state)
-{
-	MemaiToolCallList list;
-
-	memai_tool_calls_start(&list);
-	for (int i = 0; i < state->ntools; i++)
-	{
-		memai_tool_calls_add_text(&list, &state->tools[i].id, &state->tools[i].name,
-								  &state->tools[i].arguments);
-		memai_tool_calls_sign_text(&list, &state->tools[i].signature);
-	}
-	return memai_tool_calls_finish(&list);
-}
-
 void
 memai_model_stream_result(MemaiModelStream *stream, MemaiChatResult *result)
 {
@@ -245,16 +278,9 @@ memai_model_stream_result(MemaiModelStream *stream, MemaiChatResult *result)
 
 	while (memai_model_stream_next(stream, &piece))
 		;
-	memset(result, 0, sizeof(MemaiChatResult));
-	result->content = pstrdup(stream->whole.data);
-	result->tool_calls = stream->tool_calls ? pstrdup(stream->tool_calls)
-		: assembled_tool_calls(&stream->state);
-	result->finish_reason = stream->state.finish_reason ? stream->state.finish_reason : "stop";
-	if (result->tool_calls != NULL && strcmp(result->finish_reason, "stop") == 0)
-		result->finish_reason = "tool_calls";
-	result->prompt_tokens = stream->state.prompt_tokens;
-	result->completion_tokens = stream->state.completion_tokens;
+	describe_answer(stream, pstrdup(stream->whole.data), result);
 	result->model = stream->model_name;
+	result->cached = stream->cached;
 	result->cost = stream->wire == NULL ? stream->cost :
 		memai_usage_cost(stream->model, result->prompt_tokens, result->completion_tokens);
 }

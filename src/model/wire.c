@@ -5,7 +5,6 @@
  */
 #include "postgres.h"
 
-#include "model/cache.h"
 #include "model/usage.h"
 #include "model/wire.h"
 #include "utils/float.h"
@@ -115,34 +114,46 @@ receive_chat(void *state, int index, const char *body, size_t len)
 		receiver->result->tool_calls = MemoryContextStrdup(receiver->context, result.tool_calls);
 }
 
+bool
+memai_wire_cached(const MemaiWire *wire, const MemaiModel *model, const MemaiChatRequest *request,
+				  MemaiOperation operation, MemaiWireCache *cache, MemaiChatResult *result)
+{
+	MemaiWireRequest out = {0};
+	MemaiSpan	parts[3];
+
+	cache->ttl = memai_cache_ttl(model, request->has_cache_ttl ? request->cache_ttl : -1);
+	if (cache->ttl <= 0)
+		return false;
+	/* a stream and its whole answer are one entry */
+	initStringInfo(&out.body);
+	wire->write_chat(model, request, false, &out);
+	parts[0] = (MemaiSpan) {out.path, strlen(out.path)};
+	parts[1] = (MemaiSpan) {out.query, out.query ? strlen(out.query) : 0};
+	parts[2] = (MemaiSpan) {out.body.data, out.body.len};
+	memai_cache_key(&cache->key, model, "chat", 3, parts);
+	pfree(out.body.data);
+	if (!memai_cache_find_chat(&cache->key, result))
+		return false;
+	memai_usage_cached(model, operation);
+	return true;
+}
+
 void
 memai_wire_complete(const MemaiWire *wire, const MemaiModel *model,
 					const MemaiChatRequest *request, MemaiChatResult *result)
 {
 	MemaiWireRequest out = {0};
 	ChatReceiver receiver = {wire, model, CurrentMemoryContext, result};
+	MemaiWireCache cache;
 
-	int			ttl = memai_cache_ttl(model, request->has_cache_ttl ? request->cache_ttl : -1);
-	MemaiCacheKey key;
-
+	if (memai_wire_cached(wire, model, request, MEMAI_OPERATION_COMPLETE, &cache, result))
+		return;
 	initStringInfo(&out.body);
 	wire->write_chat(model, request, false, &out);
-	if (ttl > 0)
-	{
-		MemaiSpan	parts[3] = {{out.path, strlen(out.path)}, {out.query, out.query ? strlen(out.query) : 0},
-		{out.body.data, out.body.len}};
-
-		memai_cache_key(&key, model, "chat", 3, parts);
-		if (memai_cache_find_chat(&key, result))
-		{
-			memai_usage_cached(model, MEMAI_OPERATION_COMPLETE);
-			return;
-		}
-	}
 	out.max_output = memai_wire_max_tokens(model, request);
 	memai_wire_send(wire, model, MEMAI_OPERATION_COMPLETE, 1, &out, receive_chat, &receiver);
-	if (ttl > 0)
-		memai_cache_store_chat(ttl, &key, result);
+	if (cache.ttl > 0)
+		memai_cache_store_chat(cache.ttl, &cache.key, result);
 	pfree(out.body.data);
 }
 

@@ -9,6 +9,7 @@
 
 #include "http/http.h"
 #include "json/json.h"
+#include "model/cache.h"
 #include "model/provider.h"
 #include "model/registry.h"
 #include "stats/stats.h"
@@ -92,6 +93,21 @@ typedef struct MemaiWire
 /* one chat completion over the wire; as memai_model_complete */
 extern void memai_wire_complete(const MemaiWire *wire, const MemaiModel *model,
 								const MemaiChatRequest *request, MemaiChatResult *result);
+
+/* where the answer to a request is kept */
+typedef struct MemaiWireCache
+{
+	int			ttl;			/* seconds; 0: nowhere */
+	MemaiCacheKey key;
+} MemaiWireCache;
+
+/*
+ * Looks for the answer among those that are kept: true when it is there, in
+ * result, and counted as of that operation.  Otherwise *cache says where to
+ * keep it.
+ */
+extern bool memai_wire_cached(const MemaiWire *wire, const MemaiModel *model, const MemaiChatRequest *request,
+							  MemaiOperation operation, MemaiWireCache *cache, MemaiChatResult *result);
 
 /* a streamed answer; as memai_model_stream_open and so on */
 extern MemaiModelStream *memai_wire_stream_open(const MemaiWire *wire, const MemaiModel *model,

@@ -55,6 +55,28 @@ $node->safe_psql('postgres', qq{SELECT memai.alter_model('$chat', options => '{}
 ($result, $n) = requests_of($cached);
 is($n, 1, 'AU11 another address is another request');
 
+# streams: the same entries, a kept answer in one piece
+my $streamed = chat_model('drip', 3, 50);
+sub pieces { return qq{SELECT count(*), string_agg(p, '') FROM memai.complete_stream('$hi', '$streamed', '$_[0]') p} }
+($result, $n) = requests_of(pieces('{}') . ';' . pieces('{}'));
+is($n, 2, 'streams are not kept unless asked for');
+($result, $n) = requests_of(pieces('{"cache_ttl": 60}'));
+value_is($result, '3|word0 word1 word2 ', 'a stream that is kept');
+is($n, 1, 'is made once');
+($result, $n) = requests_of(pieces('{"cache_ttl": 60}'));
+value_is($result, '1|word0 word1 word2 ', 'and comes in one piece then');
+is($n, 0, 'without a request');
+my $whole = qq{SELECT content, cached, cost FROM memai.complete('$hi', '$streamed', '{"cache_ttl": 60%s}')};
+($result, $n) = requests_of(sprintf($whole, ', "stream": true'));
+value_is($result, 'word0 word1 word2 |t|0', 'a stream read at once says so');
+($result, $n) = requests_of(sprintf($whole, ''));
+value_is($result, 'word0 word1 word2 |t|0', 'and serves calls that do not stream');
+is($n, 0, 'both without a request');
+($result, $n) = requests_of(qq{BEGIN; DECLARE c CURSOR FOR SELECT memai.complete_stream('[{"role":"user","content":"one two three"}]', '$streamed', '{"cache_ttl": 60}'); FETCH 1 FROM c; CLOSE c; COMMIT;}
+	. qq{SELECT count(*) FROM memai.complete_stream('[{"role":"user","content":"one two three"}]', '$streamed', '{"cache_ttl": 60}') p});
+value_is($result, "word0 \n3", 'a stream that was left early is not kept');
+is($node->safe_psql('postgres', qq{SELECT count(*) FROM memai.usage WHERE model = '$streamed' AND cached AND operation = 'stream'}), 2, 'answers of the cache are in the ledger, as streams');
+
 # by option of the model; time runs out
 my $kept = chat_model();
 $node->safe_psql('postgres', qq{SELECT memai.alter_model('$kept', options => '{"cache_ttl": 600}')});

@@ -67,6 +67,8 @@ is(sql("SELECT count(*) FROM memai.usage u WHERE u::text LIKE '%canary%'"), '0',
 my $talker = priced_model();
 is(sql("SELECT cost > 0, abs(cost - (SELECT sum(u.cost) FROM memai.usage u WHERE u.model = '$talker')::numeric) < 1e-12 FROM memai.chat('hello you', user_id => 'ann', model => '$talker')"),
 	't|t', "a chat's cost is the ledger's");
+is(sql("SELECT count(*), sum(m.cost) = (SELECT sum(u.cost) FROM memai.usage u WHERE u.model = '$talker')::numeric FROM memai.message m WHERE m.cost IS NOT NULL"),
+	'1|t', 'and stands beside its message');
 
 # JS9: what the provider reports makes no sense
 my $n = 0;

@@ -7,10 +7,10 @@
  *
  * A stream is fed a byte at a time and ends after each of them, so all of its
  * prefixes are seen in one pass: the end of the body changes nothing in the
- * reader.  The ten shortest of each format, as far as they are not long, are also
- * read anew for each prefix, which then arrives in one piece.
+ * reader.  The shortest of each format are also read anew for each prefix, which
+ * then arrives in one piece.
  */
-/* sources: src/model/stream.c src/model/wire_json.c src/model/openai.c src/model/anthropic.c src/model/gemini.c src/model/ollama.c src/model/cohere.c src/json/document.c src/json/write.c src/json/utf8.c src/http/sse.c */
+/* sources: src/model/stream.c src/model/wire_json.c src/model/openai.c src/model/anthropic.c src/model/gemini.c src/model/ollama.c src/model/cohere.c src/json/document.c src/json/scan.c src/json/write.c src/json/utf8.c src/http/sse.c */
 /* libraries: -ljson-c -no-pie -Wl,--unresolved-symbols=ignore-all */
 #include "postgres.h"
 
@@ -21,8 +21,7 @@
 #include "../fuzz/server.h"
 
 #define MAX_STREAMS 200
-#define SHORTEST 10
-#define NOT_LONG 5000
+#define SHORTEST 2
 
 typedef struct Recorded
 {
@@ -65,6 +64,14 @@ MemaiWireSource *
 memai_wire_source_open(const MemaiWire *wire, const MemaiModel *model, MemaiWireRequest *request)
 {
 	return NULL;
+}
+
+bool
+memai_wire_cached(const MemaiWire *wire, const MemaiModel *model, const MemaiChatRequest *request,
+				  MemaiOperation operation, MemaiWireCache *cache, MemaiChatResult *result)
+{
+	cache->ttl = 0;
+	return false;
 }
 
 bool
@@ -318,7 +325,7 @@ main(void)
 	{
 		n = recorded[i].wire == wire ? n + 1 : 0;
 		wire = recorded[i].wire;
-		test_stream(&recorded[i], n < SHORTEST && recorded[i].len <= NOT_LONG);
+		test_stream(&recorded[i], n < SHORTEST);
 		free(recorded[i].body);
 	}
 	if (nrecorded == 0)
