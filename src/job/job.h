@@ -60,6 +60,19 @@ extern void memai_job_call_begin(void);
 extern void memai_job_call_end(void);
 
 /*
+ * The same, with work for the time that calls wait: run is called in a
+ * transaction like the handler's own, which ends with it, and may checkpoint;
+ * wanted, outside of any, says whether there is something to run now.
+ */
+typedef struct MemaiJobWork
+{
+	bool		(*wanted) (void *state);
+	void		(*run) (void *state);
+	void	   *state;
+} MemaiJobWork;
+extern void memai_job_call_begin_with(const MemaiJobWork *work);
+
+/*
  * For handlers: between begin and end runs what is memai's own and needs its
  * deferred foreign keys (memai.remember, when a slot gets another value).  In
  * there SECURITY_RESTRICTED_OPERATION, under which nothing can be deferred, is

@@ -51,6 +51,7 @@ static struct
 	MemaiJob   *job;
 	TimestampTz noticed_at;		/* when the client last heard of progress */
 	bool		cancelled;		/* by memai.cancel_job */
+	MemaiJobWork work;			/* while a call waits */
 	/* while the submitter's rights are in force */
 	Oid			user;
 	int			sec_context;
@@ -234,6 +235,29 @@ void
 memai_job_call_begin(void)
 {
 	memai_wait_set_hooks(&wait_hooks);
+}
+
+/* a piece of the handler's work in a transaction of its own */
+static bool
+work(void)
+{
+	MemoryContext old = CurrentMemoryContext;
+
+	if (!current.work.wanted(current.work.state))
+		return false;
+	enter();
+	current.work.run(current.work.state);
+	MemoryContextSwitchTo(old);
+	leave();
+	return true;
+}
+
+void
+memai_job_call_begin_with(const MemaiJobWork *new_work)
+{
+	current.work = *new_work;
+	memai_wait_set_hooks(&wait_hooks);
+	memai_wait_set_work(work);
 }
 
 void
