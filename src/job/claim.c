@@ -20,6 +20,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "job/job_int.h"
@@ -27,17 +28,24 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(memai_claim);
 
-#define PICK(tenant_is_ours, model_is_free) \
+/* a worker that finds nothing looks again for what is due and was not to be had, at the earliest */
+#define SOON_MS 100
+
+#define QUEUES(tenant_is_ours) \
 	"WITH RECURSIVE queue AS (" \
 	"(SELECT j.kind, j.model FROM memai.job j WHERE j.finished_at IS NULL" tenant_is_ours \
 	" ORDER BY j.kind, j.model LIMIT 1)" \
 	" UNION ALL SELECT n.kind, n.model FROM queue q CROSS JOIN LATERAL (" \
 	"SELECT j.kind, j.model FROM memai.job j WHERE j.finished_at IS NULL" tenant_is_ours \
-	" AND (j.kind, j.model) > (q.kind, q.model) ORDER BY j.kind, j.model LIMIT 1) n), " \
+	" AND (j.kind, j.model) > (q.kind, q.model) ORDER BY j.kind, j.model LIMIT 1) n) "
+
+#define PICK(tenant_is_ours, model_is_free) \
+	QUEUES(tenant_is_ours) ", " \
 	"slot AS MATERIALIZED (SELECT q.kind, q.model, level.priority::smallint AS priority " \
 	"FROM queue q CROSS JOIN generate_series(0, 2) AS level (priority) " \
 	"WHERE q.kind = ANY ($1) AND NOT EXISTS (SELECT FROM memai._job_cooldown c " \
@@ -58,6 +66,17 @@ static MemaiStatement pick_as_worker = {
 };
 static MemaiStatement pick_own_tenant = {
 	PICK(" AND j.tenant = $3", ""), 4, {TEXTARRAYOID, INT8OID, TEXTOID, NAMEOID}, NULL
+};
+
+/* what became due just now is looked at again: the claim before may have been too early for it */
+static MemaiStatement next_due = {
+	QUEUES("")
+	"SELECT (extract(epoch FROM min(greatest(p.run_after, c.until)) - now()) * 1000)::double precision FROM queue q "
+	"CROSS JOIN generate_series(0, 2) AS level (priority) LEFT JOIN memai._job_cooldown c ON c.model = q.model AND c.until > now() "
+	"CROSS JOIN LATERAL (SELECT j.run_after FROM memai.job j WHERE j.finished_at IS NULL AND j.kind = q.kind AND j.model = q.model "
+	"AND j.priority = level.priority::smallint AND j.run_after < 'infinity' "
+	"AND j.run_after > CASE WHEN c.until IS NULL THEN now() - interval '1 s' ELSE '-infinity' END ORDER BY j.run_after LIMIT 1) AS p "
+	"WHERE q.kind = ANY ($1)", 1, {TEXTARRAYOID}, NULL
 };
 
 /* a job whose last attempt never reported back (a crash) has had its chances */
@@ -140,6 +159,26 @@ memai_claim_run(const MemaiClaim *claim)
 	picked[1] = result_column(2, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR);
 	picked[2] = PointerGetDatum(claim->lease_time);
 	return run_by_index(&take, picked, NULL);
+}
+
+long
+memai_job_next_due(long limit)
+{
+	Datum		kinds;
+	double		due;
+	bool		isnull;
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	SPI_connect();
+	kinds = PointerGetDatum(memai_job_kinds());
+	(void) run_by_index(&next_due, &kinds, NULL);
+	due = DatumGetFloat8(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_finish();
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	return isnull || due >= limit ? limit : Max((long) due + 1, SOON_MS);
 }
 
 /* claim(kinds text[], max_jobs integer, lease_time interval) returns setof record */

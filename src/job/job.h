@@ -102,6 +102,14 @@ typedef struct MemaiJobRunner
  */
 extern bool memai_job_run_next(MemaiJobRunner *runner);
 
+/* ---- claim.c ---- */
+
+/*
+ * Milliseconds until a job will be due that memai does itself, at most limit.
+ * For workers: outside of a transaction, which it begins and ends.
+ */
+extern long memai_job_next_due(long limit);
+
 /* ---- clean.c ---- */
 
 /* Removes finished jobs that are older than memai.job_retention, in a transaction of its own; for workers. */

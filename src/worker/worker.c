@@ -153,11 +153,11 @@ clean_sometimes(void)
 	memai_job_clean();
 }
 
-/* does all jobs that are due; false after an error outside of them */
-static bool
+/* does all jobs that are due; milliseconds to sleep then, -1 after an error outside of them */
+static long
 work(MemaiJobRunner *runner)
 {
-	volatile bool ok = true;
+	volatile long naptime = memai_worker_naptime();
 
 	PG_TRY();
 	{
@@ -172,6 +172,7 @@ work(MemaiJobRunner *runner)
 					break;
 			}
 			clean_sometimes();
+			naptime = memai_job_next_due(naptime);
 		}
 	}
 	PG_CATCH();
@@ -184,14 +185,14 @@ work(MemaiJobRunner *runner)
 			RollbackAndReleaseCurrentSubTransaction();
 		AbortCurrentTransaction();
 		RESUME_INTERRUPTS();
-		ok = false;
+		naptime = -1;
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(runner->context);
 	MemoryContextReset(runner->context);
 	pgstat_report_stat(true);
 	pgstat_report_activity(STATE_IDLE, NULL);
-	return ok;
+	return naptime;
 }
 
 /* sleeps up to milliseconds without a transaction; a commit ends it */
@@ -217,6 +218,7 @@ memai_worker_main(Datum argument)
 {
 	MemaiJobRunner runner = {0};
 	long		error_sleep = 0;
+	long		naptime;
 
 	pqsignal(SIGTERM, die);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
@@ -240,12 +242,13 @@ memai_worker_main(Datum argument)
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
 		}
-		if (work(&runner))
+		naptime = work(&runner);
+		if (naptime >= 0)
 			error_sleep = 0;
 		else
 			error_sleep = Min(Max(error_sleep * 2, memai_worker_naptime()), ERROR_SLEEP_MAX_MS);
 		if (ConfigReloadPending)
 			continue;
-		sleep_until_woken(Max(error_sleep, memai_worker_naptime()));
+		sleep_until_woken(Max(error_sleep, naptime));
 	}
 }
