@@ -131,6 +131,21 @@ typedef struct MemaiWaitHooks
 extern void memai_wait_set_hooks(const MemaiWaitHooks *hooks);
 
 /*
+ * What the owner of the hooks can do in the time that a call waits: a short
+ * piece of it, in a transaction that begins and ends there; false when there
+ * is nothing to do now.  Forgotten with the hooks.
+ */
+typedef bool (*MemaiWaitWork) (void);
+extern void memai_wait_set_work(MemaiWaitWork work);
+
+/*
+ * For whoever calls out, while everything it can send is under way: whether
+ * there may be such work, and doing a piece of it.  Raises whatever that raises.
+ */
+extern bool memai_wait_has_work(void);
+extern bool memai_wait_work(void);
+
+/*
  * Around the waiting of a call to the outside.  Between the two there may be
  * no transaction: no catalogs, no SPI, no memory of a transaction.  An error
  * in between is the hooks' owner's to clean up.

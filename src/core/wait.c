@@ -14,6 +14,7 @@
 #include "mb/pg_wchar.h"
 
 static const MemaiWaitHooks *hooks = NULL;
+static MemaiWaitWork work = NULL;
 static bool waiting = false;
 static int64 retry_after = 0;
 
@@ -21,7 +22,26 @@ void
 memai_wait_set_hooks(const MemaiWaitHooks *new_hooks)
 {
 	hooks = new_hooks;
+	work = NULL;
 	waiting = false;
+}
+
+void
+memai_wait_set_work(MemaiWaitWork new_work)
+{
+	work = new_work;
+}
+
+bool
+memai_wait_has_work(void)
+{
+	return waiting && work != NULL;
+}
+
+bool
+memai_wait_work(void)
+{
+	return memai_wait_has_work() && work();
 }
 
 void

@@ -140,6 +140,12 @@ extern void memai_http_close(MemaiHttpTransfer *transfer);
  */
 extern int	memai_http_wait_any(int n, MemaiHttpTransfer **transfers, int64 until);
 
+/*
+ * Lets all transfers go as far as they can without waiting.  Interrupts as in
+ * memai_http_wait.
+ */
+extern void memai_http_progress(void);
+
 /* The value of a response header, palloc'd; NULL when it is absent. */
 extern char *memai_http_header(const MemaiHttpResponse *response, const char *name);
 

@@ -609,6 +609,12 @@ memai_http_wait_any(int n, MemaiHttpTransfer **transfers, int64 until)
 	}
 }
 
+void
+memai_http_progress(void)
+{
+	memai_http_loop_turn(false);
+}
+
 bool
 memai_http_read(MemaiHttpTransfer *transfer, const char **data, size_t *len)
 {

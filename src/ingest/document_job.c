@@ -101,8 +101,25 @@ prepare_document(MemaiJob *job)
 	return memai_embed_missing(job, &id);
 }
 
+/* the same for documents that share the requests for their vectors */
+static void *
+prepare_share(MemaiJob *job, int *ntexts)
+{
+	pg_uuid_t	id = document_of(job);
+	int			nchunks = chunk_document(job, &id);
+
+	if (nchunks >= 0)
+		memai_job_checkpoint(job, 0, nchunks);
+	return memai_embed_share_prepare(job, &id, ntexts);
+}
+
+static const MemaiJobSharing sharing = {
+	prepare_share, memai_embed_share_call, memai_embed_share_finish
+};
+
 void
 memai_document_init(void)
 {
 	memai_job_register("ingest", prepare_document);
+	memai_job_register_sharing("ingest", &sharing);
 }

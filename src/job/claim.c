@@ -20,6 +20,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "job/job_int.h"
@@ -27,17 +28,25 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+#include "utils/uuid.h"
 
 PG_FUNCTION_INFO_V1(memai_claim);
 
-#define PICK(tenant_is_ours, model_is_free) \
+/* a worker that finds nothing looks again for what is due and was not to be had, at the earliest */
+#define SOON_MS 100
+
+#define QUEUES(tenant_is_ours) \
 	"WITH RECURSIVE queue AS (" \
 	"(SELECT j.kind, j.model FROM memai.job j WHERE j.finished_at IS NULL" tenant_is_ours \
 	" ORDER BY j.kind, j.model LIMIT 1)" \
 	" UNION ALL SELECT n.kind, n.model FROM queue q CROSS JOIN LATERAL (" \
 	"SELECT j.kind, j.model FROM memai.job j WHERE j.finished_at IS NULL" tenant_is_ours \
-	" AND (j.kind, j.model) > (q.kind, q.model) ORDER BY j.kind, j.model LIMIT 1) n), " \
+	" AND (j.kind, j.model) > (q.kind, q.model) ORDER BY j.kind, j.model LIMIT 1) n) "
+
+#define PICK(tenant_is_ours, model_is_free) \
+	QUEUES(tenant_is_ours) ", " \
 	"slot AS MATERIALIZED (SELECT q.kind, q.model, level.priority::smallint AS priority " \
 	"FROM queue q CROSS JOIN generate_series(0, 2) AS level (priority) " \
 	"WHERE q.kind = ANY ($1) AND NOT EXISTS (SELECT FROM memai._job_cooldown c " \
@@ -58,6 +67,32 @@ static MemaiStatement pick_as_worker = {
 };
 static MemaiStatement pick_own_tenant = {
 	PICK(" AND j.tenant = $3", ""), 4, {TEXTARRAYOID, INT8OID, TEXTOID, NAMEOID}, NULL
+};
+
+/* what became due just now is looked at again: the claim before may have been too early for it */
+static MemaiStatement next_due = {
+	QUEUES("")
+	"SELECT (extract(epoch FROM min(greatest(p.run_after, c.until)) - now()) * 1000)::double precision FROM queue q "
+	"CROSS JOIN generate_series(0, 2) AS level (priority) LEFT JOIN memai._job_cooldown c ON c.model = q.model AND c.until > now() "
+	"CROSS JOIN LATERAL (SELECT j.run_after FROM memai.job j WHERE j.finished_at IS NULL AND j.kind = q.kind AND j.model = q.model "
+	"AND j.priority = level.priority::smallint AND j.run_after < 'infinity' "
+	"AND j.run_after > CASE WHEN c.until IS NULL THEN now() - interval '1 s' ELSE '-infinity' END ORDER BY j.run_after LIMIT 1) AS p "
+	"WHERE q.kind = ANY ($1)", 1, {TEXTARRAYOID}, NULL
+};
+
+/*
+ * The jobs that would be claimed next are looked at, not all of the tenant's.
+ * One that was lost once may be what killed its worker, and is not put with others.
+ */
+static MemaiStatement pick_companions = {
+	"SELECT p.scope, p.id FROM (SELECT j.scope, j.id, j.run_after FROM memai.job j WHERE j.finished_at IS NULL AND j.tenant = $1 "
+	"AND j.kind = $2 AND j.model = $3 AND j.priority = (SELECT l.priority FROM memai.job l WHERE l.scope = $5 AND l.id = $6 "
+	"AND (l.attempts = 1 OR (l.attempts = 2 AND l.error IS NOT NULL))) "
+	"AND j.run_after <= now() ORDER BY j.run_after LIMIT 1000) AS c "
+	"CROSS JOIN LATERAL (SELECT j.scope, j.id FROM memai.job j WHERE j.scope = c.scope AND j.id = c.id AND j.status = 'waiting' "
+	"AND j.run_after <= now() AND j.submitted_by = $4 AND (j.attempts = 0 OR (j.attempts = 1 AND j.error IS NOT NULL)) "
+	"FOR UPDATE SKIP LOCKED) AS p LIMIT $7",
+	7, {TEXTOID, TEXTOID, TEXTOID, NAMEOID, INT8OID, UUIDOID, INT8OID}, NULL
 };
 
 /* a job whose last attempt never reported back (a crash) has had its chances */
@@ -118,13 +153,24 @@ result_column(int column, Oid type, int typlen, bool byval, char align)
 	return PointerGetDatum(construct_array(values, n, type, typlen, byval, align));
 }
 
+/* claims what a statement picked */
+static uint64
+take_picked(Interval *lease_time)
+{
+	Datum		picked[3];
+
+	picked[0] = result_column(1, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+	picked[1] = result_column(2, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR);
+	picked[2] = PointerGetDatum(lease_time);
+	return run_by_index(&take, picked, NULL);
+}
+
 uint64
 memai_claim_run(const MemaiClaim *claim)
 {
 	MemaiStatement *pick = claim->worker ? &pick_as_worker : claim->all_tenants ? &pick_any : &pick_own_tenant;
 	Datum		values[4];
 	char		nulls[4] = {' ', ' ', ' ', ' '};
-	Datum		picked[3];
 
 	values[0] = PointerGetDatum(claim->kinds);
 	values[1] = Int64GetDatum(claim->max_jobs);
@@ -135,11 +181,44 @@ memai_claim_run(const MemaiClaim *claim)
 		nulls[3] = 'n';
 	if (run_by_index(pick, values, nulls) == 0)
 		return 0;
+	return take_picked(claim->lease_time);
+}
 
-	picked[0] = result_column(1, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
-	picked[1] = result_column(2, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR);
-	picked[2] = PointerGetDatum(claim->lease_time);
-	return run_by_index(&take, picked, NULL);
+uint64
+memai_claim_companions(const MemaiJob *lead, int max, Interval *lease_time)
+{
+	Datum		values[7];
+
+	values[0] = PointerGetDatum(lead->scope.tenant);
+	values[1] = CStringGetTextDatum(lead->kind);
+	values[2] = CStringGetTextDatum(lead->model);
+	values[3] = DirectFunctionCall1(namein, CStringGetDatum(lead->submitted_by));
+	values[4] = Int64GetDatum(lead->scope.scope);
+	values[5] = UUIDPGetDatum(&lead->id);
+	values[6] = Int64GetDatum(max);
+	if (run_by_index(&pick_companions, values, NULL) == 0)
+		return 0;
+	return take_picked(lease_time);
+}
+
+long
+memai_job_next_due(long limit)
+{
+	Datum		kinds;
+	double		due;
+	bool		isnull;
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	SPI_connect();
+	kinds = PointerGetDatum(memai_job_kinds());
+	(void) run_by_index(&next_due, &kinds, NULL);
+	due = DatumGetFloat8(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_finish();
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	return isnull || due >= limit ? limit : Max((long) due + 1, SOON_MS);
 }
 
 /* claim(kinds text[], max_jobs integer, lease_time interval) returns setof record */

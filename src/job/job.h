@@ -41,6 +41,27 @@ typedef Jsonb *(*MemaiJobHandler) (MemaiJob *job);
 /* Called by the init functions of upper modules; kind is a constant string. */
 extern void memai_job_register(const char *kind, MemaiJobHandler handler);
 
+/*
+ * How jobs of a kind that call the same model share its requests, when they
+ * are of one tenant and were submitted by one role.  All three are called as
+ * handlers are, in transactions of their own; what they return lives as long as
+ * the jobs.
+ */
+typedef struct MemaiJobSharing
+{
+	/*
+	 * Reads what the model is to be asked, and how many texts that is; what
+	 * it writes is committed.  NULL: the handler does this job, because its
+	 * model runs in this process or there is too much for a share.
+	 */
+	void	   *(*prepare) (MemaiJob *job, int *ntexts);
+	/* Asks for all of them, between memai_job_call_begin and memai_job_call_end. */
+	void		(*call) (int njobs, void **shares);
+	/* Stores what came for a job; returns its result as the handler would. */
+	Jsonb	   *(*finish) (MemaiJob *job, void *share);
+} MemaiJobSharing;
+extern void memai_job_register_sharing(const char *kind, const MemaiJobSharing *sharing);
+
 /* ---- run.c ---- */
 
 /*
@@ -60,6 +81,19 @@ extern void memai_job_call_begin(void);
 extern void memai_job_call_end(void);
 
 /*
+ * The same, with work for the time that calls wait: run is called in a
+ * transaction like the handler's own, which ends with it, and may checkpoint;
+ * wanted, outside of any, says whether there is something to run now.
+ */
+typedef struct MemaiJobWork
+{
+	bool		(*wanted) (void *state);
+	void		(*run) (void *state);
+	void	   *state;
+} MemaiJobWork;
+extern void memai_job_call_begin_with(const MemaiJobWork *work);
+
+/*
  * For handlers: between begin and end runs what is memai's own and needs its
  * deferred foreign keys (memai.remember, when a slot gets another value).  In
  * there SECURITY_RESTRICTED_OPERATION, under which nothing can be deferred, is
@@ -76,18 +110,29 @@ typedef struct MemaiJobRunner
 	MemoryContext context;		/* outlives transactions */
 	int64		done;
 	int64		failed;			/* attempts that raised an error */
+	int64		max_jobs;		/* of both; 0: any number */
+	ErrorData  *stopped;		/* what ended the caller's own statement; NULL */
 	/* background: called in the transaction that claims or finishes a job */
 	void		(*claimed) (const MemaiJob *job);
+	void		(*joined) (int n, MemaiJob **jobs);	/* beside the one that was claimed */
 	void		(*finished) (const struct MemaiJobRunner *runner);
 } MemaiJobRunner;
 
 /*
- * Claims one job that is due and has a handler, runs it and stores what came
- * of it; false when there is none.  Errors of the job are stored with it and
+ * Claims one job that is due and has a handler, with those that can share its
+ * requests, runs them and stores what came of each; false when there is none.  Errors of the job are stored with it and
  * not raised, except a cancel of the foreground's statement.  background: call
  * outside of a transaction; else in a procedure connected to SPI non-atomically.
  */
 extern bool memai_job_run_next(MemaiJobRunner *runner);
+
+/* ---- claim.c ---- */
+
+/*
+ * Milliseconds until a job will be due that memai does itself, at most limit.
+ * For workers: outside of a transaction, which it begins and ends.
+ */
+extern long memai_job_next_due(long limit);
 
 /* ---- clean.c ---- */
 

@@ -76,10 +76,14 @@ CREATE TABLE memai._worker (
 	scope bigint,
 	job_id uuid,
 	lease uuid,
+	more_scopes bigint[],
+	more_ids uuid[],
+	more_leases uuid[],
 	done bigint NOT NULL DEFAULT 0,
 	failed bigint NOT NULL DEFAULT 0,
 	last_finished_at timestamptz
 );
+COMMENT ON COLUMN memai._worker.more_ids IS 'jobs that shared requests with the last one, finished or not';
 COMMENT ON TABLE memai._worker IS 'private: processes to wake when a job is submitted, and the job that each has; not dumped';
 
 ALTER TABLE memai.job ENABLE ROW LEVEL SECURITY;

@@ -15,6 +15,9 @@
 /* The handler of a kind, NULL for kinds that only clients claim. */
 extern MemaiJobHandler memai_job_handler(const char *kind);
 
+/* How jobs of the kind share requests; NULL when they do not. */
+extern const MemaiJobSharing *memai_job_sharing(const char *kind);
+
 /* The kinds that have a handler, text[], palloc'd. */
 extern ArrayType *memai_job_kinds(void);
 
@@ -42,7 +45,51 @@ typedef struct MemaiClaim
  */
 extern uint64 memai_claim_run(const MemaiClaim *claim);
 
+/*
+ * The same for up to max jobs that can share the requests of one that was
+ * claimed: of its kind, model, tenant, role and priority, and never lost by a
+ * worker that died.
+ */
+extern uint64 memai_claim_companions(const MemaiJob *lead, int max, Interval *lease_time);
+
 /* True when the current role has the rights of memai_admin. */
 extern bool memai_job_admin(void);
+
+/* ---- run.c ---- */
+
+/* One step of a job as its submitter, in a transaction that ends with it. */
+typedef struct MemaiJobStep
+{
+	Jsonb	   *(*body) (MemaiJob *job, struct MemaiJobStep *step);
+	void	   *state;
+	bool		completes;		/* the job is done with it, and has its result;
+								 * the body may say otherwise */
+} MemaiJobStep;
+
+/* Runs a step; its error, in the current context, with everything rolled back, or NULL. */
+extern ErrorData *memai_job_step(MemaiJobRunner *runner, MemaiJob *job, MemaiJobStep *step);
+
+/* Lets the handler do the job; its error or NULL. */
+extern ErrorData *memai_job_handle(MemaiJobRunner *runner, MemaiJob *job);
+
+/* Is it the model's state and not the job that an error is about? */
+extern bool memai_job_model_rests(int sqlstate);
+
+/* Stores an error with its job. */
+extern void memai_job_fail(MemaiJobRunner *runner, const MemaiJob *job, const ErrorData *error);
+
+/* Claims those that can share requests with the lead, and commits that; returns how many, palloc'd. */
+extern int	memai_job_claim_companions(MemaiJobRunner *runner, const MemaiJob *lead, int max, MemaiJob ***jobs);
+
+/* Gives a claimed job back as it was before, to be the next. */
+extern void memai_job_give_back(MemaiJobRunner *runner, const MemaiJob *job);
+
+/* ---- share.c ---- */
+
+/*
+ * Does a claimed job of a kind that shares requests, and those that join it.
+ * Their errors are stored with them.
+ */
+extern void memai_job_share(MemaiJobRunner *runner, MemaiJob *lead, const MemaiJobSharing *sharing);
 
 #endif							/* MEMAI_JOB_INT_H */

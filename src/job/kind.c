@@ -17,6 +17,7 @@ static struct
 {
 	const char *kind;
 	MemaiJobHandler handler;
+	const MemaiJobSharing *sharing;
 }			kinds[KINDS_MAX];
 static int	nkinds = 0;
 
@@ -36,6 +37,23 @@ memai_job_handler(const char *kind)
 	for (int i = 0; i < nkinds; i++)
 		if (strcmp(kinds[i].kind, kind) == 0)
 			return kinds[i].handler;
+	return NULL;
+}
+
+void
+memai_job_register_sharing(const char *kind, const MemaiJobSharing *sharing)
+{
+	for (int i = 0; i < nkinds; i++)
+		if (strcmp(kinds[i].kind, kind) == 0)
+			kinds[i].sharing = sharing;
+}
+
+const MemaiJobSharing *
+memai_job_sharing(const char *kind)
+{
+	for (int i = 0; i < nkinds; i++)
+		if (strcmp(kinds[i].kind, kind) == 0)
+			return kinds[i].sharing;
 	return NULL;
 }
 

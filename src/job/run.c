@@ -4,8 +4,9 @@
  *
  * The same code runs in the background worker, which begins and ends its
  * transactions itself, and in CALL memai.run_jobs(), a procedure that commits
- * through SPI.  One job is run at a time, so that a process that dies takes at
- * most one attempt of one job with it.
+ * through SPI.  One job is run at a time, or several that share their requests
+ * (share.c), so that a process that dies takes at most one attempt of these with
+ * it.
  *
  *	  claim -> commit -> run as the submitter -> complete -> commit
  *				  |         | checkpoint: commit, renew the lease, go on
@@ -51,6 +52,7 @@ static struct
 	MemaiJob   *job;
 	TimestampTz noticed_at;		/* when the client last heard of progress */
 	bool		cancelled;		/* by memai.cancel_job */
+	MemaiJobWork work;			/* while a call waits */
 	/* while the submitter's rights are in force */
 	Oid			user;
 	int			sec_context;
@@ -69,6 +71,10 @@ static MemaiStatement complete = {
 static MemaiStatement fail = {
 	"SELECT memai.fail_job($1, $2, $3, $4, $5, $6)", 6,
 	{INT8OID, UUIDOID, UUIDOID, TEXTOID, TEXTOID, INTERVALOID}, NULL
+};
+static MemaiStatement give_back = {
+	"UPDATE memai.job j SET status = 'waiting', lease = NULL, attempts = j.attempts - 1, run_after = least(j.submitted_at, now()) "
+	"WHERE j.scope = $1 AND j.id = $2 AND j.lease = $3", 3, {INT8OID, UUIDOID, UUIDOID}, NULL
 };
 static MemaiStatement cool_down = {
 	"INSERT INTO memai._job_cooldown VALUES ($1, now() + $2) "
@@ -236,6 +242,29 @@ memai_job_call_begin(void)
 	memai_wait_set_hooks(&wait_hooks);
 }
 
+/* a piece of the handler's work in a transaction of its own */
+static bool
+work(void)
+{
+	MemoryContext old = CurrentMemoryContext;
+
+	if (!current.work.wanted(current.work.state))
+		return false;
+	enter();
+	current.work.run(current.work.state);
+	MemoryContextSwitchTo(old);
+	leave();
+	return true;
+}
+
+void
+memai_job_call_begin_with(const MemaiJobWork *new_work)
+{
+	current.work = *new_work;
+	memai_wait_set_hooks(&wait_hooks);
+	memai_wait_set_work(work);
+}
+
 void
 memai_job_call_end(void)
 {
@@ -315,18 +344,18 @@ memai_job_checkpoint(MemaiJob *job, int64 done, int64 total)
 }
 
 static text *
-text_column(const SPITupleTable *table, int column)
+text_column(const SPITupleTable *table, int number, int column)
 {
-	return cstring_to_text(SPI_getvalue(table->vals[0], table->tupdesc, column));
+	return cstring_to_text(SPI_getvalue(table->vals[number], table->tupdesc, column));
 }
 
-/* the first result row of a claim, in the current context */
+/* a result row of a claim, in the current context */
 static MemaiJob *
-read_job(const SPITupleTable *table)
+read_job(const SPITupleTable *table, int number)
 {
 	MemaiJob   *job = palloc0(sizeof(MemaiJob));
 	TupleDesc	desc = table->tupdesc;
-	HeapTuple	row = table->vals[0];
+	HeapTuple	row = table->vals[number];
 	bool		isnull;
 
 	job->scope.scope = DatumGetInt64(SPI_getbinval(row, desc, 1, &isnull));
@@ -334,9 +363,9 @@ read_job(const SPITupleTable *table)
 	job->lease = *DatumGetUUIDP(SPI_getbinval(row, desc, 3, &isnull));
 	job->kind = pstrdup(SPI_getvalue(row, desc, 4));
 	job->model = pstrdup(SPI_getvalue(row, desc, 5));
-	job->scope.tenant = text_column(table, 6);
-	job->scope.user_id = text_column(table, 7);
-	job->scope.namespace = text_column(table, 8);
+	job->scope.tenant = text_column(table, number, 6);
+	job->scope.user_id = text_column(table, number, 7);
+	job->scope.namespace = text_column(table, number, 8);
 	job->payload = DatumGetJsonbPCopy(SPI_getbinval(row, desc, 9, &isnull));
 	job->attempts = DatumGetInt32(SPI_getbinval(row, desc, 10, &isnull));
 	job->submitted_by = pstrdup(SPI_getvalue(row, desc, 12));
@@ -363,7 +392,7 @@ claim_one(MemaiJobRunner *runner, MemoryContext context)
 	{
 		MemoryContext old = MemoryContextSwitchTo(context);
 
-		job = read_job(SPI_tuptable);
+		job = read_job(SPI_tuptable, 0);
 		MemoryContextSwitchTo(old);
 		if (runner->claimed)
 			runner->claimed(job);
@@ -390,21 +419,55 @@ complete_job(MemaiJobRunner *runner, const MemaiJob *job, const Jsonb *result)
 	SPI_finish();
 }
 
+int
+memai_job_claim_companions(MemaiJobRunner *runner, const MemaiJob *lead, int max, MemaiJob ***jobs)
+{
+	MemoryContext context = CurrentMemoryContext;
+	int			n;
+
+	open_transaction(runner);
+	SPI_connect();
+	n = (int) memai_claim_companions(lead, max, seconds(LEASE_SECONDS));
+	MemoryContextSwitchTo(context);
+	*jobs = palloc(sizeof(MemaiJob *) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+		(*jobs)[i] = read_job(SPI_tuptable, i);
+	if (n > 0 && runner->joined)
+		runner->joined(n, *jobs);
+	SPI_finish();
+	close_transaction(runner);
+	return n;
+}
+
+void
+memai_job_give_back(MemaiJobRunner *runner, const MemaiJob *job)
+{
+	Datum		values[3];
+
+	open_transaction(runner);
+	SPI_connect();
+	job_key(job, values);
+	memai_statement_run(&give_back, values, NULL, false, 0);
+	SPI_finish();
+	close_transaction(runner);
+}
+
 static void
-run_handler(MemaiJobRunner *runner, MemaiJob *job)
+run_step(MemaiJobRunner *runner, MemaiJob *job, MemaiJobStep *step)
 {
 	Jsonb	   *result;
 
 	open_transaction(runner);
 	become_submitter();
-	result = memai_job_handler(job->kind) (job);
+	result = step->body(job, step);
 	become_runner();
-	complete_job(runner, job, result);
+	if (step->completes)
+		complete_job(runner, job, result);
 	close_transaction(runner);
 }
 
-static bool
-is_resting(int sqlstate)
+bool
+memai_job_model_rests(int sqlstate)
 {
 	return sqlstate == ERRCODE_MEMAI_RATE_LIMIT || sqlstate == ERRCODE_MEMAI_OVERLOADED ||
 		sqlstate == ERRCODE_MEMAI_BREAKER_OPEN;
@@ -429,9 +492,9 @@ rest_model(const MemaiJob *job)
 	memai_statement_run(&cool_down, values, NULL, false, 0);
 }
 
-/* stores the error with the job; a lease that is lost changes nothing */
-static void
-fail_job(MemaiJobRunner *runner, const MemaiJob *job, const ErrorData *error)
+/* a lease that is lost changes nothing */
+void
+memai_job_fail(MemaiJobRunner *runner, const MemaiJob *job, const ErrorData *error)
 {
 	Datum		values[6];
 
@@ -443,7 +506,7 @@ fail_job(MemaiJobRunner *runner, const MemaiJob *job, const ErrorData *error)
 	values[4] = CStringGetTextDatum(unpack_sql_state(error->sqlerrcode));
 	values[5] = PointerGetDatum(seconds(asked_seconds()));
 	memai_statement_run(&fail, values, asked_seconds() > 0 ? NULL : "     n", false, 1);
-	if (runner->all_tenants && job->model[0] != '\0' && is_resting(error->sqlerrcode))
+	if (runner->all_tenants && job->model[0] != '\0' && memai_job_model_rests(error->sqlerrcode))
 		rest_model(job);
 	runner->failed++;
 	if (runner->finished)
@@ -452,10 +515,10 @@ fail_job(MemaiJobRunner *runner, const MemaiJob *job, const ErrorData *error)
 	close_transaction(runner);
 }
 
-/* runs the job; its error, in context, or NULL */
-static ErrorData *
-run_job(MemaiJobRunner *runner, MemaiJob *job, MemoryContext context)
+ErrorData *
+memai_job_step(MemaiJobRunner *runner, MemaiJob *job, MemaiJobStep *step)
 {
+	MemoryContext context = CurrentMemoryContext;
 	ErrorData  *volatile error = NULL;
 
 	current.runner = runner;
@@ -464,8 +527,7 @@ run_job(MemaiJobRunner *runner, MemaiJob *job, MemoryContext context)
 	memai_wait_set_retry_after(0);
 	PG_TRY();
 	{
-		MemoryContextSwitchTo(context);
-		run_handler(runner, job);
+		run_step(runner, job, step);
 	}
 	PG_CATCH();
 	{
@@ -473,10 +535,27 @@ run_job(MemaiJobRunner *runner, MemaiJob *job, MemoryContext context)
 		error = CopyErrorData();
 		FlushErrorState();
 		abandon_transaction(runner);
-		MemoryContextSwitchTo(context);
 	}
 	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	/* whoever waits for the procedure cancelled it, not the job */
+	if (error != NULL && !runner->background && error->sqlerrcode == ERRCODE_QUERY_CANCELED && !current.cancelled)
+		runner->stopped = error;
 	return error;
+}
+
+static Jsonb *
+handle(MemaiJob *job, MemaiJobStep *step)
+{
+	return memai_job_handler(job->kind) (job);
+}
+
+ErrorData *
+memai_job_handle(MemaiJobRunner *runner, MemaiJob *job)
+{
+	MemaiJobStep step = {handle, NULL, true};
+
+	return memai_job_step(runner, job, &step);
 }
 
 bool
@@ -485,16 +564,20 @@ memai_job_run_next(MemaiJobRunner *runner)
 	MemoryContext context = AllocSetContextCreate(runner->context, "memai job run", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	MemaiJob   *job = claim_one(runner, context);
-	ErrorData  *error = NULL;
 
+	MemoryContextSwitchTo(context);
+	runner->stopped = NULL;
 	if (job != NULL)
-		error = run_job(runner, job, context);
-	if (error != NULL)
 	{
-		fail_job(runner, job, error);
-		/* whoever waits for the procedure cancelled it, not the job */
-		if (!runner->background && error->sqlerrcode == ERRCODE_QUERY_CANCELED && !current.cancelled)
-			ReThrowError(error);
+		const MemaiJobSharing *sharing = memai_job_sharing(job->kind);
+		ErrorData  *error = NULL;
+
+		if (sharing != NULL)
+			memai_job_share(runner, job, sharing);
+		else if ((error = memai_job_handle(runner, job)) != NULL)
+			memai_job_fail(runner, job, error);
+		if (runner->stopped != NULL)
+			ReThrowError(runner->stopped);
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
@@ -521,6 +604,7 @@ memai_run_jobs(PG_FUNCTION_ARGS)
 													  IntervalPGetDatum(PG_GETARG_INTERVAL_P(1))));
 	runner.all_tenants = memai_job_admin();
 	runner.context = PortalContext;
+	runner.max_jobs = PG_ARGISNULL(0) ? 0 : max_jobs;
 	current.noticed_at = GetCurrentTimestamp();
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
 	while (runner.done + runner.failed < max_jobs && GetCurrentTimestamp() < end)

@@ -21,6 +21,9 @@
 
 #define BATCH_ITEMS 1000
 #define BATCH_BYTES (4 * 1024 * 1024)
+/* a job that asks for more does not share its requests with others */
+#define SHARE_ITEMS 100
+#define SHARE_BYTES (256 * 1024)
 
 /* items without a vector; in the order of their ids, from the one after $3 */
 static MemaiStatement read_missing = {
@@ -106,9 +109,10 @@ read_item(Batch *batch, int row)
 	batch->nitems = row + 1;
 }
 
-/* the next items in context; fewer than BATCH_ITEMS when they are long */
-static void
-read_batch(const MemaiJob *job, const pg_uuid_t *thread_id, const char *model, const pg_uuid_t *after, Batch *batch)
+/* the next items, up to limit, in the current context; fewer when they are long; returns their length */
+static size_t
+read_batch(const MemaiJob *job, const pg_uuid_t *thread_id, const char *model, const pg_uuid_t *after, int limit,
+		   Batch *batch)
 {
 	MemoryContext context = CurrentMemoryContext;
 	Datum		values[5];
@@ -116,17 +120,17 @@ read_batch(const MemaiJob *job, const pg_uuid_t *thread_id, const char *model, c
 	int			n;
 
 	batch->nitems = 0;
-	batch->ids = palloc(sizeof(Datum) * BATCH_ITEMS);
-	batch->hashes = palloc(sizeof(Datum) * BATCH_ITEMS);
-	batch->texts = palloc(sizeof(MemaiSpan) * BATCH_ITEMS);
-	batch->vectors = palloc0(sizeof(MemaiVector *) * BATCH_ITEMS);
+	batch->ids = palloc(sizeof(Datum) * limit);
+	batch->hashes = palloc(sizeof(Datum) * limit);
+	batch->texts = palloc(sizeof(MemaiSpan) * limit);
+	batch->vectors = palloc0(sizeof(MemaiVector *) * limit);
 	values[0] = Int64GetDatum(job->scope.scope);
 	values[1] = CStringGetTextDatum(model);
 	values[2] = UUIDPGetDatum(after);
-	values[3] = Int64GetDatum(BATCH_ITEMS);
+	values[3] = Int64GetDatum(limit);
 	SPI_connect();
 	values[4] = UUIDPGetDatum(thread_id);
-	n = (int) memai_statement_run(thread_id ? &read_missing_of_thread : &read_missing, values, NULL, true, BATCH_ITEMS);
+	n = (int) memai_statement_run(thread_id ? &read_missing_of_thread : &read_missing, values, NULL, true, limit);
 	MemoryContextSwitchTo(context);
 	for (int i = 0; i < n && bytes < BATCH_BYTES; i++)
 	{
@@ -135,6 +139,7 @@ read_batch(const MemaiJob *job, const pg_uuid_t *thread_id, const char *model, c
 		bytes += batch->texts[i].len;
 	}
 	SPI_finish();
+	return bytes;
 }
 
 static void
@@ -260,7 +265,7 @@ memai_embed_missing(MemaiJob *job, const pg_uuid_t *thread_id)
 		int			sent;
 
 		MemoryContextSwitchTo(batch_context);
-		read_batch(job, thread_id, info->name, &after, &batch);
+		(void) read_batch(job, thread_id, info->name, &after, BATCH_ITEMS, &batch);
 		if (batch.nitems == 0)
 			break;
 		memai_job_call_begin();
@@ -282,6 +287,95 @@ memai_embed_missing(MemaiJob *job, const pg_uuid_t *thread_id)
 	return embedded_result(info->name, done, refused, switched);
 }
 
+/* ---- sharing requests with other jobs ---- */
+
+/* what a job asks the model; lives as long as the job */
+typedef struct Share
+{
+	MemaiModelInfo *info;
+	Batch		batch;
+} Share;
+
+void *
+memai_embed_share_prepare(MemaiJob *job, const pg_uuid_t *thread_id, int *ntexts)
+{
+	Share	   *share = palloc0(sizeof(Share));
+	pg_uuid_t	first = {{0}};
+
+	share->info = memai_model_lookup(job->model[0] ? job->model : NULL, "embed");
+	if (memai_model_embed_batch(share->info) == 0 ||
+		read_batch(job, thread_id, share->info->name, &first, SHARE_ITEMS + 1, &share->batch) > SHARE_BYTES ||
+		share->batch.nitems > SHARE_ITEMS)
+		return NULL;
+	*ntexts = share->batch.nitems;
+	return share;
+}
+
+void
+memai_embed_share_call(int njobs, void **shares)
+{
+	const MemaiModelInfo *info = ((Share *) shares[0])->info;
+	MemaiSpan  *texts;
+	MemaiVector **vectors;
+	int			ntexts = 0;
+	int			n = 0;
+
+	for (int i = 0; i < njobs; i++)
+		ntexts += ((Share *) shares[i])->batch.nitems;
+	if (ntexts == 0)
+		return;
+	texts = palloc(sizeof(MemaiSpan) * ntexts);
+	vectors = palloc0(sizeof(MemaiVector *) * ntexts);
+	for (int i = 0; i < njobs; i++)
+	{
+		const Share *share = shares[i];
+
+		/* the default may have changed between two of them */
+		if (strcmp(share->info->name, info->name) != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("jobs that share a request are of models \"%s\" and \"%s\"", info->name, share->info->name)));
+		memcpy(texts + n, share->batch.texts, sizeof(MemaiSpan) * share->batch.nitems);
+		n += share->batch.nitems;
+	}
+	memai_job_call_begin();
+	memai_model_embed_some(info, MEMAI_INPUT_DOCUMENT, ntexts, texts, vectors);
+	memai_job_call_end();
+	n = 0;
+	for (int i = 0; i < njobs; i++)
+	{
+		Batch	   *batch = &((Share *) shares[i])->batch;
+
+		memcpy(batch->vectors, vectors + n, sizeof(MemaiVector *) * batch->nitems);
+		n += batch->nitems;
+	}
+}
+
+Jsonb *
+memai_embed_share_finish(MemaiJob *job, void *state)
+{
+	Share	   *share = state;
+	int			sent = share->batch.nitems;
+	int			stored = drop_refused(&share->batch);
+
+	if (stored > 0)
+		store_batch(job, share->info->name, &share->batch);
+	if (sent > 0)
+		memai_job_checkpoint(job, sent, sent);
+	check_not_all_refused(share->info, stored, sent - stored);
+	return embedded_result(share->info->name, stored, sent - stored, NULL);
+}
+
+static void *
+prepare_embed(MemaiJob *job, int *ntexts)
+{
+	return memai_embed_share_prepare(job, NULL, ntexts);
+}
+
+static const MemaiJobSharing sharing = {
+	prepare_embed, memai_embed_share_call, memai_embed_share_finish
+};
+
 /* handler of the kinds embed and reembed */
 static Jsonb *
 embed_missing(MemaiJob *job)
@@ -293,6 +387,7 @@ void
 memai_memory_init(void)
 {
 	memai_job_register("embed", embed_missing);
+	memai_job_register_sharing("embed", &sharing);
 	memai_job_register("reembed", embed_missing);
 	memai_job_register("call", memai_call_job);
 	memai_extract_init();

@@ -237,6 +237,14 @@ extern bool memai_context_text(MemaiContextWriter *writer, StringInfo out, const
  */
 extern Jsonb *memai_embed_missing(MemaiJob *job, const pg_uuid_t *thread_id);
 
+/*
+ * The same for jobs that share their requests (MemaiJobSharing), for those
+ * whose model is remote and that lack few vectors.
+ */
+extern void *memai_embed_share_prepare(MemaiJob *job, const pg_uuid_t *thread_id, int *ntexts);
+extern void memai_embed_share_call(int njobs, void **shares);
+extern Jsonb *memai_embed_share_finish(MemaiJob *job, void *state);
+
 /* Registers the kinds of jobs that are about memories. */
 extern void memai_memory_init(void);
 

@@ -41,6 +41,7 @@ typedef struct EmbedArguments
 	int			ninputs;
 	const MemaiSpan *inputs;
 	bool		skip_refused;
+	MemoryContext context;		/* of the vectors */
 	MemaiVector **vectors;
 } EmbedArguments;
 
@@ -53,7 +54,7 @@ embed_body(const MemaiModel *model, void *arg)
 
 	if (provider->wire != NULL)
 		memai_wire_embed(provider->wire, model, call->type, call->ninputs, call->inputs,
-						 call->skip_refused, call->vectors);
+						 call->skip_refused, call->context, call->vectors);
 	else
 	{
 		INSTR_TIME_SET_CURRENT(start);
@@ -132,7 +133,7 @@ void
 memai_model_embed(const MemaiModelInfo *info, MemaiInputType type,
 				  int ninputs, const MemaiSpan *inputs, MemaiVector **vectors)
 {
-	EmbedArguments call = {type, ninputs, inputs, false, vectors};
+	EmbedArguments call = {type, ninputs, inputs, false, CurrentMemoryContext, vectors};
 
 	(void) memai_fallback_run(whole_row(info), embed_body, &call);
 }
@@ -141,9 +142,17 @@ void
 memai_model_embed_some(const MemaiModelInfo *info, MemaiInputType type,
 					   int ninputs, const MemaiSpan *inputs, MemaiVector **vectors)
 {
-	EmbedArguments call = {type, ninputs, inputs, true, vectors};
+	EmbedArguments call = {type, ninputs, inputs, true, CurrentMemoryContext, vectors};
 
 	(void) memai_fallback_run(whole_row(info), embed_body, &call);
+}
+
+int
+memai_model_embed_batch(const MemaiModelInfo *info)
+{
+	const MemaiProvider *provider = memai_provider_find(whole_row(info)->provider);
+
+	return provider->wire ? memai_wire_embed_batch(provider->wire, whole_row(info)) * memai_http_max_parallel() : 0;
 }
 
 void

@@ -131,10 +131,18 @@ extern void memai_model_embed(const MemaiModelInfo *info, MemaiInputType type,
 
 /*
  * The same, but an input that the provider refuses, when others are not,
- * gets NULL instead of failing the call.
+ * gets NULL instead of failing the call.  vectors is set to NULL and then filled
+ * answer by answer: what memai_wait_work does while others are under way may
+ * use those that came.
  */
 extern void memai_model_embed_some(const MemaiModelInfo *info, MemaiInputType type,
 								   int ninputs, const MemaiSpan *inputs, MemaiVector **vectors);
+
+/*
+ * How many texts are with the model's provider at one time when there are
+ * enough of them; 0 when it runs in this process.
+ */
+extern int	memai_model_embed_batch(const MemaiModelInfo *info);
 
 /*
  * One chat completion.  result's strings are palloc'd in the current context.

@@ -375,6 +375,34 @@ all_done(const Call *call)
 	return true;
 }
 
+/* turns of the transfers that connect and send what was just started */
+#define SENDING_TURNS 3
+
+/*
+ * Waits until a transfer has ended and returns its index, or -1 when it is time
+ * to look for jobs that are due.  What else there is to do is done while
+ * everything that can be under way is.
+ */
+static int
+wait_for_transfer(Call *call, int64 until)
+{
+	if (memai_wait_has_work())
+	{
+		int			index = -1;
+
+		for (int i = 0; i < SENDING_TURNS && index < 0; i++)
+		{
+			memai_http_progress();
+			index = memai_http_wait_any(call->njobs, call->transfers, 0);
+		}
+		if (index >= 0)
+			return index;
+		if (memai_wait_work())
+			return -1;
+	}
+	return memai_http_wait_any(call->njobs, call->transfers, until);
+}
+
 static Probe *
 new_probe(const MemaiModel *model)
 {
@@ -445,7 +473,7 @@ memai_wire_send_each(const MemaiWire *wire, const MemaiModel *model, MemaiOperat
 
 		if (call.under_way > 0)
 		{
-			int			index = memai_http_wait_any(n, call.transfers, next);
+			int			index = wait_for_transfer(&call, next);
 
 			if (index >= 0)
 				finish_job(&call, index);

@@ -136,11 +136,14 @@ extern void memai_wire_stream_part(StringInfo part, MemaiJson *json);
 
 /*
  * Embeddings over the wire, in batches; as memai_model_embed, or with
- * skip_refused as memai_model_embed_some.
+ * skip_refused as memai_model_embed_some.  The vectors are palloc'd in context.
  */
 extern void memai_wire_embed(const MemaiWire *wire, const MemaiModel *model, MemaiInputType type,
 							 int ninputs, const MemaiSpan *inputs, bool skip_refused,
-							 MemaiVector **vectors);
+							 MemoryContext context, MemaiVector **vectors);
+
+/* How many texts go into one request. */
+extern int	memai_wire_embed_batch(const MemaiWire *wire, const MemaiModel *model);
 
 /* ---- wire.c ---- */
 

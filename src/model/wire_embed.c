@@ -53,6 +53,12 @@ typedef struct EmbedCall
 	Batch	   *batches;
 	MemaiWireFailure refusal;	/* of the batch refused last */
 	bool		skip_refused;	/* else a refused input is an error */
+	int			nall;			/* what the caller asked for */
+	MemaiVector **all;
+	int		   *first;			/* per unique input the first of its equals ... */
+	int		   *next;			/* ... and per input the next one, or -1 */
+	const int  *sent;			/* per input that is sent its place among the
+								 * unique ones; NULL: the same */
 } EmbedCall;
 
 static int
@@ -142,11 +148,17 @@ add_prefix(const MemaiModel *model, MemaiInputType type, int n, const MemaiSpan 
 	return prefixed;
 }
 
+int
+memai_wire_embed_batch(const MemaiWire *wire, const MemaiModel *model)
+{
+	return memai_option_int(model->options, "batch_size", wire->max_batch);
+}
+
 /* cuts the inputs into batches */
 static void
 cut_batches(EmbedCall *call)
 {
-	int			max_batch = memai_option_int(call->model->options, "batch_size", call->wire->max_batch);
+	int			max_batch = memai_wire_embed_batch(call->wire, call->model);
 	size_t		bytes = 0;
 
 	call->batches = palloc0(sizeof(Batch) * call->ninputs);
@@ -172,11 +184,35 @@ check_vectors(const MemaiModel *model, int n, MemaiVector **vectors)
 	{
 		bool		zero = true;
 
+		memai_vector_check_finite(vectors[i]);
 		for (int j = 0; j < vectors[i]->dim && zero; j++)
 			zero = vectors[i]->x[j] == 0;
 		if (zero)
 			memai_wire_bad_response(model, psprintf("vector %d is all zeros", i));
 	}
+}
+
+/* for each unique input the list of those that are equal to it */
+static void
+link_equals(EmbedCall *call, int nunique, const int *slots)
+{
+	call->first = palloc(sizeof(int) * nunique);
+	call->next = palloc(sizeof(int) * call->nall);
+	for (int i = 0; i < nunique; i++)
+		call->first[i] = -1;
+	for (int i = call->nall - 1; i >= 0; i--)
+	{
+		call->next[i] = call->first[slots[i]];
+		call->first[slots[i]] = i;
+	}
+}
+
+/* gives the vector of a unique input to all that are equal to it */
+static void
+deliver(const EmbedCall *call, int slot, MemaiVector *vector)
+{
+	for (int i = call->first[slot]; i >= 0; i = call->next[i])
+		call->all[i] = vector;
 }
 
 static void
@@ -190,6 +226,8 @@ receive_embed(void *state, int index, const char *body, size_t len)
 	call->wire->read_embed(call->model, body, len, n, call->vectors + batch->start);
 	check_vectors(call->model, n, call->vectors + batch->start);
 	MemoryContextSwitchTo(old);
+	for (int i = batch->start; i < batch->end; i++)
+		deliver(call, call->sent ? call->sent[i] : i, call->vectors[i]);
 }
 
 /* did the provider find fault with what it was sent? */
@@ -333,9 +371,9 @@ typedef struct Uncached
 	MemaiCacheKey *keys;
 } Uncached;
 
-/* fills the vectors that are cached and leaves in inputs those that are not */
+/* delivers the vectors that are cached and leaves in inputs those that are not */
 static void
-find_cached(EmbedCall *call, MemaiSpan *inputs, Uncached *uncached, MemaiVector **vectors)
+find_cached(EmbedCall *call, MemaiSpan *inputs, Uncached *uncached)
 {
 	int			n = call->ninputs;
 	char		type = call->type == MEMAI_INPUT_QUERY ? 'q' : 'd';
@@ -358,9 +396,11 @@ find_cached(EmbedCall *call, MemaiSpan *inputs, Uncached *uncached, MemaiVector 
 		{
 			MemoryContext old = MemoryContextSwitchTo(call->context);
 
-			vectors[i] = memai_vector_alloc(call->model->info.dimensions);
-			memcpy(vectors[i]->x, VARDATA_ANY(values[i]), size);
+			MemaiVector *vector = memai_vector_alloc(call->model->info.dimensions);
+
+			memcpy(vector->x, VARDATA_ANY(values[i]), size);
 			MemoryContextSwitchTo(old);
+			deliver(call, i, vector);
 			continue;
 		}
 		inputs[uncached->n] = inputs[i];
@@ -368,6 +408,7 @@ find_cached(EmbedCall *call, MemaiSpan *inputs, Uncached *uncached, MemaiVector 
 		uncached->slots[uncached->n++] = i;
 	}
 	call->ninputs = uncached->n;
+	call->sent = uncached->slots;
 }
 
 static void
@@ -392,13 +433,13 @@ store_uncached(const EmbedCall *call, const Uncached *uncached)
 
 /* embeds unique inputs; one that is refused has no vector and its place is returned, or -1 */
 static int
-embed_unique(EmbedCall *call, MemaiSpan *inputs, MemaiVector **vectors)
+embed_unique(EmbedCall *call, MemaiSpan *inputs)
 {
 	Uncached	uncached = {.ttl = memai_cache_ttl(call->model, -1)};
 	int			refused = -1;
 
 	if (uncached.ttl > 0)
-		find_cached(call, inputs, &uncached, vectors);
+		find_cached(call, inputs, &uncached);
 	if (uncached.ttl > 0 && call->ninputs == 0)
 		memai_usage_cached(call->model, MEMAI_OPERATION_EMBED);
 	call->inputs = add_prefix(call->model, call->type, call->ninputs, inputs);
@@ -412,25 +453,23 @@ embed_unique(EmbedCall *call, MemaiSpan *inputs, MemaiVector **vectors)
 		return uncached.ttl > 0 ? uncached.slots[refused] : refused;
 	if (uncached.ttl > 0)
 		store_uncached(call, &uncached);
-	for (int i = 0; i < call->ninputs; i++)
-		vectors[uncached.ttl > 0 ? uncached.slots[i] : i] = call->vectors[i];
 	return -1;
 }
 
 void
 memai_wire_embed(const MemaiWire *wire, const MemaiModel *model, MemaiInputType type,
-				 int ninputs, const MemaiSpan *inputs, bool skip_refused, MemaiVector **vectors)
+				 int ninputs, const MemaiSpan *inputs, bool skip_refused,
+				 MemoryContext context, MemaiVector **vectors)
 {
 	MemoryContext old;
 	EmbedCall	call = {0};
-	MemaiVector **unique_vectors;
 	MemaiSpan  *unique;
 	int		   *slots;
 	int			refused;
 
-	if (ninputs == 0)
+	if (ninputs <= 0)
 		return;
-	call.context = CurrentMemoryContext;
+	call.context = context;
 	call.scratch = AllocSetContextCreate(CurrentMemoryContext, "memai embed call", ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(call.scratch);
 	call.wire = wire;
@@ -440,12 +479,13 @@ memai_wire_embed(const MemaiWire *wire, const MemaiModel *model, MemaiInputType 
 	unique = palloc(sizeof(MemaiSpan) * ninputs);
 	slots = palloc(sizeof(int) * ninputs);
 	call.ninputs = collapse_duplicates(ninputs, inputs, unique, slots);
-	unique_vectors = palloc0(sizeof(MemaiVector *) * call.ninputs);
-	refused = embed_unique(&call, unique, unique_vectors);
+	call.nall = ninputs;
+	call.all = vectors;
+	memset(vectors, 0, sizeof(MemaiVector *) * ninputs);
+	link_equals(&call, call.ninputs, slots);
+	refused = embed_unique(&call, unique);
 	if (refused >= 0)
 		raise_refused(&call, position_of(refused, ninputs, slots), ninputs);
-	for (int i = 0; i < ninputs; i++)
-		vectors[i] = unique_vectors[slots[i]];
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(call.scratch);
 }

@@ -48,16 +48,23 @@ static int64 reported_failed = 0;
 /* an expired lease lets the next claim have the job, or fail it after its last attempt */
 static MemaiStatement bury_dead = {
 	"WITH dead AS (DELETE FROM memai._worker w WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a "
-	"WHERE a.pid = w.pid AND a.backend_start = w.started_at) RETURNING w.scope, w.job_id, w.lease) "
+	"WHERE a.pid = w.pid AND a.backend_start = w.started_at) RETURNING w.*), "
+	"held AS (SELECT d.scope, d.job_id, d.lease FROM dead d UNION ALL "
+	"SELECT m.scope, m.job_id, m.lease FROM dead d, unnest(d.more_scopes, d.more_ids, d.more_leases) AS m (scope, job_id, lease)) "
 	"UPDATE memai.job j SET run_after = now() + least(300, power(2, least(j.attempts, 10) - 1)) * interval '1 second' "
-	"FROM dead d WHERE j.scope = d.scope AND j.id = d.job_id AND j.lease = d.lease", 0, {0}, NULL
+	"FROM held h WHERE j.scope = h.scope AND j.id = h.job_id AND j.lease = h.lease", 0, {0}, NULL
 };
 static MemaiStatement enter_worker = {
 	"INSERT INTO memai._worker (pid, started_at) VALUES ($1, $2)", 2, {INT4OID, TIMESTAMPTZOID}, NULL
 };
 static MemaiStatement job_claimed = {
-	"UPDATE memai._worker SET scope = $2, job_id = $3, lease = $4, model = $5 WHERE pid = $1",
+	"UPDATE memai._worker SET scope = $2, job_id = $3, lease = $4, model = $5, "
+	"more_scopes = NULL, more_ids = NULL, more_leases = NULL WHERE pid = $1",
 	5, {INT4OID, INT8OID, UUIDOID, UUIDOID, TEXTOID}, NULL
+};
+static MemaiStatement jobs_joined = {
+	"UPDATE memai._worker SET more_scopes = $2, more_ids = $3, more_leases = $4 WHERE pid = $1",
+	4, {INT4OID, INT8ARRAYOID, UUIDARRAYOID, UUIDARRAYOID}, NULL
 };
 static MemaiStatement job_finished = {
 	"UPDATE memai._worker SET scope = NULL, job_id = NULL, lease = NULL, model = NULL, done = done + $2, failed = failed + $3, "
@@ -75,6 +82,27 @@ note_claim(const MemaiJob *job)
 	values[3] = UUIDPGetDatum(&job->lease);
 	values[4] = CStringGetTextDatum(job->model);
 	memai_statement_run(&job_claimed, values, NULL, false, 0);
+}
+
+static void
+note_companions(int n, MemaiJob **jobs)
+{
+	Datum	   *scopes = palloc(sizeof(Datum) * n);
+	Datum	   *ids = palloc(sizeof(Datum) * n);
+	Datum	   *leases = palloc(sizeof(Datum) * n);
+	Datum		values[4];
+
+	for (int i = 0; i < n; i++)
+	{
+		scopes[i] = Int64GetDatum(jobs[i]->scope.scope);
+		ids[i] = UUIDPGetDatum(&jobs[i]->id);
+		leases[i] = UUIDPGetDatum(&jobs[i]->lease);
+	}
+	values[0] = Int32GetDatum(MyProcPid);
+	values[1] = PointerGetDatum(construct_array(scopes, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	values[2] = PointerGetDatum(construct_array(ids, n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+	values[3] = PointerGetDatum(construct_array(leases, n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+	memai_statement_run(&jobs_joined, values, NULL, false, 0);
 }
 
 static void
@@ -153,11 +181,11 @@ clean_sometimes(void)
 	memai_job_clean();
 }
 
-/* does all jobs that are due; false after an error outside of them */
-static bool
+/* does all jobs that are due; milliseconds to sleep then, -1 after an error outside of them */
+static long
 work(MemaiJobRunner *runner)
 {
-	volatile bool ok = true;
+	volatile long naptime = memai_worker_naptime();
 
 	PG_TRY();
 	{
@@ -172,6 +200,7 @@ work(MemaiJobRunner *runner)
 					break;
 			}
 			clean_sometimes();
+			naptime = memai_job_next_due(naptime);
 		}
 	}
 	PG_CATCH();
@@ -184,14 +213,14 @@ work(MemaiJobRunner *runner)
 			RollbackAndReleaseCurrentSubTransaction();
 		AbortCurrentTransaction();
 		RESUME_INTERRUPTS();
-		ok = false;
+		naptime = -1;
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(runner->context);
 	MemoryContextReset(runner->context);
 	pgstat_report_stat(true);
 	pgstat_report_activity(STATE_IDLE, NULL);
-	return ok;
+	return naptime;
 }
 
 /* sleeps up to milliseconds without a transaction; a commit ends it */
@@ -217,6 +246,7 @@ memai_worker_main(Datum argument)
 {
 	MemaiJobRunner runner = {0};
 	long		error_sleep = 0;
+	long		naptime;
 
 	pqsignal(SIGTERM, die);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
@@ -231,6 +261,7 @@ memai_worker_main(Datum argument)
 	runner.all_tenants = true;
 	runner.context = AllocSetContextCreate(TopMemoryContext, "memai worker", ALLOCSET_DEFAULT_SIZES);
 	runner.claimed = note_claim;
+	runner.joined = note_companions;
 	runner.finished = note_finish;
 	MemoryContextSwitchTo(runner.context);
 	for (;;)
@@ -240,12 +271,13 @@ memai_worker_main(Datum argument)
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
 		}
-		if (work(&runner))
+		naptime = work(&runner);
+		if (naptime >= 0)
 			error_sleep = 0;
 		else
 			error_sleep = Min(Max(error_sleep * 2, memai_worker_naptime()), ERROR_SLEEP_MAX_MS);
 		if (ConfigReloadPending)
 			continue;
-		sleep_until_woken(Max(error_sleep, memai_worker_naptime()));
+		sleep_until_woken(Max(error_sleep, naptime));
 	}
 }

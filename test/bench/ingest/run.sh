@@ -2,7 +2,8 @@
 #
 # run.sh: what documents cost: chunking and cleaning in MB/s, adding DOCUMENTS
 # (1,000) documents of about 8 kB with the built-in embedding model, adding them
-# again unchanged and with one section changed, and one of 30 MB in the background.
+# again unchanged and with one section changed, one of 30 MB in the background, and
+# how many rows a second a vectorizer gets from a model server that is a stub.
 # Needs psql on the PATH and PGHOST, PGPORT, PGUSER and PGDATABASE of an empty
 # database where memai can be installed; a superuser.
 set -eu
@@ -64,3 +65,20 @@ ms=$(time_of "SELECT memai.add_document(string_agg(content || repeat(' ', n), E'
 echo "add of $(sql --command "SELECT octet_length(content) / 1000000 FROM memai.document WHERE source_uri = 'large'") MB in the background: $ms ms"
 ms=$(time_of 'CALL memai.run_jobs()')
 sql --command "SELECT 'its job: ' || round($ms) || ' ms for ' || chunks || ' chunks, ' || status FROM memai.chunk_status WHERE source_uri = 'large'"
+
+# ---- a model server that takes 50 ms for a request of 100 texts, four requests at a time ----
+vector_rows=${VECTOR_ROWS:-40000}
+coproc STUB { exec python3 "$(dirname "$0")/../../stub/stub_llm.py" /nonexistent; }
+stub=$STUB_PID
+trap 'kill "$stub"' EXIT
+read -r port _ <&"${STUB[0]}"
+sql --command "SELECT memai.create_model('bench/50ms', 'embed', 'openai', 'stub-4', url => 'http://127.0.0.1:$port/delay/50/v1', dimensions => 4, options => '{\"batch_size\": 100}')" \
+	--command "CREATE TABLE bench_row (id integer PRIMARY KEY, remark text)" \
+	--command "INSERT INTO bench_row SELECT i, 'order ' || i FROM generate_series(1, $vector_rows) AS i" \
+	--command "SELECT memai.start_worker()" --command 'SELECT pg_sleep(1)' \
+	--command "SELECT memai.create_vectorizer('bench_row', '{remark}', model => 'bench/50ms')" \
+	--command "SELECT memai.flush('10 min')" >/dev/null
+sql --command "SELECT rate, done FROM memai.vectorizer_status WHERE name = 'bench_row'" | awk -F'|' -v cores="$(nproc)" -v load="$(cut -d' ' -f1 /proc/loadavg)" \
+	'{ printf "vectorizer, 50 ms a request of 100 texts: ideal 8000 rows/s, measured %.0f of %d rows, %.0f %% (load %s on %d cores)\n", $1, $2, $1 / 80, load, cores }'
+sql --command "SELECT memai.drop_vectorizer('bench_row')" --command 'DROP TABLE bench_row' --command 'SELECT memai.stop_worker()' \
+	--command "SELECT memai.drop_model('bench/50ms')" >/dev/null

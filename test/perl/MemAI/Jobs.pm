@@ -40,15 +40,16 @@ sub prepare_memories
 	return;
 }
 
-# one job a user, and with poison => 1 one that fails for every tenth
+# one job a user, of one model or models in turn, and with poison => 1 one that fails for every tenth
 sub submit_jobs
 {
 	my ($node, $users, %option) = @_;
-	my $model = $option{model} // 'local/hash-384';
+	my @models = @{ $option{models} // [ $option{model} // 'local/hash-384' ] };
+	my $models = join(', ', map { "'$_'" } @models);
 	my $attempts = $option{max_attempts} // 5;
 	$node->safe_psql('postgres', qq{
 		SET ROLE app;
-		SELECT count(memai.submit_job('embed', user_id => 'user ' || u, model => '$model', max_attempts => $attempts))
+		SELECT count(memai.submit_job('embed', user_id => 'user ' || u, model => (ARRAY[$models])[1 + u % @{[ scalar @models ]}], max_attempts => $attempts))
 			FROM generate_series(1, $users) u});
 	$node->safe_psql('postgres', qq{
 		SET ROLE app;
