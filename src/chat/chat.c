@@ -91,6 +91,13 @@ memai_chat_open(Chat *chat)
 		memai_thread_open(&chat->thread, NULL, NULL);
 }
 
+/* Answers repeat what was recalled, so only the user's own words are a source. */
+static const char *
+extraction_model(const Chat *chat)
+{
+	return memai_chat_extract() && chat->use_memory && !chat->model->is_local ? chat->model->name : NULL;
+}
+
 /* The prompt is built before the message is stored, or the message would find itself. */
 void
 memai_chat_hear(Chat *chat)
@@ -99,6 +106,7 @@ memai_chat_hear(Chat *chat)
 
 	build_prompt(chat);
 	said.intent = chat->intent;
+	said.extract_with = extraction_model(chat);
 	memai_thread_append(&chat->thread, "user", chat->message, &said);
 }
 
@@ -133,6 +141,7 @@ memai_chat_store_answer(Chat *chat)
 
 	if (chat->answer.content[0] != '\0')
 		memai_thread_append(&chat->thread, "assistant", cstring_to_text(chat->answer.content), &outcome);
+	memai_summary_submit(chat);
 }
 
 static void

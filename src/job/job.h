@@ -41,6 +41,9 @@ typedef Jsonb *(*MemaiJobHandler) (MemaiJob *job);
 /* Called by the init functions of upper modules; kind is a constant string. */
 extern void memai_job_register(const char *kind, MemaiJobHandler handler);
 
+/* A string or number of the payload as text, palloc'd; NULL when it is absent or null. */
+extern char *memai_job_payload_text(const MemaiJob *job, const char *key);
+
 /* ---- run.c ---- */
 
 /*
