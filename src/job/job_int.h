@@ -15,6 +15,9 @@
 /* The handler of a kind, NULL for kinds that only clients claim. */
 extern MemaiJobHandler memai_job_handler(const char *kind);
 
+/* What follows from a failed attempt of the job's kind. */
+extern void memai_job_failed(const MemaiJob *job, const ErrorData *error);
+
 /* The kinds that have a handler, text[], palloc'd. */
 extern ArrayType *memai_job_kinds(void);
 

@@ -228,6 +228,13 @@ enter(void)
 	become_submitter();
 }
 
+void
+memai_job_commit(void)
+{
+	leave();
+	enter();
+}
+
 static const MemaiWaitHooks wait_hooks = {leave, enter};
 
 void
@@ -445,6 +452,7 @@ fail_job(MemaiJobRunner *runner, const MemaiJob *job, const ErrorData *error)
 	memai_statement_run(&fail, values, asked_seconds() > 0 ? NULL : "     n", false, 1);
 	if (runner->all_tenants && job->model[0] != '\0' && is_resting(error->sqlerrcode))
 		rest_model(job);
+	memai_job_failed(job, error);
 	runner->failed++;
 	if (runner->finished)
 		runner->finished(runner);
