@@ -14,6 +14,8 @@
 
 /* ---- thread.c ---- */
 
+#define MEMAI_CHAT_WINDOW 50	/* messages of a thread that a model is shown */
+
 typedef struct ChatThread
 {
 	MemaiScope	scope;			/* where its messages are stored */
@@ -22,7 +24,8 @@ typedef struct ChatThread
 	text	   *system_prompt;	/* NULL: none of its own */
 	char	   *model;			/* NULL: the default */
 	text	   *summary;		/* of its older messages; NULL: none */
-	pg_uuid_t	summary_until;	/* the last of them */
+	pg_uuid_t	summary_until;	/* the last of them; zero: none */
+	bool		summary_replaces;	/* they are not shown beside it */
 } ChatThread;
 
 /* one earlier message of a thread */
@@ -45,6 +48,8 @@ typedef struct ChatOutcome
 	int			nmemory_ids;
 	Datum	   *memory_ids;
 	Jsonb	   *tools_invoked;	/* NULL: none */
+	const char *extract_with;	/* model that a job will ask what of the message to
+								 * remember; NULL: none */
 } ChatOutcome;
 
 /*
@@ -52,21 +57,24 @@ typedef struct ChatOutcome
  * context.
  */
 
-/* The user's thread with that id, in whatever namespace; raises P0002 when there is none. */
+/* The user's thread with that id, in whatever namespace; false when there is none. */
+extern bool memai_thread_find(text *user_id, const pg_uuid_t *id, ChatThread *thread);
+
+/* The same; raises P0002 when there is none. */
 extern void memai_thread_load(text *user_id, const pg_uuid_t *id, ChatThread *thread);
 
 /* Stores a new thread of thread->scope; sets thread->id.  title and metadata may be NULL. */
 extern void memai_thread_open(ChatThread *thread, text *title, Jsonb *metadata);
 
 /*
- * The newest turns of a thread after its summary, oldest first, at most
- * max_turns; for a chat that names no thread, of such chats before.
+ * The newest turns of a thread, oldest first, at most max_turns, but none that
+ * its summary replaces; for a chat that names no thread, of such chats before.
  */
 extern List *memai_thread_turns(const ChatThread *thread, int max_turns);
 
-/* Stores a message and the episode that holds its text; outcome may be NULL. */
-extern void memai_thread_append(const ChatThread *thread, const char *role, text *content,
-								const ChatOutcome *outcome);
+/* Stores a message and the episode that holds its text, and returns its id; outcome may be NULL. */
+extern pg_uuid_t memai_thread_append(const ChatThread *thread, const char *role, text *content,
+									 const ChatOutcome *outcome);
 
 /* ---- arguments.c ---- */
 
@@ -99,6 +107,7 @@ typedef struct Chat
 	bool		raise_errors;
 
 	/* state */
+	const pg_uuid_t *heard;		/* the message is stored already; NULL: not yet */
 	instr_time	start;
 	text	   *intent_prompt;	/* instructions of the intent; NULL: none */
 	ChatThread	thread;
@@ -114,7 +123,38 @@ typedef struct Chat
 /* Reads and checks the arguments that all forms of chat have, from argument 0 on. */
 extern void memai_chat_arguments(FunctionCallInfo fcinfo, Chat *chat);
 
+/* ---- summary.c ---- */
+
+/*
+ * Submits the job that sums up the oldest messages of a chat's thread when the
+ * next prompt would show neither them nor a summary of them.  The caller is
+ * connected to SPI and has stored the chat's messages.
+ */
+extern void memai_summary_submit(const Chat *chat);
+
+/* Registers the kind summarise. */
+extern void memai_summary_init(void);
+
+/* ---- notify.c ---- */
+
+/* Registers the kind chat. */
+extern void memai_notify_init(void);
+
+/* ---- persona.c ---- */
+
+/* Registers the kind persona. */
+extern void memai_persona_init(void);
+
 /* ---- settings.c ---- */
+
+/* how many messages a summary takes in at once; 0: none are made in the background */
+extern int	memai_chat_summary_messages(void);
+
+/* whether answers follow the language of the message */
+extern bool memai_chat_follow_language(void);
+
+/* whether memories are taken from what users say, by models that can */
+extern bool memai_chat_extract(void);
 
 /* how many earlier messages a chat that names no thread is shown */
 extern int	memai_chat_recent_messages(void);
@@ -137,6 +177,9 @@ extern void memai_chat_prepare(Chat *chat);
  */
 extern void memai_chat_open(Chat *chat);
 extern void memai_chat_hear(Chat *chat);
+
+/* Only stores the message and returns its id: chat->heard of a later memai_chat_hear, which builds the prompt. */
+extern pg_uuid_t memai_chat_note(const Chat *chat);
 extern void memai_chat_store_answer(Chat *chat);
 
 /* ---- result.c ---- */
@@ -165,6 +208,14 @@ extern void memai_intent_apply(Chat *chat);
 
 /* The user's preferences, one a line; NULL: none.  The caller is connected to SPI. */
 extern text *memai_preferences_text(const MemaiScope *scope);
+
+/* ---- language.c ---- */
+
+/*
+ * What the instructions say about the language of the answer, beginning with a
+ * space; empty when they do so themselves.  own: the application's, or NULL.
+ */
+extern char *memai_language_note(const Chat *chat, const text *own, const text *preferences);
 
 /* ---- prompt.c ---- */
 
@@ -200,6 +251,7 @@ typedef struct ChatPrompt
 	bool		persona_included;
 	bool		context_cut;	/* the caller's context found no room in full */
 	int			nturns;			/* of the thread that are shown */
+	bool		turns_cut;		/* there was no room for older ones */
 } ChatPrompt;
 
 /* tokens of persona, preferences, summary, memories and business context */

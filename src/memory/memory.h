@@ -46,12 +46,13 @@ typedef struct MemaiEpisode
 /*
  * Stores episodes of one scope, in order, with their terms and vectors, in one
  * statement a table, as parts of one conversation unless thread_id is NULL;
- * source is message or chat.
+ * source is message or chat; extract_with is the chat model that a job, which is
+ * submitted, will ask what of them to remember, or NULL.
  * The caller is connected to SPI.  May call an embedding model.  Raises 42501
  * when row-level security refuses the scope.
  */
-extern void memai_episodes_store(const MemaiScope *scope, const pg_uuid_t *thread_id,
-								 const char *source, int nepisodes, MemaiEpisode *episodes);
+extern void memai_episodes_store(const MemaiScope *scope, const pg_uuid_t *thread_id, const char *source,
+								 const char *extract_with, int nepisodes, MemaiEpisode *episodes);
 
 /*
  * The same for chunks of a document, which are each other's conversation; their
@@ -244,6 +245,14 @@ extern Jsonb *memai_embed_missing(MemaiJob *job, const pg_uuid_t *thread_id);
 extern void *memai_embed_share_prepare(MemaiJob *job, const pg_uuid_t *thread_id, int *ntexts);
 extern void memai_embed_share_call(int njobs, void **shares);
 extern Jsonb *memai_embed_share_finish(MemaiJob *job, void *state);
+/* ---- result_job.c ---- */
+
+/*
+ * For handlers of jobs, not connected to SPI: stores what a job found as the
+ * memory of a slot, in the place of what the slot had, and sets its id.  Its
+ * vector is made outside of any transaction.  metadata may be NULL.
+ */
+extern void memai_result_remember(const MemaiJob *job, const char *content, const char *slot, Jsonb *metadata, pg_uuid_t *id);
 
 /* Registers the kinds of jobs that are about memories. */
 extern void memai_memory_init(void);
