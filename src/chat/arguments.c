@@ -41,7 +41,9 @@ enum Argument
 	ARG_INTENT,
 	ARG_FILTER,
 	ARG_MAX_MESSAGES,
-	ARG_ON_ERROR
+	ARG_ON_ERROR,
+	ARG_ROUTER,
+	ARG_MAX_COST
 };
 
 static text *
@@ -188,5 +190,7 @@ memai_chat_arguments(FunctionCallInfo fcinfo, Chat *chat)
 	memai_check_filter(chat->filter);
 	chat->max_messages = int_argument(fcinfo, ARG_MAX_MESSAGES, "max_messages", MEMAI_CHAT_WINDOW, 0, 1000);
 	chat->raise_errors = on_error_argument(fcinfo);
+	chat->router = PG_ARGISNULL(ARG_ROUTER) ? memai_chat_default_router() : memai_chat_router(name_argument(fcinfo, ARG_ROUTER));
+	chat->max_cost = number_argument(fcinfo, ARG_MAX_COST, "max_cost", get_float8_nan(), 0, 1e9);
 	chat->thread_id = PG_ARGISNULL(ARG_THREAD_ID) ? NULL : PG_GETARG_UUID_P(ARG_THREAD_ID);
 }

@@ -512,18 +512,20 @@ memai_ask(PG_FUNCTION_ARGS)
 
 /*
  * _check_asked(query text, tables text[], schemas text[], functions text[],
- * search_path text) returns text: volatile; the rows of the query as JSON
+ * timeout_ms integer, search_path text) returns text: volatile; the rows of the
+ * query as JSON
  */
 Datum
 memai_check_asked(PG_FUNCTION_ARGS)
 {
 	MemoryContext context = CurrentMemoryContext;
 	AskRules	rules = {.functions = functions_argument(fcinfo, 3)};
-	ChatQuery	query = {.max_rows = 3, .timeout = 1000, .as_json = true, .check = memai_ask_check, .check_arg = &rules};
+	ChatQuery	query = {.max_rows = 3, .as_json = true, .check = memai_ask_check, .check_arg = &rules};
 	ChatRows   *rows;
 
 	query.sql = name_argument(fcinfo, 0);
-	query.search_path = name_argument(fcinfo, 4);
+	query.search_path = name_argument(fcinfo, 5);
+	query.timeout = PG_ARGISNULL(4) ? 1000 : PG_GETARG_INT32(4);
 	if (query.sql == NULL || query.search_path == NULL)
 		PG_RETURN_NULL();
 	SPI_connect();

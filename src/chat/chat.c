@@ -14,7 +14,7 @@
 
 #include "catalog/pg_type.h"
 #include "chat/chat_int.h"
-#include "chat/tool.h"
+#include "chat/router.h"
 #include "funcapi.h"
 #include "json/json.h"
 #include "miscadmin.h"
@@ -102,14 +102,17 @@ build_prompt(Chat *chat)
 	List	   *turns;
 
 	memai_see_own_changes();
-	if (chat->use_memory)
+	memai_intent_choose(chat);
+	MemoryContextSwitchTo(context);
+	memai_router_apply(chat);
+	MemoryContextSwitchTo(context);
+	if (chat->use_memory && chat->recall_wanted)
 		recalled = recall(chat, context);
 	/* recall and sources leave SPI's */
 	MemoryContextSwitchTo(context);
 	turns = earlier_turns(chat);
 	memai_intent_apply(chat);
 	MemoryContextSwitchTo(context);
-	chat->toolset = memai_tools_load(chat->tools, chat->intent);
 	chat->prompt = memai_prompt_build(chat, memai_preferences_text(&chat->scope), turns, recalled);
 	PopActiveSnapshot();
 }
@@ -288,8 +291,8 @@ memai_chat_preview(PG_FUNCTION_ARGS)
 	Chat		chat = {0};
 	MemoryContext caller_context = CurrentMemoryContext;
 	TupleDesc	desc;
-	Datum		values[8] = {0};
-	bool		nulls[8] = {false};
+	Datum		values[9] = {0};
+	bool		nulls[9] = {false};
 	int			total = 0;
 	Datum		row;
 
@@ -312,6 +315,8 @@ memai_chat_preview(PG_FUNCTION_ARGS)
 	values[6] = PointerGetDatum(construct_array(chat.prompt->memory_ids, chat.prompt->nmemory_ids,
 												UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
 	values[7] = BoolGetDatum(chat.prompt->context_cut);
+	nulls[8] = chat.routing == NULL;
+	values[8] = PointerGetDatum(chat.routing);
 	row = HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
 	SPI_finish();
 	return row;

@@ -19,16 +19,16 @@ CREATE FUNCTION memai.ask_schema(tables text[] DEFAULT NULL, schemas text[] DEFA
 COMMENT ON FUNCTION memai.ask_schema(text[], text[], integer, text) IS
 	'what ask with the same arguments tells the model of tables: those that the caller may read, with columns, types, keys and comments';
 
-CREATE FUNCTION memai._check_asked(query text, tables text[], schemas text[], functions text[], search_path text) RETURNS text
+CREATE FUNCTION memai._check_asked(query text, tables text[], schemas text[], functions text[], timeout_ms integer, search_path text) RETURNS text
 	AS 'MODULE_PATHNAME', 'memai_check_asked' LANGUAGE C VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION memai._check_asked(text, text[], text[], text[], text) IS
+COMMENT ON FUNCTION memai._check_asked(text, text[], text[], text[], integer, text) IS
 	'private: runs a query as ask would run it and returns its first rows, or raises what keeps ask from it';
 
 -- not even memai_user: what a model writes is run on the caller's tables
 REVOKE ALL ON FUNCTION memai.ask(text, text[], text[], text, text, integer, integer, integer, integer, text[], text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.ask_schema(text[], text[], integer, text) FROM PUBLIC;
-REVOKE ALL ON FUNCTION memai._check_asked(text, text[], text[], text[], text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION memai._check_asked(text, text[], text[], text[], integer, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION memai.ask(text, text[], text[], text, text, integer, integer, integer, integer, text[], text, text)
 	TO memai_admin WITH GRANT OPTION;
 GRANT EXECUTE ON FUNCTION memai.ask_schema(text[], text[], integer, text) TO memai_user, memai_admin;

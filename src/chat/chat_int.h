@@ -78,6 +78,14 @@ extern pg_uuid_t memai_thread_append(const ChatThread *thread, const char *role,
 
 /* ---- arguments.c ---- */
 
+/* who decides what of memory and tools a message needs */
+typedef enum ChatRouter
+{
+	CHAT_ROUTER_OFF,			/* nobody: all of it */
+	CHAT_ROUTER_RULES,
+	CHAT_ROUTER_MODEL			/* of size small */
+} ChatRouter;
+
 /* what a caller asked for, and what became of it so far */
 typedef struct Chat
 {
@@ -105,6 +113,8 @@ typedef struct Chat
 	Jsonb	   *filter;
 	int			max_messages;	/* of the thread that the model is shown */
 	bool		raise_errors;
+	ChatRouter	router;
+	double		max_cost;		/* of all calls for this message; NaN: any */
 
 	/* state */
 	const pg_uuid_t *heard;		/* the message is stored already; NULL: not yet */
@@ -112,6 +122,11 @@ typedef struct Chat
 	text	   *intent_prompt;	/* instructions of the intent; NULL: none */
 	ChatThread	thread;
 	MemaiModelInfo *model;
+	bool		recall_wanted;	/* memory is to be searched */
+	Jsonb	   *routing;		/* what the router decided; NULL: there is none */
+	int			routing_prompt_tokens;	/* -1: unknown */
+	int			routing_completion_tokens;	/* -1: unknown */
+	double		routing_cost;	/* NaN: unknown */
 	List	   *toolset;		/* of ChatTool */
 	struct ChatPrompt *prompt;
 	MemaiChatResult answer;
@@ -162,6 +177,12 @@ extern int	memai_chat_recent_messages(void);
 /* how often a chat may go back to the model with results of tools */
 extern int	memai_chat_max_tool_rounds(void);
 
+/* the router of chats that name none */
+extern ChatRouter memai_chat_default_router(void);
+
+/* off, rules or model; raises 22023 */
+extern ChatRouter memai_chat_router(const char *name);
+
 /* ---- chat.c ---- */
 
 /*
@@ -200,10 +221,12 @@ extern void memai_sources_append(StringInfo out, const char *intent, Jsonb *para
 
 /*
  * Finds the intent of a chat unless the caller named one ("none": no intent),
- * and with it the instructions; appends its sources to chat->context.  Raises
- * 42704 for an intent that does not exist.  May call an embedding model.  The
- * caller is connected to SPI.
+ * and with it the instructions.  Raises 42704 for an intent that does not exist.
+ * May call an embedding model.  The caller is connected to SPI.
  */
+extern void memai_intent_choose(Chat *chat);
+
+/* Appends the sources of the chat's intent to chat->context.  The caller is connected to SPI. */
 extern void memai_intent_apply(Chat *chat);
 
 /* The user's preferences, one a line; NULL: none.  The caller is connected to SPI. */

@@ -104,7 +104,7 @@ append_sources(Chat *chat)
 }
 
 void
-memai_intent_apply(Chat *chat)
+memai_intent_choose(Chat *chat)
 {
 	text	   *tenant = memai_current_tenant_text();
 
@@ -112,10 +112,15 @@ memai_intent_apply(Chat *chat)
 		chat->intent = find_intent(chat, tenant);
 	else if (strcmp(chat->intent, "none") == 0)
 		chat->intent = NULL;
-	if (chat->intent == NULL)
-		return;
-	load_intent(chat, tenant);
-	append_sources(chat);
+	if (chat->intent != NULL)
+		load_intent(chat, tenant);
+}
+
+void
+memai_intent_apply(Chat *chat)
+{
+	if (chat->intent != NULL)
+		append_sources(chat);
 }
 
 text *

@@ -32,6 +32,7 @@ enum Column
 	COL_CACHED,
 	COL_PROCESSING_MS,
 	COL_ERROR,
+	COL_ROUTER,
 	NCOLUMNS
 };
 
@@ -98,6 +99,7 @@ static const struct
 	[COL_CACHED] = {"cached", BOOLOID},
 	[COL_PROCESSING_MS] = {"processing_ms", FLOAT8OID},
 	[COL_ERROR] = {"error", TEXTOID},
+	[COL_ROUTER] = {"router", JSONBOID},
 };
 
 Datum
@@ -122,6 +124,8 @@ memai_chat_result(Chat *chat)
 	INSTR_TIME_SUBTRACT(elapsed, chat->start);
 	values[COL_PROCESSING_MS] = Float8GetDatum(INSTR_TIME_GET_MILLISEC(elapsed));
 	put_text(values, nulls, COL_ERROR, chat->error);
+	nulls[COL_ROUTER] = chat->routing == NULL;
+	values[COL_ROUTER] = PointerGetDatum(chat->routing);
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
 }
 

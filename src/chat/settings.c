@@ -12,6 +12,14 @@ static bool follow_language = true;
 static int	recent_exchanges = 5;
 static int	max_tool_rounds = 5;
 static int	summary_messages = 10;
+static int	router = CHAT_ROUTER_OFF;
+
+static const struct config_enum_entry routers[] = {
+	{"off", CHAT_ROUTER_OFF, false},
+	{"rules", CHAT_ROUTER_RULES, false},
+	{"model", CHAT_ROUTER_MODEL, false},
+	{NULL, 0, false}
+};
 
 bool
 memai_chat_extract(void)
@@ -41,6 +49,25 @@ int
 memai_chat_summary_messages(void)
 {
 	return summary_messages;
+}
+
+ChatRouter
+memai_chat_default_router(void)
+{
+	return router;
+}
+
+ChatRouter
+memai_chat_router(const char *name)
+{
+	for (const struct config_enum_entry *entry = routers; entry->name != NULL; entry++)
+		if (strcmp(entry->name, name) == 0)
+			return entry->val;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("there is no router \"%s\"", name),
+			 errhint("It is 'off', 'rules' or 'model'.")));
+	return CHAT_ROUTER_OFF;
 }
 
 void
@@ -75,4 +102,9 @@ memai_chat_init(void)
 							"A job does it. Zero makes no summaries but those of memai.summarize_thread.",
 							&summary_messages, 10, 0, 1000, PGC_USERSET, 0,
 							NULL, NULL, NULL);
+	DefineCustomEnumVariable("memai.chat_router",
+							 "Sets who decides what of memory and tools a message needs.",
+							 "off: all of it is used; rules: words decide; model: the chat model of size small does.",
+							 &router, CHAT_ROUTER_OFF, routers, PGC_USERSET, 0,
+							 NULL, NULL, NULL);
 }

@@ -150,7 +150,7 @@ defined_tool(MemaiJson *definition)
 }
 
 static List *
-add_tools(List *tools, Jsonb *wanted)
+add_tools(List *tools, Jsonb *wanted, bool *all)
 {
 	const char *problem;
 	MemaiJson  *json = memai_json_parse_server(JsonbToCString(NULL, &wanted->root, VARSIZE(wanted)), &problem);
@@ -162,7 +162,9 @@ add_tools(List *tools, Jsonb *wanted)
 		ChatTool   *tool;
 
 		CHECK_FOR_INTERRUPTS();
-		if (name != NULL)
+		if (name != NULL && all != NULL && strcmp(name, "*") == 0)
+			*all = true;
+		else if (name != NULL)
 			tools = add_registered(tools, name);
 		else
 		{
@@ -182,13 +184,27 @@ add_tools(List *tools, Jsonb *wanted)
 	return tools;
 }
 
-List *
-memai_tools_load(Jsonb *wanted, const char *intent)
+/* the registered tools that are not among tools */
+static List *
+other_tools(List *tools)
 {
+	List	   *others = NIL;
+	ListCell   *cell;
+
+	foreach(cell, add_registered(NIL, "*"))
+		if (!is_known(tools, ((ChatTool *) lfirst(cell))->name))
+			others = lappend(others, lfirst(cell));
+	return others;
+}
+
+List *
+memai_tools_load(Jsonb *wanted, const char *intent, List **candidates)
+{
+	bool		all = wanted == NULL;
 	List	   *tools = NIL;
 
 	if (wanted != NULL)
-		tools = add_tools(tools, wanted);
+		tools = add_tools(tools, wanted, candidates ? &all : NULL);
 	if (intent != NULL)
 	{
 		Datum		values[2] = {PointerGetDatum(memai_current_tenant_text()), CStringGetTextDatum(intent)};
@@ -198,9 +214,11 @@ memai_tools_load(Jsonb *wanted, const char *intent)
 			bool		null;
 
 			wanted = DatumGetJsonbPCopy(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
-			tools = add_tools(tools, wanted);
+			tools = add_tools(tools, wanted, candidates ? &all : NULL);
 		}
 	}
+	if (candidates != NULL)
+		*candidates = all ? other_tools(tools) : NIL;
 	return tools;
 }
 

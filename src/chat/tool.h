@@ -35,11 +35,12 @@ typedef struct ChatTool
 
 /*
  * The tools of a chat: those of its argument, registered names and definitions
- * (an array), and those of its intent.  Raises 42704 for a name that the
+ * (an array), and those of its intent.  With candidates, registered tools that
+ * are not named, "*" or no argument, go there instead.  Raises 42704 for a name that the
  * current role has no such tool of, 22023 for a malformed definition.  The
  * caller is connected to SPI; palloc'd in the current context.
  */
-extern List *memai_tools_load(Jsonb *tools, const char *intent);
+extern List *memai_tools_load(Jsonb *tools, const char *intent, List **candidates);
 
 /* What MemaiChatRequest.tools wants; NULL for no tools. */
 extern char *memai_tools_json(List *tools);

@@ -5,9 +5,12 @@
  * Each round asks the model once; while its answer calls tools they run one
  * after the other and their results go back as tool messages.  A tool that
  * fails tells the model why and the chat goes on.  After so many rounds, or so
- * many calls, the model is asked once more with tools forbidden.
+ * many calls, the model is asked once more with tools forbidden.  When what was
+ * spent reaches max_cost, no tool runs and the chat ends with finish_reason cost_limit.
  */
 #include "postgres.h"
+
+#include <math.h>
 
 #include "chat/tool.h"
 #include "miscadmin.h"
@@ -30,6 +33,7 @@ struct ChatLoop
 	int			ncalls;
 	bool		is_last;		/* tools are forbidden now */
 	bool		is_caller_asked;	/* a tool is the caller's, or needs its word */
+	bool		is_spent;		/* max_cost is reached, or the cost is unknown */
 	int64		prompt_tokens;	/* -1: some answer did not tell */
 	int64		completion_tokens;
 	double		cost;			/* NaN: some answer has none */
@@ -138,7 +142,9 @@ answer_call(ChatLoop *loop, MemaiJson *json)
 		return;
 	}
 	INSTR_TIME_SET_CURRENT(start);
-	if (loop->ncalls++ >= MAX_CALLS)
+	if (loop->is_spent)
+		call.result = "error: the limit of cost is reached";
+	else if (loop->ncalls++ >= MAX_CALLS)
 		call.result = "error: too many calls of tools";
 	else if (call.tool == NULL)
 		call.result = psprintf("error: there is no tool \"%s\"", name ? name : "");
@@ -175,6 +181,9 @@ start_loop(ChatLoop *loop, Chat *chat)
 	for (int i = 0; i < first->nmessages; i++)
 		add_message(loop, &first->messages[i]);
 	initStringInfo(&loop->invoked);
+	loop->prompt_tokens = chat->routing_prompt_tokens;
+	loop->completion_tokens = chat->routing_completion_tokens;
+	loop->cost = chat->routing_cost;
 }
 
 ChatLoop *
@@ -236,11 +245,15 @@ memai_tool_loop_answer(ChatLoop *loop)
 	add_tokens(&loop->prompt_tokens, answer->prompt_tokens);
 	add_tokens(&loop->completion_tokens, answer->completion_tokens);
 	loop->cost += answer->cost;
+	/* what is not known may be too much */
+	loop->is_spent = !isnan(loop->chat->max_cost) && !(loop->cost < loop->chat->max_cost);
 	if (answer->tool_calls != NULL && loop->tools != NIL && !loop->is_last)
 	{
 		answer_calls(loop);
-		if (!loop->is_caller_asked)
+		if (!loop->is_caller_asked && !loop->is_spent)
 			return true;
+		if (loop->is_spent)
+			loop->chat->answer.finish_reason = "cost_limit";
 	}
 	finish_loop(loop);
 	return false;
