@@ -49,11 +49,11 @@ COMMENT ON FUNCTION memai.remember_triplet(text, text, text, text, text, text, j
 
 CREATE FUNCTION memai.remember_messages(messages jsonb, user_id text DEFAULT NULL, namespace text DEFAULT NULL,
 		thread_id uuid DEFAULT NULL, occurred_at timestamptz DEFAULT NULL, metadata jsonb DEFAULT NULL,
-		infer boolean DEFAULT false, model text DEFAULT NULL, wait boolean DEFAULT false) RETURNS SETOF uuid
+		infer boolean DEFAULT NULL, model text DEFAULT NULL, wait boolean DEFAULT false) RETURNS SETOF uuid
 	AS 'MODULE_PATHNAME', 'memai_remember_messages' LANGUAGE C VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION memai.remember_messages(jsonb, text, text, uuid, timestamptz, jsonb, boolean, text, boolean) IS
-	'store the messages of a conversation as episodes, in order, and return their ids; each message has content and may have role, name, occurred_at, metadata; infer => true has a job ask a chat model what of them to remember, wait => true asks it now';
+	'store the messages of a conversation as episodes, in order, and return their ids; each message has content and may have role, name, occurred_at, metadata; infer => true has a job ask a chat model what of them to remember, wait => true asks it now; NULL: if that model is not a built-in one';
 
 CREATE FUNCTION memai.apply_operations(operations jsonb, episodes uuid[], memories uuid[] DEFAULT '{}',
 		user_id text DEFAULT NULL, namespace text DEFAULT NULL)
