@@ -123,7 +123,7 @@ insert_rows(const MemaiScope *scope, const pg_uuid_t *thread_id, const pg_uuid_t
 		metadata.values[i] = JsonbPGetDatum(episode->metadata ? episode->metadata : no_metadata);
 		occurred_at.values[i] = TimestampTzGetDatum(episode->occurred_at);
 		asking.values[i] = Float4GetDatum(asking_share(episode->content));
-		terms.values[i] = PointerGetDatum(memai_text_terms(texts[i].data, texts[i].len));
+		terms.values[i] = memai_item_terms(episode->has_language, episode->language, texts[i].data, texts[i].len);
 		set_days(&from, &until, i, episode);
 	}
 
@@ -381,6 +381,16 @@ read_messages(Jsonb *messages, TimestampTz start, Jsonb *metadata, int *nepisode
 	return episodes;
 }
 
+static void
+set_language(int nepisodes, MemaiEpisode *episodes, int language)
+{
+	for (int i = 0; i < nepisodes; i++)
+	{
+		episodes[i].has_language = true;
+		episodes[i].language = language;
+	}
+}
+
 /*
  * Whether to infer when the call does not say so: with the model that it names, or else the default that the
  * role may call, unless that is a built-in one, which cannot.  The caller is connected to SPI.
@@ -395,7 +405,7 @@ infers_by_default(const char *model)
 
 /*
  * remember_messages(messages jsonb, user_id text, namespace text, thread_id uuid,
- * occurred_at timestamptz, metadata jsonb, infer boolean, model text, wait boolean) returns setof uuid
+ * occurred_at timestamptz, metadata jsonb, infer boolean, model text, wait boolean, language text) returns setof uuid
  */
 Datum
 memai_remember_messages(PG_FUNCTION_ARGS)
@@ -421,6 +431,8 @@ memai_remember_messages(PG_FUNCTION_ARGS)
 						PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2));
 	memai_check_metadata(metadata);
 	episodes = read_messages(PG_GETARG_JSONB_P(0), start, metadata, &nepisodes);
+	if (!PG_ARGISNULL(9))
+		set_language(nepisodes, episodes, memai_text_language_argument(PG_GETARG_TEXT_PP(9)));
 	if (thread_id == NULL)
 	{
 		memai_new_id(&new_thread);

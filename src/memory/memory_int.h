@@ -43,6 +43,9 @@ extern void memai_embeddings_store(const MemaiScope *scope, const char *model_na
 extern void memai_vectors_store(const MemaiScope *scope, const char *model_name, bool is_memory, int nitems,
 								const pg_uuid_t *const *ids, MemaiVector *const *vectors);
 
+/* The terms of a text in a language that its caller gave, -1 or not has_language: in its own. */
+extern Datum memai_item_terms(bool has_language, int language, const char *data, size_t len);
+
 /* The days of a text in the server's encoding seen from a time (UTC), or false. */
 extern bool memai_days_of(const text *content, TimestampTz reference, MemaiDaySpan *days);
 
@@ -113,6 +116,8 @@ typedef struct MemaiFact
 	bool		has_successor;
 	pg_uuid_t	successor;		/* took its place at invalid_at */
 	bool		or_similar;		/* one that says nearly the same will do */
+	bool		has_language;	/* of its words; else the setting's, or detected */
+	int			language;		/* see memai_text_language_argument */
 	ArrayType  *sources;		/* episodes it was taken from */
 	ArrayType  *depends_on;		/* memories it rests on */
 	const char *embed_model;	/* that made vector */
