@@ -23,6 +23,14 @@ SELECT * FROM pg_temp.linked('?');
 -- two steps: found though it has no word of the question
 SELECT content FROM memai.recall('In which town is the employer of Mira?', k => 3) WHERE content LIKE 'Its head%';
 SELECT (r -> 'keyword_parts' ->> 'entity')::float8 > 0 AS explained FROM memai.explain_recall('Mira', k => 1) e, jsonb_array_elements(e -> 'results') r;
+-- an alias stands for its entity, whichever of the two the question or the memory names
+SELECT memai.remember_triplet('Mirabelle', 'likes', 'Tea', 'She drinks it without sugar') IS NOT NULL AS alias;
+SELECT * FROM pg_temp.linked('Mirabelle');
+SELECT memai.merge_entities('Mira', 'Mirabelle');
+SELECT content FROM pg_temp.linked('Mirabelle');
+SELECT content FROM pg_temp.linked('Mira');
+SELECT memai.unmerge_entity('Mirabelle');
+SELECT content FROM pg_temp.linked('Mirabelle');
 -- the way does not lead over what is no longer true
 SELECT memai.forget(id, mode => 'soft') FROM memai.memory WHERE content LIKE 'Mira got%';
 SELECT * FROM pg_temp.linked('What about Mira?');

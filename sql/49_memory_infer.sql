@@ -42,5 +42,37 @@ SELECT count(*) FROM memai.remember_messages('[{"content": "I moved to Rome"}]',
 SELECT count(*) FROM memai.episode WHERE content LIKE '%Rome%';
 SELECT count(*) FROM memai.remember_messages('[{"content": "I moved to Rome"}]', wait => true, infer => true, model => 'local/hash-384');
 
+-- whether a model is asked when the call does not say so: a real one by default or by name, a built-in one never
+CREATE FUNCTION pg_temp.asked(call text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE n bigint;
+BEGIN
+	EXECUTE 'SELECT count(*) FROM ' || call;
+	SELECT count(*) INTO n FROM memai.job WHERE kind = 'extract';
+	DELETE FROM memai.job WHERE kind = 'extract';
+	UPDATE memai.episode SET extract_with = NULL;
+	RETURN n;
+END $$;
+SELECT pg_temp.asked($$memai.remember_messages('[{"content": "I like tea"}]')$$) AS built_in;
+SELECT memai.create_model('real', 'chat', 'openai', 'm', url => 'http://127.0.0.1:9/v1');
+SELECT pg_temp.asked($$memai.remember_messages('[{"content": "I like tea"}]')$$) AS not_default,
+	pg_temp.asked($$memai.remember_messages('[{"content": "I like tea"}]', model => 'real')$$) AS by_name,
+	pg_temp.asked($$memai.remember_messages('[{"content": "I like tea"}]', model => 'local/extract')$$) AS built_in_by_name;
+SELECT memai.set_default_model('chat', 'real');
+SELECT pg_temp.asked($$memai.remember_messages('[{"content": "I like tea"}]')$$) AS by_default,
+	pg_temp.asked($$memai.remember_messages('[{"content": "I like tea"}]', infer => NULL)$$) AS with_null,
+	pg_temp.asked($$memai.remember_messages('[{"content": "I like tea"}]', infer => false)$$) AS told_not_to,
+	pg_temp.asked($$memai.remember_messages('[{"content": "I like tea"}]', infer => false, model => 'real')$$) AS told_not_to_by_name;
+SELECT count(*) FROM memai.remember_messages('[{"content": "I like tea"}]', model => 'unknown');
+-- a role that may not call the default only stores
+CREATE ROLE regress_talker;
+GRANT memai_user TO regress_talker;
+SET ROLE regress_talker;
+SELECT count(*) FROM memai.remember_messages('[{"content": "I like coffee"}]');
+SELECT count(*) FROM memai.job WHERE kind = 'extract';
+SELECT count(*) FROM memai.remember_messages('[{"content": "I like coffee"}]', infer => true);
+RESET ROLE;
+DROP ROLE regress_talker;
+SELECT memai.drop_model('real');
+
 DELETE FROM memai.episode;
 DELETE FROM memai.memory;

@@ -51,6 +51,19 @@ SELECT memai.explain_recall('Vad är hunden rädd för?') ->> 'language' AS dete
 	memai.explain_recall('Oslo', language => 'auto') ->> 'language' AS in_doubt;
 SELECT count(*) FROM memai.recall('x', language => 'klingon');
 
+-- a text's language may be told, too: of two words, which are in doubt
+DELETE FROM memai.memory;
+SELECT memai.remember('Hundarna Oslo') IS NOT NULL AS in_doubt, memai.remember('Hästarna Oslo', language => 'sv') IS NOT NULL AS told,
+	memai.remember_triplet('Katterna', 'i', 'Oslo', language => 'swedish') IS NOT NULL AS triplet, memai.remember('Kossorna Oslo', language => 'auto') IS NOT NULL AS automatic;
+SELECT content, language FROM memai.recall('Oslo') ORDER BY content;
+SELECT content FROM memai.recall('häst', language => 'sv', k => 1);
+SELECT count(*) FROM memai.remember_messages('[{"content": "Fåglarna Oslo"}, {"content": "Ugglorna Oslo"}]', language => 'sv');
+SELECT content, language FROM memai.recall('Oslo', layer => 'episode') ORDER BY content;
+SELECT memai.remember('x', language => 'klingon');
+SELECT count(*) FROM memai.remember_messages('[{"content": "x"}]', language => 'klingon');
+DELETE FROM memai.episode;
+DELETE FROM memai.entity;
+
 -- what was stored before languages were told was English
 DELETE FROM memai.memory;
 INSERT INTO memai.memory (tenant, user_id, namespace, scope, content, terms)

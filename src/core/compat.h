@@ -6,7 +6,10 @@
 #ifndef MEMAI_CORE_COMPAT_H
 #define MEMAI_CORE_COMPAT_H
 
+#include "access/genam.h"
+#include "access/htup_details.h"
 #include "fmgr.h"
+#include "nodes/tidbitmap.h"
 #include "pgstat.h"
 
 #if PG_VERSION_NUM < 150000
@@ -91,5 +94,41 @@ memai_wait_event(void)
 #else
 #define memai_owns_relation(oid) pg_class_ownercheck(oid, GetUserId())
 #endif
+
+/* since 18 a bitmap scan counts for EXPLAIN, and a bitmap's iterator has another name */
+#if MEMAI_PG18_GE
+#define MemaiBitmapIterator TBMPrivateIterator
+#define memai_beginscan_bitmap(index, snapshot, nkeys) index_beginscan_bitmap(index, snapshot, NULL, nkeys)
+#define memai_bitmap_begin(bitmap) tbm_begin_private_iterate(bitmap)
+#define memai_bitmap_end(iterator) tbm_end_private_iterate(iterator)
+#else
+#define MemaiBitmapIterator TBMIterator
+#define memai_beginscan_bitmap(index, snapshot, nkeys) index_beginscan_bitmap(index, snapshot, nkeys)
+#define memai_bitmap_begin(bitmap) tbm_begin_iterate(bitmap)
+#define memai_bitmap_end(iterator) tbm_end_iterate(iterator)
+#endif
+
+/* The next page of a bitmap and its tuples, at most MaxHeapTuplesPerPage; false at the end. */
+static inline bool
+memai_bitmap_next(MemaiBitmapIterator *iterator, BlockNumber *block, OffsetNumber *offsets, int *ntuples)
+{
+#if MEMAI_PG18_GE
+	TBMIterateResult page;
+
+	if (!tbm_private_iterate(iterator, &page))
+		return false;
+	*block = page.blockno;
+	*ntuples = page.lossy ? 0 : tbm_extract_page_tuple(&page, offsets, MaxHeapTuplesPerPage);
+#else
+	TBMIterateResult *page = tbm_iterate(iterator);
+
+	if (page == NULL)
+		return false;
+	*block = page->blockno;
+	*ntuples = Max(page->ntuples, 0);
+	memcpy(offsets, page->offsets, sizeof(OffsetNumber) * *ntuples);
+#endif
+	return true;
+}
 
 #endif							/* MEMAI_CORE_COMPAT_H */

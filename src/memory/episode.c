@@ -20,6 +20,10 @@
 /* messages of one call; more belong into several statements */
 #define MESSAGES_MAX 100000
 
+static MemaiStatement select_default_chat = {
+	.sql = "SELECT FROM memai.models WHERE kind = 'chat' AND is_default AND provider <> 'local'",
+};
+
 static MemaiStatement insert_episodes = {
 	.sql = "INSERT INTO memai.episode (tenant, user_id, namespace, scope, thread_id, source, "
 	"id, role, name, content, metadata, occurred_at, asking, terms, about_from, about_until, extract_with, document_id) "
@@ -119,7 +123,7 @@ insert_rows(const MemaiScope *scope, const pg_uuid_t *thread_id, const pg_uuid_t
 		metadata.values[i] = JsonbPGetDatum(episode->metadata ? episode->metadata : no_metadata);
 		occurred_at.values[i] = TimestampTzGetDatum(episode->occurred_at);
 		asking.values[i] = Float4GetDatum(asking_share(episode->content));
-		terms.values[i] = PointerGetDatum(memai_text_terms(texts[i].data, texts[i].len));
+		terms.values[i] = memai_item_terms(episode->has_language, episode->language, texts[i].data, texts[i].len);
 		set_days(&from, &until, i, episode);
 	}
 
@@ -379,9 +383,31 @@ read_messages(Jsonb *messages, TimestampTz start, Jsonb *metadata, int *nepisode
 	return episodes;
 }
 
+static void
+set_language(int nepisodes, MemaiEpisode *episodes, int language)
+{
+	for (int i = 0; i < nepisodes; i++)
+	{
+		episodes[i].has_language = true;
+		episodes[i].language = language;
+	}
+}
+
+/*
+ * Whether to infer when the call does not say so: with the model that it names, or else the default that the
+ * role may call, unless that is a built-in one, which cannot.  The caller is connected to SPI.
+ */
+static bool
+infers_by_default(const char *model)
+{
+	if (model != NULL)
+		return !memai_model_lookup(model, "chat")->is_local;
+	return memai_statement_run(&select_default_chat, NULL, NULL, true, 1) > 0;
+}
+
 /*
  * remember_messages(messages jsonb, user_id text, namespace text, thread_id uuid,
- * occurred_at timestamptz, metadata jsonb, infer boolean, model text, wait boolean) returns setof uuid
+ * occurred_at timestamptz, metadata jsonb, infer boolean, model text, wait boolean, language text) returns setof uuid
  */
 Datum
 memai_remember_messages(PG_FUNCTION_ARGS)
@@ -391,9 +417,9 @@ memai_remember_messages(PG_FUNCTION_ARGS)
 	pg_uuid_t  *thread_id = PG_ARGISNULL(3) ? NULL : PG_GETARG_UUID_P(3);
 	TimestampTz start = PG_ARGISNULL(4) ? GetCurrentTimestamp() : PG_GETARG_TIMESTAMPTZ(4);
 	Jsonb	   *metadata = PG_ARGISNULL(5) ? NULL : PG_GETARG_JSONB_P(5);
-	bool		infer = !PG_ARGISNULL(6) && PG_GETARG_BOOL(6);
+	char	   *model = PG_ARGISNULL(7) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(7));
 	bool		wait = !PG_ARGISNULL(8) && PG_GETARG_BOOL(8);
-	char	   *model = NULL;
+	bool		infer;
 	MemaiScope	scope;
 	MemaiEpisode *episodes;
 	int			nepisodes;
@@ -407,6 +433,8 @@ memai_remember_messages(PG_FUNCTION_ARGS)
 						PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2));
 	memai_check_metadata(metadata);
 	episodes = read_messages(PG_GETARG_JSONB_P(0), start, metadata, &nepisodes);
+	if (!PG_ARGISNULL(9))
+		set_language(nepisodes, episodes, memai_text_language_argument(PG_GETARG_TEXT_PP(9)));
 	if (thread_id == NULL)
 	{
 		memai_new_id(&new_thread);
@@ -414,10 +442,11 @@ memai_remember_messages(PG_FUNCTION_ARGS)
 	}
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-	if (infer)
-		model = memai_model_lookup(PG_ARGISNULL(7) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(7)), "chat")->name;
 	SPI_connect();
-	memai_episodes_store(&scope, thread_id, "message", wait ? NULL : model, nepisodes, episodes);
+	infer = PG_ARGISNULL(6) ? infers_by_default(model) : PG_GETARG_BOOL(6);
+	if (infer)
+		model = memai_model_lookup(model, "chat")->name;
+	memai_episodes_store(&scope, thread_id, "message", infer && !wait ? model : NULL, nepisodes, episodes);
 	if (infer && wait)
 		memai_infer(&scope, model, nepisodes, episodes);
 	SPI_finish();

@@ -210,7 +210,7 @@ fact_values(const MemaiFact *fact, Datum *values, char *nulls)
 	values[9] = TimestampTzGetDatum(fact->valid_at);
 	values[10] = TimestampTzGetDatum(fact->invalid_at);
 	nulls[10] = TIMESTAMP_IS_NOEND(fact->invalid_at) ? 'n' : ' ';
-	values[11] = PointerGetDatum(memai_text_terms(VARDATA_ANY(fact->content), VARSIZE_ANY_EXHDR(fact->content)));
+	values[11] = memai_item_terms(fact->has_language, fact->language, VARDATA_ANY(fact->content), VARSIZE_ANY_EXHDR(fact->content));
 	nulls[12] = nulls[13] = 'n';
 	if (memai_days_of(fact->content, fact->valid_at, &days))
 	{
@@ -522,7 +522,7 @@ find_similar(MemaiFact *fact)
 	memset(nulls, ' ', sizeof(nulls));
 	values[0] = Int64GetDatum(fact->scope->scope);
 	values[1] = PointerGetDatum(fact->content);
-	values[2] = PointerGetDatum(memai_text_terms(VARDATA_ANY(fact->content), VARSIZE_ANY_EXHDR(fact->content)));
+	values[2] = memai_item_terms(fact->has_language, fact->language, VARDATA_ANY(fact->content), VARSIZE_ANY_EXHDR(fact->content));
 	set_optional(values, nulls, 3, fact->slot);
 	values[4] = CStringGetTextDatum(fact->embed_model);
 	values[5] = PointerGetDatum(fact->vector);

@@ -25,7 +25,8 @@ enum
 	ARG_EXPIRES_AT,
 	ARG_SOURCES,
 	ARG_DEPENDS_ON,
-	ARG_OR_SIMILAR
+	ARG_OR_SIMILAR,
+	ARG_LANGUAGE
 };
 
 static MemaiStatement upsert_entity = {
@@ -152,6 +153,9 @@ read_fact(FunctionCallInfo fcinfo, int first, MemaiScope *scope, MemaiFact *fact
 	fact->sources = ids_argument(fcinfo, first + ARG_SOURCES, "sources");
 	fact->depends_on = ids_argument(fcinfo, first + ARG_DEPENDS_ON, "depends_on");
 	fact->or_similar = !PG_ARGISNULL(first + ARG_OR_SIMILAR) && PG_GETARG_BOOL(first + ARG_OR_SIMILAR);
+	fact->has_language = !PG_ARGISNULL(first + ARG_LANGUAGE);
+	if (fact->has_language)
+		fact->language = memai_text_language_argument(PG_GETARG_TEXT_PP(first + ARG_LANGUAGE));
 }
 
 static Datum

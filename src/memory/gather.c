@@ -22,6 +22,7 @@
 #define FETCH_ROWS 1000
 #define SPEAKER_CACHE 8
 #define MAX_SUCCESSORS 1000
+#define WANTED_STEP 64
 
 /* a speaker met before; conversations have few */
 typedef struct Speaker
@@ -69,54 +70,87 @@ typedef struct Row
 	bool		nulls[MAX_COLUMNS];
 } Row;
 
+/* parameter 8 of a selection is an array of places or of ids */
+#define AT_PLACES " AND ctid = ANY ($8)"
+#define OF_IDS " AND id = ANY ($8)"
+#define OF_ENTITIES " AND (subject_id = ANY ($8) OR object_id = ANY ($8))"
+#define NPARAMETERS 8
+
 #define MATCHES_FILTER "($2 IS NULL OR memai._metadata_matches(metadata, $2)) "
 
 /* $3 as_of, $4 known_at */
-static MemaiStatement select_episodes = {
-	.sql = "SELECT id, thread_id, terms, occurred_at, about_from, about_until, asking, name, "
-	MATCHES_FILTER "AND ($5 OR role <> 'assistant' OR source <> 'chat') "
-	"AND ($6 IS NULL OR thread_id IS DISTINCT FROM $6) "
-	"FROM memai.episode WHERE scope = $1 AND ($7 OR occurred_at <= $3) AND created_at <= $4",
-	.nargs = 7,
-	.argtypes = {INT8OID, JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID, BOOLOID, UUIDOID, BOOLOID},
+#define SELECT_EPISODES(which, array) { \
+	.sql = "SELECT id, thread_id, terms, occurred_at, about_from, about_until, asking, name, " \
+	MATCHES_FILTER "AND ($5 OR role <> 'assistant' OR source <> 'chat') " \
+	"AND ($6 IS NULL OR thread_id IS DISTINCT FROM $6) " \
+	"FROM memai.episode WHERE scope = $1" which " AND ($7 OR occurred_at <= $3) AND created_at <= $4", \
+	.nargs = NPARAMETERS, \
+	.argtypes = {INT8OID, JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID, BOOLOID, UUIDOID, BOOLOID, array}, \
+}
+
+static MemaiStatement select_episodes[] = {
+	[RECALL_ALL] = SELECT_EPISODES("", UUIDARRAYOID),
+	[RECALL_PLACES] = SELECT_EPISODES(AT_PLACES, TIDARRAYOID),
+	[RECALL_IDS] = SELECT_EPISODES(OF_IDS, UUIDARRAYOID),
 };
 
 /* what was closed after known_at was not known to be closed then */
-#define SELECT_MEMORIES(source_thread) \
-	"SELECT * FROM (SELECT id, NULL::uuid, terms, valid_at, about_from, about_until, 0::float4, NULL::text, " \
+#define SELECT_MEMORIES(which, array, source_thread) { \
+	.sql = "SELECT * FROM (SELECT id, NULL::uuid, terms, valid_at, about_from, about_until, 0::float4, NULL::text, " \
 	MATCHES_FILTER "AND ($5 IS NULL OR category = ANY ($5)), " \
 	"valid_at <= $3 AND (invalid_at IS NULL OR invalid_at > $3 OR closed_at > $4) " \
 	"AND created_at <= $4 AND (expired_at IS NULL OR expired_at > $4) " \
 	"AND (expires_at IS NULL OR is_pinned OR expires_at > $6) AS is_live, " \
 	"needs_review, superseded_by, CASE WHEN is_pinned THEN 1 ELSE importance END, confidence, subject_id, object_id, " \
 	source_thread ", provenance " \
-	"FROM memai.memory WHERE scope = $1) m WHERE is_live OR superseded_by IS NOT NULL"
+	"FROM memai.memory WHERE scope = $1" which ") m WHERE is_live OR superseded_by IS NOT NULL", \
+	.nargs = NPARAMETERS, \
+	.argtypes = {INT8OID, JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTARRAYOID, TIMESTAMPTZOID, BOOLOID, array}, \
+}
 
-static MemaiStatement select_memories = {
-	.sql = SELECT_MEMORIES("NULL::uuid"),
-	.nargs = 6,
-	.argtypes = {INT8OID, JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTARRAYOID, TIMESTAMPTZOID},
+#define NO_SOURCE "NULL::uuid"
+
+static MemaiStatement select_memories[] = {
+	[RECALL_ALL] = SELECT_MEMORIES("", UUIDARRAYOID, NO_SOURCE),
+	[RECALL_PLACES] = SELECT_MEMORIES(AT_PLACES, TIDARRAYOID, NO_SOURCE),
+	[RECALL_IDS] = SELECT_MEMORIES(OF_IDS, UUIDARRAYOID, NO_SOURCE),
+	[RECALL_ENTITIES] = SELECT_MEMORIES(OF_ENTITIES, UUIDARRAYOID, NO_SOURCE),
 };
 
 /* with the conversation that each was taken from, for max_per_thread */
-static MemaiStatement select_sourced_memories = {
-	.sql = SELECT_MEMORIES("(SELECT e.thread_id FROM memai.memory_source s JOIN memai.episode e ON e.scope = s.scope AND e.id = s.episode_id "
-						   "WHERE s.scope = $1 AND s.memory_id = memory.id LIMIT 1)"),
-	.nargs = 6,
-	.argtypes = {INT8OID, JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTARRAYOID, TIMESTAMPTZOID},
+#define SOURCE "(SELECT e.thread_id FROM memai.memory_source s JOIN memai.episode e ON e.scope = s.scope AND e.id = s.episode_id " \
+	"WHERE s.scope = $1 AND s.memory_id = memory.id LIMIT 1)"
+
+static MemaiStatement select_sourced_memories[] = {
+	[RECALL_ALL] = SELECT_MEMORIES("", UUIDARRAYOID, SOURCE),
+	[RECALL_PLACES] = SELECT_MEMORIES(AT_PLACES, TIDARRAYOID, SOURCE),
+	[RECALL_IDS] = SELECT_MEMORIES(OF_IDS, UUIDARRAYOID, SOURCE),
+	[RECALL_ENTITIES] = SELECT_MEMORIES(OF_ENTITIES, UUIDARRAYOID, SOURCE),
 };
 
-static MemaiStatement select_feedback = {
-	.sql = "SELECT memory_id, (useful - harmful)::float8 / (useful + harmful + 2) "
-	"FROM memai.memory_stat WHERE scope = $1 AND useful + harmful > 0",
-	.nargs = 1,
-	.argtypes = {INT8OID},
+/* which: of all candidates, or of $2; a scope without such rows costs one look */
+#define SELECT_FEEDBACK(which) { \
+	.sql = "SELECT memory_id, (useful - harmful)::float8 / (useful + harmful + 2) " \
+	"FROM memai.memory_stat WHERE scope = $1" which " AND useful + harmful > 0", \
+	.nargs = 2, \
+	.argtypes = {INT8OID, UUIDARRAYOID}, \
+}
+
+static MemaiStatement select_feedback[] = {
+	[RECALL_ALL] = SELECT_FEEDBACK(""),
+	[RECALL_IDS] = SELECT_FEEDBACK(" AND (SELECT true FROM memai.memory_stat WHERE scope = $1 LIMIT 1) AND memory_id = ANY ($2)"),
 };
 
-static MemaiStatement select_links = {
-	.sql = "SELECT from_id, to_id FROM memai.memory_link WHERE scope = $1 AND kind IN ('depends_on', 'derives')",
-	.nargs = 1,
-	.argtypes = {INT8OID},
+#define SELECT_LINKS(which) { \
+	.sql = "SELECT from_id, to_id FROM memai.memory_link WHERE scope = $1 AND kind IN ('depends_on', 'derives')" which, \
+	.nargs = 2, \
+	.argtypes = {INT8OID, UUIDARRAYOID}, \
+}
+
+static MemaiStatement select_links[] = {
+	[RECALL_ALL] = SELECT_LINKS(""),
+	[RECALL_IDS] = SELECT_LINKS(" AND (SELECT true FROM memai.memory_link WHERE scope = $1 LIMIT 1) "
+								"AND (from_id = ANY ($2) OR to_id = ANY ($2))"),
 };
 
 /* ---- rows ---- */
@@ -297,13 +331,19 @@ set_memory(const Recall *recall, RecallCandidate *candidate, const Row *row)
 static void
 gather_item(Recall *recall, const Row *row, bool is_memory)
 {
-	RecallCandidate *candidate = add_candidate(recall);
+	RecallCandidate *candidate;
+	IdEntry    *entry;
 	Datum		name;
 	bytea	   *terms;
 	bool		null,
 				found;
 
-	candidate->id = *DatumGetUUIDP(column(row, 1, &null));
+	entry = idtable_insert(recall->by_id->table, *DatumGetUUIDP(column(row, 1, &null)), &found);
+	if (found)
+		return;
+	entry->candidate = recall->ncandidates;
+	candidate = add_candidate(recall);
+	candidate->id = entry->id;
 	candidate->has_thread = nullable_id(row, 2, &candidate->thread_id);
 	candidate->has_source = candidate->has_thread;
 	candidate->source = candidate->thread_id;
@@ -322,7 +362,6 @@ gather_item(Recall *recall, const Row *row, bool is_memory)
 	candidate->confidence = 1;
 	if (is_memory)
 		set_memory(recall, candidate, row);
-	idtable_insert(recall->by_id->table, candidate->id, &found)->candidate = recall->ncandidates - 1;
 }
 
 /* a row of select_feedback */
@@ -344,6 +383,8 @@ gather_link(Recall *recall, const Row *row)
 	IdEntry    *from = idtable_lookup(recall->by_id->table, *DatumGetUUIDP(column(row, 1, &null)));
 	IdEntry    *to = idtable_lookup(recall->by_id->table, *DatumGetUUIDP(column(row, 2, &null)));
 
+	if (from != NULL && to == NULL && recall->population > 0)
+		memai_gather_want(recall, *DatumGetUUIDP(column(row, 2, &null)));
 	if (from == NULL || to == NULL)
 		return;
 	if (recall->nlinks == recall->links_capacity)
@@ -384,18 +425,20 @@ gather_row(Recall *recall, GatherKind kind, const Row *row)
 	}
 }
 
-/* Runs one of the gathering statements, a bounded number of rows at a time. */
-static void
-gather_rows(Recall *recall, GatherKind kind, MemaiStatement *statement, Datum *values, const char *nulls)
+/* Runs one of the gathering statements, a bounded number of rows at a time, max_rows at most; returns their number. */
+static int64
+gather_rows(Recall *recall, GatherKind kind, MemaiStatement *statement, Datum *values, const char *nulls, int64 max_rows)
 {
+	int64		left = max_rows;
 	Row			row;
 	Portal		portal = memai_statement_open(statement, values, nulls);
 
-	for (;;)
+	while (left > 0)
 	{
-		SPI_cursor_fetch(portal, true, FETCH_ROWS);
+		SPI_cursor_fetch(portal, true, Min(FETCH_ROWS, left));
 		if (SPI_processed == 0)
 			break;
+		left -= SPI_processed;
 		for (uint64 i = 0; i < SPI_processed; i++)
 		{
 			CHECK_FOR_INTERRUPTS();
@@ -405,66 +448,184 @@ gather_rows(Recall *recall, GatherKind kind, MemaiStatement *statement, Datum *v
 		SPI_freetuptable(SPI_tuptable);
 	}
 	SPI_cursor_close(portal);
+	return max_rows - left;
 }
 
-static bool
-wants(const MemaiRecallQuery *query, const char *layer)
+bool
+memai_gather_wants(const MemaiRecallQuery *query, bool memories)
 {
-	return query->layer == NULL || strcmp(query->layer, layer) == 0;
+	if (!memories && query->categories != NULL)
+		return false;
+	return query->layer == NULL || strcmp(query->layer, memories ? "memory" : "episode") == 0;
 }
 
-static void
-gather_items(Recall *recall)
+int64
+memai_gather_items(Recall *recall, bool memories, RecallSelection selection, Datum selected, int64 max_rows)
 {
 	const MemaiRecallQuery *query = recall->query;
-	Datum		values[7];
-	char		nulls[7];
+	Datum		values[NPARAMETERS];
+	char		nulls[NPARAMETERS];
 
+	if (!memai_gather_wants(query, memories) ||
+		(selection != RECALL_ALL && ARR_NDIM(DatumGetArrayTypeP(selected)) == 0))
+		return 0;
 	memset(nulls, ' ', sizeof(nulls));
 	values[0] = Int64GetDatum(query->scope->scope);
 	values[1] = JsonbPGetDatum(query->filter);
 	nulls[1] = query->filter ? ' ' : 'n';
 	values[2] = TimestampTzGetDatum(recall->as_of);
 	values[3] = TimestampTzGetDatum(query->known_at ? *query->known_at : DT_NOEND);
+	values[6] = BoolGetDatum(query->as_of == NULL);
+	values[7] = selected;
+	nulls[7] = selection == RECALL_ALL ? 'n' : ' ';
+	if (memories)
+	{
+		values[4] = PointerGetDatum(query->categories);
+		nulls[4] = query->categories ? ' ' : 'n';
+		values[5] = TimestampTzGetDatum(recall->now);
+		return gather_rows(recall, GATHER_MEMORIES,
+						   query->max_per_thread > 0 ? &select_sourced_memories[selection] : &select_memories[selection],
+						   values, nulls, max_rows);
+	}
 	values[4] = BoolGetDatum(query->include_answers);
 	values[5] = UUIDPGetDatum(query->exclude_thread);
 	nulls[5] = query->exclude_thread ? ' ' : 'n';
-	values[6] = BoolGetDatum(query->as_of == NULL);
-	if (wants(query, "episode") && query->categories == NULL)
-		gather_rows(recall, GATHER_EPISODES, &select_episodes, values, nulls);
+	return gather_rows(recall, GATHER_EPISODES, &select_episodes[selection], values, nulls, max_rows);
+}
 
-	values[4] = PointerGetDatum(query->categories);
-	nulls[4] = query->categories ? ' ' : 'n';
-	nulls[5] = ' ';
-	values[5] = TimestampTzGetDatum(recall->now);
-	if (wants(query, "memory"))
-		gather_rows(recall, GATHER_MEMORIES, query->max_per_thread > 0 ? &select_sourced_memories : &select_memories,
-					values, nulls);
+/* ---- by id ---- */
+
+void
+memai_gather_want(Recall *recall, pg_uuid_t id)
+{
+	if (idtable_lookup(recall->by_id->table, id) != NULL)
+		return;
+	if (recall->nwanted % WANTED_STEP == 0)
+		recall->wanted = recall->wanted ? repalloc_huge(recall->wanted, sizeof(pg_uuid_t) * (recall->nwanted + WANTED_STEP)) :
+			palloc(sizeof(pg_uuid_t) * WANTED_STEP);
+	recall->wanted[recall->nwanted++] = id;
+}
+
+static Datum
+array_of_ids(int n, const pg_uuid_t *ids)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		elements[i] = UUIDPGetDatum(&ids[i]);
+	return PointerGetDatum(construct_array(elements, n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+}
+
+bool
+memai_gather_wanted(Recall *recall)
+{
+	int			before = recall->ncandidates;
+	Datum		ids = array_of_ids(recall->nwanted, recall->wanted);
+
+	if (recall->nwanted > 0)
+	{
+		recall->nwanted = 0;
+		memai_gather_items(recall, false, RECALL_IDS, ids, PG_INT64_MAX);
+		memai_gather_items(recall, true, RECALL_IDS, ids, PG_INT64_MAX);
+	}
+	return recall->ncandidates > before;
+}
+
+/* The successors of what was superseded, and theirs. */
+static void
+gather_successors(Recall *recall)
+{
+	int			done = 0;
+
+	do
+	{
+		for (; done < recall->ncandidates; done++)
+		{
+			const RecallCandidate *candidate = &recall->candidates[done];
+
+			if (!candidate->is_live && candidate->has_successor)
+				memai_gather_want(recall, candidate->successor);
+		}
+	} while (memai_gather_wanted(recall));
+}
+
+/* ---- what is known of the items ---- */
+
+static void
+gather_records(Recall *recall, GatherKind kind, MemaiStatement *statements)
+{
+	RecallSelection selection = recall->population > 0 ? RECALL_IDS : RECALL_ALL;
+	Datum		values[2] = {Int64GetDatum(recall->query->scope->scope)};
+	char		nulls[2] = {' ', 'n'};
+
+	if (selection == RECALL_IDS)
+	{
+		pg_uuid_t  *ids = palloc(sizeof(pg_uuid_t) * Max(recall->ncandidates, 1));
+
+		for (int i = 0; i < recall->ncandidates; i++)
+			ids[i] = recall->candidates[i].id;
+		values[1] = array_of_ids(recall->ncandidates, ids);
+		nulls[1] = ' ';
+	}
+	gather_rows(recall, kind, &statements[selection], values, nulls, PG_INT64_MAX);
+}
+
+/* In a large scope what the items rest on is read now, with what that rests on. */
+static void
+gather_links(Recall *recall)
+{
+	do
+	{
+		recall->nlinks = 0;
+		gather_records(recall, GATHER_LINKS, select_links);
+	} while (memai_gather_wanted(recall));
+}
+
+static bool
+has_memories(const Recall *recall)
+{
+	for (int i = recall->ncandidates - 1; i >= 0; i--)
+	{
+		if (recall->candidates[i].is_memory)
+			return true;
+	}
+	return false;
 }
 
 void
-memai_gather_scope(Recall *recall, const char *model)
+memai_gather_scope(Recall *recall, const MemaiModelInfo *model, bool all)
 {
-	Datum		value;
-	int			nepisodes;
-
 	recall->capacity = 256;
 	recall->candidates = palloc(sizeof(RecallCandidate) * recall->capacity);
 	recall->by_id = palloc(sizeof(RecallIds));
 	recall->by_id->table = idtable_create(CurrentMemoryContext, 256, NULL);
 	recall->speakers = palloc0(sizeof(RecallSpeakers));
-	gather_items(recall);
-
-	value = Int64GetDatum(recall->query->scope->scope);
-	for (nepisodes = 0; nepisodes < recall->ncandidates && !recall->candidates[nepisodes].is_memory;)
-		nepisodes++;
-	if (nepisodes < recall->ncandidates)
+	recall->population = 0;
+	recall->ncandidates = 0;
+	recall->nmisfits = 0;
+	recall->nlinks = 0;
+	recall->nwanted = 0;
+	recall->vectors = RECALL_VECTORS_CANDIDATES;
+	if (!all && memai_gather_by_words(recall))
 	{
-		gather_rows(recall, GATHER_FEEDBACK, &select_feedback, &value, NULL);
-		gather_rows(recall, GATHER_LINKS, &select_links, &value, NULL);
-		memai_gather_graph(recall);
+		/* the built-in model compares spelling: what it finds has words in common */
+		if (!model->is_local)
+			memai_gather_nearest(recall, model->name);
 	}
-	memai_gather_vectors(recall, model);
+	else
+	{
+		memai_gather_items(recall, false, RECALL_ALL, (Datum) 0, PG_INT64_MAX);
+		memai_gather_items(recall, true, RECALL_ALL, (Datum) 0, PG_INT64_MAX);
+	}
+	if (recall->population > 0 || has_memories(recall))
+	{
+		memai_gather_graph(recall);
+		gather_successors(recall);
+		gather_records(recall, GATHER_FEEDBACK, select_feedback);
+		gather_links(recall);
+		memai_gather_linked(recall);
+	}
+	memai_gather_vectors(recall, model->name);
 }
 
 /* ---- order ---- */

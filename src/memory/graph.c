@@ -7,7 +7,10 @@
  * genitive's s or 's aside.  A memory with such a subject or object is one step away; its other end leads
  * one step further, and so do its links to other memories.
  *
- * Reads one table, and only where the scope has triplets.
+ * An alias stands for the entity that it was merged into, on both sides: the question may
+ * name either, and memories keep the one that they were stored with.
+ *
+ * Reads the scope's entities; in a large scope also the memories about those that it reaches.
  */
 #include "postgres.h"
 
@@ -18,9 +21,11 @@
 #include "utils/hsearch.h"
 
 #define FETCH_ROWS 1000
+/* memories that are read a step, of a large scope */
+#define STEP_ITEMS 300
 
 static MemaiStatement select_entities = {
-	.sql = "SELECT id, name FROM memai.entity WHERE scope = $1",
+	.sql = "SELECT id, name, merged_into FROM memai.entity WHERE scope = $1",
 	.nargs = 1,
 	.argtypes = {INT8OID},
 };
@@ -41,6 +46,19 @@ typedef struct Reached
 	pg_uuid_t	id;
 	int			steps;
 } Reached;
+
+typedef struct EntityAlias
+{
+	pg_uuid_t	id;
+	pg_uuid_t	merged_into;
+} EntityAlias;
+
+typedef struct Graph
+{
+	Recall	   *recall;
+	HTAB	   *reached;		/* of Reached; no aliases */
+	HTAB	   *aliases;		/* of EntityAlias */
+} Graph;
 
 static bool
 has_triplets(const Recall *recall)
@@ -117,36 +135,60 @@ has_name(const QuestionWords *words, const text *name)
 	return any;
 }
 
-/* ---- steps ---- */
+/* ---- entities ---- */
 
+static const pg_uuid_t *
+entity_of(const Graph *graph, const pg_uuid_t *id)
+{
+	EntityAlias	   *alias = hash_search(graph->aliases, id, HASH_FIND, NULL);
+
+	return alias ? &alias->merged_into : id;
+}
+
+/* Notes an entity unless it is known; id: of it or of an alias. */
 static void
-reach(HTAB *reached, const pg_uuid_t *id, int steps)
+reach(Graph *graph, const pg_uuid_t *id, int steps)
 {
 	bool		found;
-	Reached    *entity = hash_search(reached, id, HASH_ENTER, &found);
+	Reached    *entity = hash_search(graph->reached, entity_of(graph, id), HASH_ENTER, &found);
 
 	if (!found)
 		entity->steps = steps;
 }
 
 static bool
-is_reached(HTAB *reached, bool has_id, const pg_uuid_t *id, int steps)
+is_reached(const Graph *graph, bool has_id, const pg_uuid_t *id, int steps)
 {
-	Reached    *entity = has_id ? hash_search(reached, id, HASH_FIND, NULL) : NULL;
+	Reached    *entity = has_id ? hash_search(graph->reached, entity_of(graph, id), HASH_FIND, NULL) : NULL;
 
 	return entity != NULL && entity->steps == steps;
 }
 
-/* Reaches the entities that the question names; false when there is none. */
+/* A row of select_entities; true when the question names it. */
 static bool
-reach_named(const Recall *recall, HTAB *reached)
+read_entity(Graph *graph, HeapTuple tuple, TupleDesc desc, const QuestionWords *words, pg_uuid_t *id)
 {
-	Datum		value = Int64GetDatum(recall->query->scope->scope);
+	bool		null,
+				id_null;
+	Datum		merged_into = SPI_getbinval(tuple, desc, 3, &null);
+
+	*id = *DatumGetUUIDP(SPI_getbinval(tuple, desc, 1, &id_null));
+	if (!null)
+		((EntityAlias *) hash_search(graph->aliases, id, HASH_ENTER, NULL))->merged_into = *DatumGetUUIDP(merged_into);
+	return has_name(words, DatumGetTextPP(SPI_getbinval(tuple, desc, 2, &null)));
+}
+
+/* Reads the aliases and reaches the entities that the question names; false when there is none. */
+static bool
+reach_named(Graph *graph)
+{
+	Datum		value = Int64GetDatum(graph->recall->query->scope->scope);
 	Portal		portal = memai_statement_open(&select_entities, &value, NULL);
-	bool		found = false;
+	List	   *named = NIL;
+	ListCell   *cell;
 	QuestionWords words;
 
-	read_words(recall->query->query, &words);
+	read_words(graph->recall->query->query, &words);
 	for (;;)
 	{
 		SPI_cursor_fetch(portal, true, FETCH_ROWS);
@@ -154,55 +196,87 @@ reach_named(const Recall *recall, HTAB *reached)
 			break;
 		for (uint64 row = 0; row < SPI_processed; row++)
 		{
-			HeapTuple	tuple = SPI_tuptable->vals[row];
-			bool		null;
+			pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
 
 			CHECK_FOR_INTERRUPTS();
-			if (!has_name(&words, DatumGetTextPP(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 2, &null))))
-				continue;
-			reach(reached, DatumGetUUIDP(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 1, &null)), 0);
-			found = true;
+			if (read_entity(graph, SPI_tuptable->vals[row], SPI_tuptable->tupdesc, &words, id))
+				named = lappend(named, id);
+			else
+				pfree(id);
 		}
 		SPI_freetuptable(SPI_tuptable);
 	}
 	SPI_cursor_close(portal);
-	return found;
+	foreach(cell, named)
+		reach(graph, lfirst(cell), 0);
+	return named != NIL;
 }
 
-/* Marks the memories at entities that took so many steps. */
-static void
-mark_memories(Recall *recall, HTAB *reached, int steps)
+/* ---- steps ---- */
+
+/* The entities that took so many steps, and their aliases, as an array of uuid. */
+static Datum
+reached_ids(const Graph *graph, int steps)
 {
+	long		max = hash_get_num_entries(graph->reached) + hash_get_num_entries(graph->aliases);
+	Datum	   *ids = palloc(sizeof(Datum) * Max(max, 1));
+	int			n = 0;
+	HASH_SEQ_STATUS status;
+	Reached    *entity;
+	EntityAlias	   *alias;
+
+	hash_seq_init(&status, graph->reached);
+	while ((entity = hash_seq_search(&status)) != NULL)
+	{
+		if (entity->steps == steps)
+			ids[n++] = UUIDPGetDatum(&entity->id);
+	}
+	hash_seq_init(&status, graph->aliases);
+	while ((alias = hash_seq_search(&status)) != NULL)
+	{
+		if (is_reached(graph, true, &alias->id, steps))
+			ids[n++] = UUIDPGetDatum(&alias->id);
+	}
+	return PointerGetDatum(construct_array(ids, n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+}
+
+/* Marks the memories at entities that took so many steps; of a large scope it reads them first. */
+static void
+mark_memories(Graph *graph, int steps)
+{
+	Recall	   *recall = graph->recall;
+
+	if (recall->population > 0)
+		memai_gather_items(recall, true, RECALL_ENTITIES, reached_ids(graph, steps), STEP_ITEMS);
 	for (int i = 0; i < recall->ncandidates; i++)
 	{
 		RecallCandidate *item = &recall->candidates[i];
 
-		if (item->hops == 0 && (is_reached(reached, item->has_subject, &item->subject, steps) ||
-								is_reached(reached, item->has_object, &item->object, steps)))
+		if (item->hops == 0 && (is_reached(graph, item->has_subject, &item->subject, steps) ||
+								is_reached(graph, item->has_object, &item->object, steps)))
 			item->hops = (uint8) (steps + 1);
 	}
 }
 
 /* Reaches the other ends of the memories one step away. */
 static void
-reach_neighbours(const Recall *recall, HTAB *reached)
+reach_neighbours(Graph *graph)
 {
-	for (int i = 0; i < recall->ncandidates; i++)
+	for (int i = 0; i < graph->recall->ncandidates; i++)
 	{
-		const RecallCandidate *item = &recall->candidates[i];
+		const RecallCandidate *item = &graph->recall->candidates[i];
 
 		if (item->hops != 1 || !item->is_live)
 			continue;
 		if (item->has_subject)
-			reach(reached, &item->subject, 1);
+			reach(graph, &item->subject, 1);
 		if (item->has_object)
-			reach(reached, &item->object, 1);
+			reach(graph, &item->object, 1);
 	}
 }
 
-/* Marks what is linked to the memories one step away. */
-static void
-mark_linked(Recall *recall)
+void
+memai_gather_linked(Recall *recall)
 {
 	for (int i = 0; i < recall->nlinks; i++)
 	{
@@ -216,21 +290,29 @@ mark_linked(Recall *recall)
 	}
 }
 
+static HTAB *
+make_table(const char *name, Size entry_size)
+{
+	HASHCTL		control = {.keysize = UUID_LEN,.entrysize = entry_size,.hcxt = CurrentMemoryContext};
+
+	return hash_create(name, 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
 void
 memai_gather_graph(Recall *recall)
 {
-	HASHCTL		control = {.keysize = UUID_LEN,.entrysize = sizeof(Reached),.hcxt = CurrentMemoryContext};
-	HTAB	   *reached;
+	Graph		graph = {.recall = recall};
 
-	if (recall->nterms == 0 || !has_triplets(recall))
+	if (recall->nterms == 0 || (recall->population == 0 && !has_triplets(recall)))
 		return;
-	reached = hash_create("memai memory graph", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	if (reach_named(recall, reached))
+	graph.reached = make_table("memai memory graph", sizeof(Reached));
+	graph.aliases = make_table("memai memory aliases", sizeof(EntityAlias));
+	if (reach_named(&graph))
 	{
-		mark_memories(recall, reached, 0);
-		reach_neighbours(recall, reached);
-		mark_memories(recall, reached, 1);
-		mark_linked(recall);
+		mark_memories(&graph, 0);
+		reach_neighbours(&graph);
+		mark_memories(&graph, 1);
 	}
-	hash_destroy(reached);
+	hash_destroy(graph.aliases);
+	hash_destroy(graph.reached);
 }

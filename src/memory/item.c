@@ -107,6 +107,12 @@ memai_search_text(const text *name, const text *content)
 	return span;
 }
 
+Datum
+memai_item_terms(bool has_language, int language, const char *data, size_t len)
+{
+	return PointerGetDatum(has_language && language >= 0 ? memai_text_terms_in(language, data, len) : memai_text_terms(data, len));
+}
+
 bool
 memai_days_of(const text *content, TimestampTz reference, MemaiDaySpan *days)
 {

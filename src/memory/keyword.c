@@ -83,6 +83,7 @@ typedef struct Scratch
 	Level		level;
 	uint32	   *own;			/* nitems rows of the items' own frequencies */
 	FeedbackTerm *feedback;
+	const RankQuestion *found_among;	/* the statistics of a larger collection; NULL: the items are all */
 } Scratch;
 
 size_t
@@ -118,8 +119,20 @@ documents_having(const Level *level, int term)
 	return n;
 }
 
+/* of a larger collection only the items are counted, so all widths take their numbers */
+static double
+level_rarity(const Scratch *scratch, int term)
+{
+	const RankQuestion *all = scratch->found_among;
+
+	if (all != NULL)
+		return memai_bm25_idf(Max(all->population, all->holders[term]), all->holders[term]);
+	return memai_bm25_idf(scratch->level.ndocuments, documents_having(&scratch->level, term));
+}
+
+/* average_length: of the documents; 0: as it is */
 static void
-score_level(const Scratch *scratch, double k1, double b)
+score_level(const Scratch *scratch, double k1, double b, double average_length)
 {
 	const Level *level = &scratch->level;
 	MemaiBm25	bm25 = {.k1 = k1, .b = b};
@@ -130,10 +143,10 @@ score_level(const Scratch *scratch, double k1, double b)
 		total += level->lengths[i];
 		level->scores[i] = 0;
 	}
-	bm25.average_length = total / level->ndocuments;
+	bm25.average_length = average_length > 0 ? average_length : total / level->ndocuments;
 	for (int t = 0; t < level->nterms; t++)
 	{
-		double		idf = memai_bm25_idf(level->ndocuments, documents_having(level, t));
+		double		idf = level_rarity(scratch, t);
 
 		if (scratch->check != NULL)
 			scratch->check();
@@ -183,7 +196,7 @@ score_items(Scratch *scratch, double weight, RankPart part)
 	clear_level(&scratch->level, scratch->nitems);
 	for (int i = 0; i < scratch->nitems; i++)
 		add_item(scratch, i, i);
-	score_level(scratch, 0.9, 0.3);
+	score_level(scratch, 0.9, 0.3, scratch->found_among ? scratch->found_among->average_length : 0);
 	for (int i = 0; i < scratch->nitems; i++)
 		add_part(&scratch->items[i], part, weight * scratch->level.scores[i]);
 }
@@ -202,7 +215,7 @@ score_neighbourhoods(Scratch *scratch, double weight, RankPart part)
 				add_item(scratch, i, j);
 		}
 	}
-	score_level(scratch, 0.9, 0.5);
+	score_level(scratch, 0.9, 0.5, 0);
 	for (int i = 0; i < scratch->nitems; i++)
 		add_part(&scratch->items[i], part, weight * NEIGHBOURHOOD_WEIGHT * scratch->level.scores[i]);
 }
@@ -213,7 +226,7 @@ score_conversations(Scratch *scratch, double weight, RankPart part)
 	clear_level(&scratch->level, scratch->items[scratch->nitems - 1].conversation + 1);
 	for (int i = 0; i < scratch->nitems; i++)
 		add_item(scratch, scratch->items[i].conversation, i);
-	score_level(scratch, 0.9, 0.5);
+	score_level(scratch, 0.9, 0.5, 0);
 	for (int i = 0; i < scratch->nitems; i++)
 		add_part(&scratch->items[i], part, weight * CONVERSATION_WEIGHT *
 				 scratch->level.scores[scratch->items[i].conversation]);
@@ -245,6 +258,8 @@ term_rarity(const Scratch *scratch, int nterms, int term)
 {
 	uint32		n = 0;
 
+	if (scratch->found_among != NULL)
+		return level_rarity(scratch, term);
 	for (int i = 0; i < scratch->nitems; i++)
 		n += scratch->own[(size_t) i * nterms + term] > 0;
 	return memai_bm25_idf(scratch->nitems, n);
@@ -456,11 +471,13 @@ memai_keyword_score(int nitems, RankItem *items, const RankQuestion *question, v
 		return;
 	divide_scratch(&scratch, memory, nitems, items, question->nterms);
 	scratch.check = question->check;
+	scratch.found_among = question->population > 0 ? question : NULL;
 	if (question->nterms > 0)
 	{
 		score_terms(&scratch, question->nterms, question->terms, 1.0, false);
 		add_speakers(&scratch, question->nterms);
 	}
+	scratch.found_among = NULL;
 	add_times(&scratch, question);
 	add_entities(&scratch);
 	if (question->nterms > 0)

@@ -41,6 +41,8 @@ typedef struct MemaiEpisode
 	text	   *content;
 	Jsonb	   *metadata;		/* an object, or NULL */
 	TimestampTz occurred_at;
+	bool		has_language;	/* of its words; else the setting's, or detected */
+	int			language;		/* see memai_text_language_argument */
 } MemaiEpisode;
 
 /*

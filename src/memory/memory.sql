@@ -4,6 +4,15 @@
 -- every key and index, and row-level security compares the tenant (and, in a
 -- narrowed session, the user).  All statements name the scope.
 
+-- ---- the inverted indexes' keys ----
+
+CREATE FUNCTION memai._item_keys(scope bigint, id uuid, terms bytea) RETURNS bigint[]
+	AS 'MODULE_PATHNAME', 'memai_item_keys' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION memai._item_keys(bigint, uuid, bytea) IS
+	'private: what the inverted indexes hold an item under: its terms in its scope, and one of 16 samples of the scope';
+REVOKE ALL ON FUNCTION memai._item_keys(bigint, uuid, bytea) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION memai._item_keys(bigint, uuid, bytea) TO memai_user;
+
 -- ---- tables ----
 
 CREATE TABLE memai.episode (
@@ -51,6 +60,8 @@ COMMENT ON COLUMN memai.episode.extract_with IS 'the chat model that a job will 
 COMMENT ON COLUMN memai.episode.terms IS 'hashed stems and their frequencies, for BM25';
 CREATE INDEX episode_thread_idx ON memai.episode (scope, thread_id, occurred_at, id) WHERE thread_id IS NOT NULL;
 COMMENT ON INDEX memai.episode_thread_idx IS 'a conversation in order';
+CREATE INDEX episode_words_idx ON memai.episode USING gin (memai._item_keys(scope, id, terms)) WITH (fastupdate = off);
+COMMENT ON INDEX memai.episode_words_idx IS 'serves all scopes: which items of one have a word, by keys that begin with half of the scope; without a list of pending entries, which every recall would read';
 CREATE INDEX episode_extract_idx ON memai.episode (scope, extract_with, occurred_at, id) WHERE extract_with IS NOT NULL;
 COMMENT ON INDEX memai.episode_extract_idx IS 'messages that wait for a chat model';
 
@@ -152,6 +163,8 @@ COMMENT ON COLUMN memai.memory.reason IS 'why it was changed last; the history t
 COMMENT ON COLUMN memai.memory.about_from IS 'first of the days that the text speaks of, seen from valid_at; NULL when it names none';
 COMMENT ON COLUMN memai.memory.about_until IS 'the day after the last of them';
 COMMENT ON COLUMN memai.memory.terms IS 'hashed stems and their frequencies, for BM25';
+CREATE INDEX memory_words_idx ON memai.memory USING gin (memai._item_keys(scope, id, terms)) WITH (fastupdate = off);
+COMMENT ON INDEX memai.memory_words_idx IS 'serves all scopes: which items of one have a word, by keys that begin with half of the scope; without a list of pending entries, which every recall would read';
 CREATE UNIQUE INDEX memory_live_content_idx ON memai.memory (scope, content_hash)
 	WHERE invalid_at IS NULL AND expired_at IS NULL;
 COMMENT ON INDEX memai.memory_live_content_idx IS 'a scope holds a live statement once';
@@ -429,6 +442,8 @@ ALTER TABLE memai.episode ALTER COLUMN content SET STATISTICS 0, ALTER COLUMN me
 ALTER TABLE memai.memory ALTER COLUMN content SET STATISTICS 0, ALTER COLUMN metadata SET STATISTICS 0,
 	ALTER COLUMN reason SET STATISTICS 0, ALTER COLUMN terms SET STATISTICS 0, ALTER COLUMN content_hash SET STATISTICS 0,
 	ALTER COLUMN slot SET STATISTICS 0, ALTER COLUMN predicate SET STATISTICS 0;
+ALTER INDEX memai.episode_words_idx ALTER COLUMN 1 SET STATISTICS 0;
+ALTER INDEX memai.memory_words_idx ALTER COLUMN 1 SET STATISTICS 0;
 ALTER TABLE memai.entity ALTER COLUMN name SET STATISTICS 0;
 ALTER TABLE memai.block ALTER COLUMN label SET STATISTICS 0, ALTER COLUMN value SET STATISTICS 0, ALTER COLUMN description SET STATISTICS 0;
 ALTER TABLE memai.memory_history ALTER COLUMN old_content SET STATISTICS 0, ALTER COLUMN new_content SET STATISTICS 0,

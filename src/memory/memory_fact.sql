@@ -30,30 +30,33 @@ CREATE FUNCTION memai.remember(content text, user_id text DEFAULT NULL, namespac
 		metadata jsonb DEFAULT NULL, category text DEFAULT 'fact', slot text DEFAULT NULL,
 		valid_at timestamptz DEFAULT NULL, memory_type text DEFAULT 'semantic', importance double precision DEFAULT 0.5,
 		confidence double precision DEFAULT 1, provenance text DEFAULT 'user', expires_at timestamptz DEFAULT NULL,
-		sources uuid[] DEFAULT NULL, depends_on uuid[] DEFAULT NULL, or_similar boolean DEFAULT false) RETURNS uuid
+		sources uuid[] DEFAULT NULL, depends_on uuid[] DEFAULT NULL, or_similar boolean DEFAULT false,
+		language text DEFAULT NULL) RETURNS uuid
 	AS 'MODULE_PATHNAME', 'memai_remember' LANGUAGE C VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION memai.remember(text, text, text, jsonb, text, text, timestamptz, text, double precision, double precision, text, timestamptz, uuid[], uuid[], boolean) IS
-	'store one statement and return its id; the id of the live one when it is known already, or (or_similar => true) when one of the scope says nearly the same; a new value of a slot supersedes the old one';
+COMMENT ON FUNCTION memai.remember(text, text, text, jsonb, text, text, timestamptz, text, double precision, double precision, text, timestamptz, uuid[], uuid[], boolean, text) IS
+	'store one statement and return its id; the id of the live one when it is known already, or (or_similar => true) when one of the scope says nearly the same; a new value of a slot supersedes the old one; language says what its words are stemmed in, NULL: memai.language or what is detected';
 
 CREATE FUNCTION memai.remember_triplet(subject text, predicate text, object text, content text DEFAULT NULL,
 		user_id text DEFAULT NULL, namespace text DEFAULT NULL,
 		metadata jsonb DEFAULT NULL, category text DEFAULT 'fact', slot text DEFAULT NULL,
 		valid_at timestamptz DEFAULT NULL, memory_type text DEFAULT 'semantic', importance double precision DEFAULT 0.5,
 		confidence double precision DEFAULT 1, provenance text DEFAULT 'user', expires_at timestamptz DEFAULT NULL,
-		sources uuid[] DEFAULT NULL, depends_on uuid[] DEFAULT NULL, or_similar boolean DEFAULT false) RETURNS uuid
+		sources uuid[] DEFAULT NULL, depends_on uuid[] DEFAULT NULL, or_similar boolean DEFAULT false,
+		language text DEFAULT NULL) RETURNS uuid
 	AS 'MODULE_PATHNAME', 'memai_remember_triplet' LANGUAGE C VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION memai.remember_triplet(text, text, text, text, text, text, jsonb, text, text, timestamptz, text, double precision, double precision, text, timestamptz, uuid[], uuid[], boolean) IS
+COMMENT ON FUNCTION memai.remember_triplet(text, text, text, text, text, text, jsonb, text, text, timestamptz, text, double precision, double precision, text, timestamptz, uuid[], uuid[], boolean, text) IS
 	'store a statement about two entities, which are made when they are new; content says it in words';
 
 CREATE FUNCTION memai.remember_messages(messages jsonb, user_id text DEFAULT NULL, namespace text DEFAULT NULL,
 		thread_id uuid DEFAULT NULL, occurred_at timestamptz DEFAULT NULL, metadata jsonb DEFAULT NULL,
-		infer boolean DEFAULT false, model text DEFAULT NULL, wait boolean DEFAULT false) RETURNS SETOF uuid
+		infer boolean DEFAULT NULL, model text DEFAULT NULL, wait boolean DEFAULT false,
+		language text DEFAULT NULL) RETURNS SETOF uuid
 	AS 'MODULE_PATHNAME', 'memai_remember_messages' LANGUAGE C VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION memai.remember_messages(jsonb, text, text, uuid, timestamptz, jsonb, boolean, text, boolean) IS
-	'store the messages of a conversation as episodes, in order, and return their ids; each message has content and may have role, name, occurred_at, metadata; infer => true has a job ask a chat model what of them to remember, wait => true asks it now';
+COMMENT ON FUNCTION memai.remember_messages(jsonb, text, text, uuid, timestamptz, jsonb, boolean, text, boolean, text) IS
+	'store the messages of a conversation as episodes, in order, and return their ids; each message has content and may have role, name, occurred_at, metadata; infer => true has a job ask a chat model what of them to remember, wait => true asks it now; NULL: if that model is not a built-in one; language as in memai.remember, of all of them';
 
 CREATE FUNCTION memai.apply_operations(operations jsonb, episodes uuid[], memories uuid[] DEFAULT '{}',
 		user_id text DEFAULT NULL, namespace text DEFAULT NULL)
@@ -126,11 +129,11 @@ COMMENT ON FUNCTION memai.drop_block(text, text, text) IS 'remove a block; false
 
 REVOKE ALL ON FUNCTION memai._similar_memory(bigint, text, bytea, text, text, @extschema@.vector) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION memai._similar_memory(bigint, text, bytea, text, text, @extschema@.vector) TO memai_user;
-REVOKE ALL ON FUNCTION memai.remember(text, text, text, jsonb, text, text, timestamptz, text, double precision, double precision, text, timestamptz, uuid[], uuid[], boolean) FROM PUBLIC;
-REVOKE ALL ON FUNCTION memai.remember_messages(jsonb, text, text, uuid, timestamptz, jsonb, boolean, text, boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION memai.remember(text, text, text, jsonb, text, text, timestamptz, text, double precision, double precision, text, timestamptz, uuid[], uuid[], boolean, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION memai.remember_messages(jsonb, text, text, uuid, timestamptz, jsonb, boolean, text, boolean, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.apply_operations(jsonb, uuid[], uuid[], text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.supersede(uuid, text, text, text, text, timestamptz) FROM PUBLIC;
-REVOKE ALL ON FUNCTION memai.remember_triplet(text, text, text, text, text, text, jsonb, text, text, timestamptz, text, double precision, double precision, text, timestamptz, uuid[], uuid[], boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION memai.remember_triplet(text, text, text, text, text, text, jsonb, text, text, timestamptz, text, double precision, double precision, text, timestamptz, uuid[], uuid[], boolean, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.revise(uuid, text, text, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.forget(uuid, text, text, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.set_block(text, text, text, text, integer, text, integer, boolean) FROM PUBLIC;
@@ -138,11 +141,11 @@ REVOKE ALL ON FUNCTION memai.get_block(text, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.blocks(text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.drop_block(text, text, text) FROM PUBLIC;
 
-GRANT EXECUTE ON FUNCTION memai.remember(text, text, text, jsonb, text, text, timestamptz, text, double precision, double precision, text, timestamptz, uuid[], uuid[], boolean),
-	memai.remember_messages(jsonb, text, text, uuid, timestamptz, jsonb, boolean, text, boolean),
+GRANT EXECUTE ON FUNCTION memai.remember(text, text, text, jsonb, text, text, timestamptz, text, double precision, double precision, text, timestamptz, uuid[], uuid[], boolean, text),
+	memai.remember_messages(jsonb, text, text, uuid, timestamptz, jsonb, boolean, text, boolean, text),
 	memai.apply_operations(jsonb, uuid[], uuid[], text, text),
 	memai.supersede(uuid, text, text, text, text, timestamptz),
-	memai.remember_triplet(text, text, text, text, text, text, jsonb, text, text, timestamptz, text, double precision, double precision, text, timestamptz, uuid[], uuid[], boolean),
+	memai.remember_triplet(text, text, text, text, text, text, jsonb, text, text, timestamptz, text, double precision, double precision, text, timestamptz, uuid[], uuid[], boolean, text),
 	memai.revise(uuid, text, text, text, text),
 	memai.forget(uuid, text, text, text, text),
 	memai.set_block(text, text, text, text, integer, text, integer, boolean), memai.get_block(text, text, text), memai.blocks(text, text), memai.drop_block(text, text, text)

@@ -43,11 +43,22 @@ extern void memai_embeddings_store(const MemaiScope *scope, const char *model_na
 extern void memai_vectors_store(const MemaiScope *scope, const char *model_name, bool is_memory, int nitems,
 								const pg_uuid_t *const *ids, MemaiVector *const *vectors);
 
+/* The terms of a text in a language that its caller gave, -1 or not has_language: in its own. */
+extern Datum memai_item_terms(bool has_language, int language, const char *data, size_t len);
+
 /* The days of a text in the server's encoding seen from a time (UTC), or false. */
 extern bool memai_days_of(const text *content, TimestampTz reference, MemaiDaySpan *days);
 
 /* days.first or days.end as SQL's date */
 extern Datum memai_day_datum(int32 julian_day);
+
+/* ---- item_keys.c: what the inverted indexes hold ---- */
+
+/* samples of a scope, each of about so small a part of its items; their keys are those of the terms 0.. */
+#define MEMAI_ITEM_SAMPLES 16
+
+/* The key of a term in a scope. */
+extern int64 memai_item_key(int64 scope, uint32 term);
 
 /* ---- history.c: records that roles cannot write themselves ---- */
 
@@ -105,6 +116,8 @@ typedef struct MemaiFact
 	bool		has_successor;
 	pg_uuid_t	successor;		/* took its place at invalid_at */
 	bool		or_similar;		/* one that says nearly the same will do */
+	bool		has_language;	/* of its words; else the setting's, or detected */
+	int			language;		/* see memai_text_language_argument */
 	ArrayType  *sources;		/* episodes it was taken from */
 	ArrayType  *depends_on;		/* memories it rests on */
 	const char *embed_model;	/* that made vector */
@@ -216,10 +229,20 @@ typedef struct RecallIds RecallIds;
 /* which vectors a recall reads */
 typedef enum RecallVectors
 {
+	RECALL_VECTORS_CANDIDATES,	/* of the items that were found by words, and more */
 	RECALL_VECTORS_ALL,			/* of the scope */
 	RECALL_VECTORS_ELIGIBLE,	/* of the items that pass the filters */
 	RECALL_VECTORS_NEAREST		/* the planner chooses how to find them */
 } RecallVectors;
+
+/* which rows of a table are gathered */
+typedef enum RecallSelection
+{
+	RECALL_ALL,					/* of the scope */
+	RECALL_PLACES,				/* at some places in the table */
+	RECALL_IDS,					/* of some ids */
+	RECALL_ENTITIES				/* memories about some entities */
+} RecallSelection;
 
 /* one recall on its way */
 typedef struct Recall
@@ -240,12 +263,20 @@ typedef struct Recall
 	int64		nmisfits;		/* stored vectors of other dimensions than the question's */
 	RecallVectors vectors;
 	Oid			vector_index;	/* that found the nearest; invalid: none did */
-	double		similarity_mean;	/* NEAREST: of a sample of the scope */
+	bool		has_moments;	/* of a sample of the scope */
+	double		similarity_mean;
 	double		similarity_deviation;
+	double		population;		/* estimated items of a large scope; 0: all are candidates */
+	double		average_length; /* of these: estimated terms of one */
+	double	   *holders;		/* of these: how many have each word */
+	int			nsampled;		/* the first candidates: a random sample of them */
+	int			ncompared;		/* these and the best by words, the next: their vectors are read */
 	int			ncandidates;
 	int			capacity;
 	RecallCandidate *candidates;
 	RecallIds  *by_id;
+	int			nwanted;
+	pg_uuid_t  *wanted;			/* ids of items that are to be gathered */
 	int			nlinks;
 	int			links_capacity;
 	RecallLink *links;
@@ -253,9 +284,23 @@ typedef struct Recall
 
 /*
  * Reads the scope's episodes, memories, statistics of memories, links and
- * vectors of a model.  The question's part of the struct must be filled.
+ * vectors of a model; of a large scope those that a question may find, unless
+ * all are asked for.  The question's part of the struct must be filled.
  */
-extern void memai_gather_scope(Recall *recall, const char *model);
+extern void memai_gather_scope(Recall *recall, const MemaiModelInfo *model, bool all);
+
+/* whether a question looks among memories, or episodes */
+extern bool memai_gather_wants(const MemaiRecallQuery *query, bool memories);
+
+/*
+ * Adds items of a table that are no candidates yet, at most max_rows of them.  selected: an array of tid or of
+ * uuid, as the selection says.  Returns the number of rows, known ones included.
+ */
+extern int64 memai_gather_items(Recall *recall, bool memories, RecallSelection selection, Datum selected, int64 max_rows);
+
+/* Notes an id that is to be gathered; gathers those noted and says if any was found. */
+extern void memai_gather_want(Recall *recall, pg_uuid_t id);
+extern bool memai_gather_wanted(Recall *recall);
 
 /* The candidate of an id, or NULL. */
 extern RecallCandidate *memai_gather_find(const Recall *recall, pg_uuid_t id);
@@ -265,6 +310,40 @@ extern void memai_gather_sort(Recall *recall);
 
 /* The live end of a chain of successors, or -1. */
 extern int	memai_gather_successor(const Recall *recall, int candidate);
+
+/* ---- gather_words.c ---- */
+
+/*
+ * Adds the items of a large scope that have the most of the question's words, and a
+ * sample; false, and nothing is added, when the scope is to be read whole.
+ */
+extern bool memai_gather_by_words(Recall *recall);
+
+/* ---- postings.c: the inverted index of a table ---- */
+
+typedef struct RecallPostings RecallPostings;
+
+/* NULL when there is no index that this snapshot can use.  Palloc'd; to be closed. */
+extern RecallPostings *memai_postings_open(bool memories);
+extern void memai_postings_close(RecallPostings *postings);
+
+/* Notes under a word, 0..63, the items that have a key; returns their number. */
+extern int64 memai_postings_read(RecallPostings *postings, int64 key, int word);
+
+/* Orders the items that were noted and not taken by the sum of their words' weights. */
+extern void memai_postings_weigh(RecallPostings *postings, const double *weights);
+
+/* Takes the next best, max or fewer, in no order; places: a tid[] of them.  Returns their number. */
+extern int	memai_postings_take(RecallPostings *postings, int max, Datum *places);
+
+/* Takes up to max items that have a key, spread evenly; returns how many have it. */
+extern int64 memai_postings_sample(RecallPostings *postings, int64 key, int max, Datum *places);
+
+/*
+ * A place is that of the first version of a row that the index does not tell from later ones.  moved: a tid[] of the
+ * versions elsewhere that the active snapshot sees; returns their number.
+ */
+extern int	memai_postings_moved(RecallPostings *postings, Datum places, Datum *moved);
 
 /* ---- vector_index.c ---- */
 
@@ -309,6 +388,9 @@ extern MemaiSwitch memai_switch_when_filled(const MemaiJob *job, const char *mod
  */
 extern void memai_gather_vectors(Recall *recall, const char *model);
 
+/* Adds the nearest items of a large scope by vector. */
+extern void memai_gather_nearest(Recall *recall, const char *model);
+
 /* The similarities of some candidates, by position, that were not read. */
 extern void memai_gather_similarities(Recall *recall, const char *model, int n, const int *positions);
 
@@ -319,6 +401,9 @@ extern void memai_gather_similarities(Recall *recall, const char *model, int n, 
  * question names: of their subject or object, or linked to such a one.
  */
 extern void memai_gather_graph(Recall *recall);
+
+/* Marks what is linked to the memories one step away, when links are read. */
+extern void memai_gather_linked(Recall *recall);
 
 /* ---- rank.c and keyword.c: pure ---- */
 
@@ -382,6 +467,9 @@ typedef struct RankQuestion
 								 * of the items that have one */
 	double		similarity_mean;
 	double		similarity_deviation;
+	double		population;		/* items that these were found among; 0: these are all */
+	double		average_length; /* of those, in terms */
+	const double *holders;		/* how many of those have each term */
 	void		(*check) (void);	/* called now and then, may not return; or NULL */
 } RankQuestion;
 

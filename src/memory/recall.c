@@ -126,8 +126,9 @@ rank_candidates(Recall *recall, double similarity_weight, RankItem **result, int
 												 memai_rank_scratch_size(Max(n, 1), recall->nterms));
 	RankQuestion question = {.nterms = recall->nterms,.terms = recall->terms,.nmore_languages = recall->nlanguages - 1,
 		.asks_when = recall->asks_when,.similarity_weight = similarity_weight,.check = check_interrupts,
-		.has_moments = recall->vectors == RECALL_VECTORS_NEAREST,
-		.similarity_mean = recall->similarity_mean,.similarity_deviation = recall->similarity_deviation
+		.has_moments = recall->has_moments,
+		.similarity_mean = recall->similarity_mean,.similarity_deviation = recall->similarity_deviation,
+		.population = recall->population,.average_length = recall->average_length,.holders = recall->holders
 	};
 
 	memai_gather_sort(recall);
@@ -477,7 +478,7 @@ read_question(Recall *recall, const MemaiModelInfo *model)
 static void
 count_candidates(const Recall *recall, double similarity_weight, MemaiRecallCounts *counts, MemoryContext result_context)
 {
-	static const char *const vectors_read[] = {"all", "eligible", "nearest"};
+	static const char *const vectors_read[] = {"candidates", "all", "eligible", "nearest"};
 
 	*counts = (MemaiRecallCounts) {
 		.terms = recall->nterms,
@@ -515,10 +516,17 @@ memai_recall_run(const MemaiRecallQuery *query, MemoryContext result_context, Me
 	List	   *result;
 
 	read_question(&recall, model);
-	memai_gather_scope(&recall, model->name);
-	nranked = rank_candidates(&recall, model->recall_weight, &items, &order);
-	diversify(&recall, items, order, nranked);
-	choose_best(&recall, items, order, nranked, &choices);
+	for (bool all = false;; all = true)
+	{
+		choices.n = 0;
+		memai_gather_scope(&recall, model, all);
+		nranked = rank_candidates(&recall, model->recall_weight, &items, &order);
+		diversify(&recall, items, order, nranked);
+		choose_best(&recall, items, order, nranked, &choices);
+		/* a large scope may have rows that were not found by words */
+		if (recall.population == 0 || choices.n >= query->k || query->min_score > 0)
+			break;
+	}
 	result = make_result(&recall, model->name, items, &choices, rerank_model, result_context);
 	if (counts != NULL)
 		count_candidates(&recall, model->recall_weight, counts, result_context);

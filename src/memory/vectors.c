@@ -70,17 +70,30 @@ typedef struct Moments
 	double		squares;
 } Moments;
 
+static void
+add_moment(Moments *moments, double similarity)
+{
+	moments->n++;
+	moments->sum += similarity;
+	moments->squares += similarity * similarity;
+}
+
 /* A row of id and vector: the similarity to the question, NaN when there is none. */
 static double
 read_similarity(Recall *recall, int row)
 {
 	bool		null;
 	MemaiVector *vector;
-	RecallCandidate *candidate = memai_gather_find(recall, *DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[row],
-																						SPI_tuptable->tupdesc, 1, &null)));
+	pg_uuid_t  *id = DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1, &null));
+	RecallCandidate *candidate = memai_gather_find(recall, *id);
 
 	if (candidate == NULL)
-		return NAN;				/* of a memory that is not live */
+	{
+		/* of a memory that is not live, or of an item that was not found by words */
+		if (recall->population > 0)
+			memai_gather_want(recall, *id);
+		return NAN;
+	}
 	vector = memai_vector_from_datum(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 2, &null));
 	if (vector->dim != recall->vector->dim)
 	{
@@ -157,11 +170,7 @@ read_vectors(Recall *recall, MemaiStatement *statement, Datum *values, Moments *
 			CHECK_FOR_INTERRUPTS();
 			similarity = read_similarity(recall, (int) row);
 			if (moments != NULL && !isnan(similarity))
-			{
-				moments->n++;
-				moments->sum += similarity;
-				moments->squares += similarity * similarity;
-			}
+				add_moment(moments, similarity);
 		}
 		MemoryContextSwitchTo(previous);
 		SPI_freetuptable(SPI_tuptable);
@@ -198,30 +207,46 @@ demand_recall(void)
 								 GUC_ACTION_SAVE, true, 0, false);
 }
 
+/* Compares the nearest; wanted: how many there should be, whatever filters leave out. */
 static void
-read_nearest(Recall *recall, Datum *values, int neligible)
+read_nearest(Recall *recall, Datum *values, double wanted)
 {
-	double		wanted = Max(NEAREST_ITEMS, NEAREST_PER_RESULT * recall->query->k);
-	Moments		moments = {0};
-	int			nest_level;
-
-	values[2] = Int64GetDatum(SAMPLE_ITEMS);
-	read_vectors(recall, &select_sample, values, &moments);
-	if (moments.n > 0)
-	{
-		recall->similarity_mean = moments.sum / moments.n;
-		recall->similarity_deviation = sqrt(Max(0.0, moments.squares / moments.n -
-												recall->similarity_mean * recall->similarity_mean));
-	}
+	int			nest_level = NewGUCNestLevel();
 
 	prepare_nearest();
 	values[2] = PointerGetDatum(recall->vector);
-	/* as many that pass the filters, if these do not depend on the vector */
-	values[3] = Int64GetDatum((int64) (wanted * recall->ncandidates / neligible));
-	nest_level = NewGUCNestLevel();
+	values[3] = Int64GetDatum((int64) wanted);
 	demand_recall();
 	read_vectors(recall, &select_nearest, values, NULL);
 	AtEOXact_GUC(true, nest_level);
+}
+
+/* Takes in how similar the question is to anything. */
+static void
+set_moments(Recall *recall, const Moments *moments)
+{
+	recall->has_moments = moments->n > 0;
+	if (moments->n == 0)
+		return;
+	recall->similarity_mean = moments->sum / moments->n;
+	recall->similarity_deviation = sqrt(Max(0.0, moments->squares / moments->n -
+											recall->similarity_mean * recall->similarity_mean));
+}
+
+static void
+read_sample(Recall *recall, Datum *values)
+{
+	Moments		moments = {0};
+
+	values[2] = Int64GetDatum(SAMPLE_ITEMS);
+	read_vectors(recall, &select_sample, values, &moments);
+	set_moments(recall, &moments);
+}
+
+static double
+wanted_items(const Recall *recall)
+{
+	return Max(NEAREST_ITEMS, NEAREST_PER_RESULT * recall->query->k);
 }
 
 static Datum
@@ -253,6 +278,54 @@ warn_of_misfits(const Recall *recall, const char *model)
 				 errhint("Delete these rows of memai.embedding and run memai.fill_embeddings.")));
 }
 
+/* The similarities of the candidates from one position to before another. */
+static void
+read_range(Recall *recall, Datum *values, int from, int end)
+{
+	int		   *positions = palloc(sizeof(int) * Max(end - from, 1));
+	int			n = 0;
+
+	for (int i = from; i < end; i++)
+	{
+		if (!recall->candidates[i].has_similarity)
+			positions[n++] = i;
+	}
+	if (n > 0)
+		read_some(recall, values, n, positions);
+	pfree(positions);
+}
+
+/* Of a large scope: the similarities of the sample and of the best by words. */
+static void
+read_compared(Recall *recall, Datum *values)
+{
+	Moments		moments = {0};
+
+	read_range(recall, values, 0, recall->ncompared);
+	for (int i = 0; i < recall->nsampled; i++)
+	{
+		if (recall->candidates[i].has_similarity)
+			add_moment(&moments, recall->candidates[i].similarity);
+	}
+	set_moments(recall, &moments);
+}
+
+void
+memai_gather_nearest(Recall *recall, const char *model)
+{
+	Datum		values[4] = {Int64GetDatum(recall->query->scope->scope), CStringGetTextDatum(model)};
+	int			found_by_words = recall->ncandidates;
+	int			neligible = 0;
+
+	for (int i = 0; i < recall->ncandidates; i++)
+		neligible += recall->candidates[i].eligible;
+	recall->vectors = RECALL_VECTORS_NEAREST;
+	/* as many that pass the filters, if these do not depend on the vector */
+	read_nearest(recall, values, Min(recall->population, wanted_items(recall) * recall->ncandidates / Max(neligible, 1)));
+	if (memai_gather_wanted(recall))
+		read_range(recall, values, found_by_words, recall->ncandidates);
+}
+
 void
 memai_gather_vectors(Recall *recall, const char *model)
 {
@@ -260,6 +333,13 @@ memai_gather_vectors(Recall *recall, const char *model)
 	int		   *eligible;
 	int			neligible = 0;
 
+	recall->has_moments = false;
+	if (recall->population > 0)
+	{
+		read_compared(recall, values);
+		warn_of_misfits(recall, model);
+		return;
+	}
 	if (recall->ncandidates <= EXACT_ITEMS)
 	{
 		recall->vectors = RECALL_VECTORS_ALL;
@@ -281,7 +361,9 @@ memai_gather_vectors(Recall *recall, const char *model)
 	else
 	{
 		recall->vectors = RECALL_VECTORS_NEAREST;
-		read_nearest(recall, values, neligible);
+		read_sample(recall, values);
+		/* as many that pass the filters, if these do not depend on the vector */
+		read_nearest(recall, values, wanted_items(recall) * recall->ncandidates / neligible);
 	}
 	warn_of_misfits(recall, model);
 	pfree(eligible);

@@ -52,6 +52,26 @@ rank(int nitems, RankItem *items, double weight)
 	return n;
 }
 
+/* the items found of a large collection are weighed by its numbers, not by theirs */
+static void
+test_population(void)
+{
+	RankItem	items[] = {item(0, 1, WORD, 0), item(1, 2, FRIEND, 0), item(2, 3, FRIEND, 0)};
+	uint32		terms[] = {WORD, FRIEND};
+	double		holders[] = {900, 10};
+	void	   *scratch = malloc(memai_rank_scratch_size(3, 2));
+	RankQuestion question = {.nterms = 2,.terms = terms,.population = 1000,.average_length = 5,.holders = holders};
+
+	memai_rank(3, items, &question, order, scratch);
+	ok(order[0] == 2 && order[1] == 1 && order[2] == 0, "a word that is rare in the collection counts more");
+	/* one occurrence in a text of average length: BM25 is the word's rarity */
+	ok(fabs(items[0].parts[RANK_OWN] - log(1 + 100.5 / 900.5)) < 1e-12, "frequencies are those of the collection");
+	holders[0] = 2000;
+	memai_rank(3, items, &question, order, scratch);
+	ok(items[0].parts[RANK_OWN] > 0, "an estimate below what was counted does no harm");
+	free(scratch);
+}
+
 static void
 test_neighbours(void)
 {
@@ -258,6 +278,7 @@ test_diversity(void)
 int
 main(void)
 {
+	test_population();
 	test_neighbours();
 	test_known_value();
 	test_feedback();

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 #
 # run.sh: latency and throughput of the memory engine in a database of
-# MEMORIES memories of USERS users.  Needs psql and pgbench on the PATH, PGHOST, PGPORT,
+# MEMORIES memories of USERS users (SKEW=zipf: of very different numbers each), and of scopes of 50 to 50,000.  Needs psql and pgbench on the PATH, PGHOST, PGPORT,
 # PGUSER and PGDATABASE of an empty database where memai is installed.
 # Run it by `make bench-memory`.
 set -eu
@@ -14,7 +14,7 @@ trap 'rm -rf "$work"' EXIT
 
 # LOADED=1 measures again in a database that was loaded before
 [ -n "${LOADED:-}" ] ||
-	psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --set memories="$memories" --set users="$users" --file load.sql
+	psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --set memories="$memories" --set users="$users" --set skew="${SKEW:-even}" --file load.sql
 
 # percentiles of the third column (microseconds) of pgbench's logs
 percentiles() {
@@ -32,11 +32,17 @@ measure() {
 	percentiles "$name" "$what"
 }
 
-questions=$(psql --no-psqlrc --tuples-only --no-align --command 'SELECT count(*) FROM question')
+questions=$(psql --no-psqlrc --tuples-only --no-align --command "SELECT count(*) FROM question WHERE kind = 'all'")
 cat >"$work/recall.sql" <<-SQL
 	\set id random(1, $questions)
-	SELECT count(*) FROM question q, memai.recall(q.question, q.user_id) WHERE q.id = :id;
+	SELECT count(*) FROM question q, memai.recall(q.question, q.user_id) WHERE q.kind = 'all' AND q.id = :id;
 SQL
+for size in 50 700 2000 10000 50000; do
+	cat >"$work/scope-$size.sql" <<-SQL
+		\set id random(1, 50)
+		SELECT count(*) FROM question q, memai.recall(q.question, q.user_id) WHERE q.kind = 'scope of $size' AND q.id = :id;
+	SQL
+done
 cat >"$work/block.sql" <<-SQL
 	\set user random(0, $((users - 1)))
 	SELECT memai.get_block('persona', 'user ' || :user);
@@ -53,6 +59,11 @@ writer=$!
 sleep 1
 measure busy 'recall, beside 200 remember a second' "$work/recall.sql"
 wait "$writer"
+for size in 50 700 2000 10000 50000; do
+	measure "scope-$size" "recall in a scope of $size" "$work/scope-$size.sql"
+done
+# clocks lie on a busy machine: what the backend itself used
+psql --no-psqlrc --quiet --file cpu.sql
 measure block 'get_block' "$work/block.sql"
 measure remember 'remember, one transaction each' "$work/remember.sql"
 grep -h 'tps = ' "$work/out.remember" | sed 's/^/remember: /'

@@ -1,0 +1,227 @@
+/*
+ * gather_words.c
+ *	  What a recall reads of a large scope: the items that have the most of the
+ *	  question's words, as the inverted indexes know (postings.c), a random sample
+ *	  of all items, and the items that are nearest by vector.
+ *
+ * The sample tells what the words cannot: how many items there are, how long
+ * they are, in which languages, and how similar the question is to anything.
+ * Its items take part like the others, so a result has rows when few match.
+ * How many items have a word is counted in the index.
+ *
+ * A scope is read whole instead when it is small, or when the question has no words
+ * or names days: no index finds what happened in them.
+ */
+#include "postgres.h"
+
+#include "memory/memory_int.h"
+
+/* estimated items from which on a scope is large: to read so many costs more than to search */
+#define LARGE_SCOPE 500
+/* items by words: beyond, a rank adds next to nothing to a score */
+#define LEAST_ITEMS 200
+#define ITEMS_PER_RESULT 20
+/* the best of them are compared by vector, too */
+#define LEAST_COMPARED 64
+#define COMPARED_PER_RESULT 5
+#define SAMPLE_ITEMS 48
+
+typedef struct Words
+{
+	Recall	   *recall;
+	RecallPostings *postings[2];	/* of episodes and of memories; NULL: not asked for */
+	int			nread;			/* languages whose terms were read */
+} Words;
+
+static bool
+open_indexes(Words *words)
+{
+	for (int memories = 0; memories < 2; memories++)
+	{
+		if (!memai_gather_wants(words->recall->query, memories))
+			continue;
+		words->postings[memories] = memai_postings_open(memories);
+		if (words->postings[memories] == NULL)
+			return false;
+	}
+	return true;
+}
+
+static void
+close_indexes(Words *words)
+{
+	for (int memories = 0; memories < 2; memories++)
+	{
+		if (words->postings[memories] != NULL)
+			memai_postings_close(words->postings[memories]);
+	}
+}
+
+/* Gathers what is at some places of a table; few rows have another version elsewhere. */
+static void
+gather_places(const Words *words, bool memories, Datum places)
+{
+	Recall	   *recall = words->recall;
+	Datum		moved;
+
+	if (memai_gather_items(recall, memories, RECALL_PLACES, places, PG_INT64_MAX) <
+		ArrayGetNItems(ARR_NDIM(DatumGetArrayTypeP(places)), ARR_DIMS(DatumGetArrayTypeP(places))) &&
+		memai_postings_moved(words->postings[memories], places, &moved) > 0)
+		memai_gather_items(recall, memories, RECALL_PLACES, moved, PG_INT64_MAX);
+}
+
+/* Estimates the size of the scope; sample receives where the samples are. */
+static double
+measure_scope(const Words *words, Datum *sample)
+{
+	int64		key = memai_item_key(words->recall->query->scope->scope, 0);
+	int64		n = 0;
+
+	for (int memories = 0; memories < 2; memories++)
+	{
+		if (words->postings[memories] != NULL)
+			n += memai_postings_sample(words->postings[memories], key, SAMPLE_ITEMS, &sample[memories]);
+	}
+	return (double) n * MEMAI_ITEM_SAMPLES;
+}
+
+static void
+gather_sample(const Words *words, const Datum *sample)
+{
+	Recall	   *recall = words->recall;
+	double		length = 0;
+
+	for (int memories = 0; memories < 2; memories++)
+	{
+		if (words->postings[memories] != NULL)
+			gather_places(words, memories, sample[memories]);
+	}
+	recall->nsampled = recall->ncandidates;
+	recall->ncompared = 0;
+	for (int i = 0; i < recall->nsampled; i++)
+		length += recall->candidates[i].terms.length;
+	recall->average_length = recall->nsampled > 0 ? length / recall->nsampled : 0;
+}
+
+/* whether an earlier language has the same term for the same word */
+static bool
+is_read(const Recall *recall, int language, int word)
+{
+	for (int i = 0; i < language; i++)
+	{
+		if (recall->terms[i * recall->nterms + word] == recall->terms[language * recall->nterms + word])
+			return true;
+	}
+	return false;
+}
+
+/* Reads who has the question's words, in the languages that are new. */
+static void
+read_words(Words *words)
+{
+	Recall	   *recall = words->recall;
+
+	for (; words->nread < recall->nlanguages; words->nread++)
+	{
+		for (int word = 0; word < recall->nterms; word++)
+		{
+			int64		key = memai_item_key(recall->query->scope->scope, recall->terms[words->nread * recall->nterms + word]);
+
+			if (is_read(recall, words->nread, word))
+				continue;
+			for (int memories = 0; memories < 2; memories++)
+			{
+				if (words->postings[memories] != NULL)
+					recall->holders[word] += memai_postings_read(words->postings[memories], key, word);
+			}
+		}
+	}
+}
+
+static void
+weigh_words(const Words *words)
+{
+	const Recall *recall = words->recall;
+	double	   *weights = palloc(sizeof(double) * recall->nterms);
+
+	for (int word = 0; word < recall->nterms; word++)
+		weights[word] = memai_bm25_idf(Max(recall->population, recall->holders[word]), recall->holders[word]);
+	for (int memories = 0; memories < 2; memories++)
+	{
+		if (words->postings[memories] != NULL)
+			memai_postings_weigh(words->postings[memories], weights);
+	}
+	pfree(weights);
+}
+
+static int
+count_eligible(const Recall *recall)
+{
+	int			n = 0;
+
+	for (int i = recall->nsampled; i < recall->ncandidates; i++)
+		n += recall->candidates[i].eligible;
+	return n;
+}
+
+/* Gathers the next best of each table; false when there are no more. */
+static bool
+gather_next(const Words *words, int n)
+{
+	bool		any = false;
+
+	for (int memories = 0; memories < 2; memories++)
+	{
+		Datum		places;
+
+		if (words->postings[memories] == NULL || memai_postings_take(words->postings[memories], n, &places) == 0)
+			continue;
+		gather_places(words, memories, places);
+		any = true;
+	}
+	return any;
+}
+
+/* Gathers the best, more of them while too few pass the filters. */
+static void
+gather_best(const Words *words)
+{
+	Recall	   *recall = words->recall;
+	int			wanted = Max(LEAST_ITEMS, ITEMS_PER_RESULT * recall->query->k);
+
+	if (recall->ncompared == 0)
+	{
+		gather_next(words, Max(LEAST_COMPARED, COMPARED_PER_RESULT * recall->query->k));
+		recall->ncompared = recall->ncandidates;
+	}
+	while (count_eligible(recall) < wanted && gather_next(words, wanted))
+		;
+}
+
+bool
+memai_gather_by_words(Recall *recall)
+{
+	Words		words = {.recall = recall};
+	Datum		sample[2];
+	double		population;
+
+	if (recall->nterms == 0 || recall->has_days)
+		return false;
+	if (!open_indexes(&words) || (population = measure_scope(&words, sample)) < LARGE_SCOPE)
+	{
+		close_indexes(&words);
+		return false;
+	}
+	recall->population = population;
+	recall->holders = palloc0(sizeof(double) * recall->nterms);
+	gather_sample(&words, sample);
+	/* the items of each round may be of languages that no item before was of */
+	while (words.nread < recall->nlanguages)
+	{
+		read_words(&words);
+		weigh_words(&words);
+		gather_best(&words);
+	}
+	close_indexes(&words);
+	return true;
+}
