@@ -18,34 +18,6 @@
 #define MESSAGE_MAX_LENGTH 100000	/* characters */
 #define MAX_STOPS 16
 
-enum Argument
-{
-	ARG_MESSAGE,
-	ARG_USER_ID,
-	ARG_THREAD_ID,
-	ARG_NAMESPACE,
-	ARG_MODEL,
-	ARG_SYSTEM_PROMPT,
-	ARG_TEMPERATURE,
-	ARG_MAX_TOKENS,
-	ARG_TOP_P,
-	ARG_PRESENCE_PENALTY,
-	ARG_FREQUENCY_PENALTY,
-	ARG_STOP,
-	ARG_RESPONSE_SCHEMA,
-	ARG_TOOLS,
-	ARG_USE_MEMORY,
-	ARG_K,
-	ARG_MAX_CONTEXT_TOKENS,
-	ARG_CONTEXT,
-	ARG_INTENT,
-	ARG_FILTER,
-	ARG_MAX_MESSAGES,
-	ARG_ON_ERROR,
-	ARG_ROUTER,
-	ARG_MAX_COST
-};
-
 static text *
 text_argument(FunctionCallInfo fcinfo, int argument, const char *name)
 {
@@ -91,7 +63,7 @@ number_argument(FunctionCallInfo fcinfo, int argument, const char *name, double 
 static bool
 on_error_argument(FunctionCallInfo fcinfo)
 {
-	char	   *on_error = PG_ARGISNULL(ARG_ON_ERROR) ? "raise" : text_to_cstring(PG_GETARG_TEXT_PP(ARG_ON_ERROR));
+	char	   *on_error = PG_ARGISNULL(CHAT_ARG_ON_ERROR) ? "raise" : text_to_cstring(PG_GETARG_TEXT_PP(CHAT_ARG_ON_ERROR));
 
 	if (strcmp(on_error, "raise") != 0 && strcmp(on_error, "null") != 0)
 		ereport(ERROR,
@@ -125,9 +97,9 @@ stop_argument(FunctionCallInfo fcinfo)
 	int			n;
 	StringInfoData json;
 
-	if (PG_ARGISNULL(ARG_STOP))
+	if (PG_ARGISNULL(CHAT_ARG_STOP))
 		return NULL;
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(ARG_STOP), TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &n);
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(CHAT_ARG_STOP), TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &n);
 	if (n > MAX_STOPS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -164,33 +136,33 @@ memai_chat_arguments(FunctionCallInfo fcinfo, Chat *chat)
 	Jsonb	   *schema;
 
 	INSTR_TIME_SET_CURRENT(chat->start);
-	chat->message = PG_ARGISNULL(ARG_MESSAGE) ? NULL : PG_GETARG_TEXT_PP(ARG_MESSAGE);
+	chat->message = PG_ARGISNULL(CHAT_ARG_MESSAGE) ? NULL : PG_GETARG_TEXT_PP(CHAT_ARG_MESSAGE);
 	check_message(chat->message);
-	chat->user_id = PG_ARGISNULL(ARG_USER_ID) ? NULL : PG_GETARG_TEXT_PP(ARG_USER_ID);
-	memai_scope_resolve(&chat->scope, chat->user_id, PG_ARGISNULL(ARG_NAMESPACE) ? NULL : PG_GETARG_TEXT_PP(ARG_NAMESPACE));
-	chat->has_namespace = !PG_ARGISNULL(ARG_NAMESPACE);
-	chat->model_name = name_argument(fcinfo, ARG_MODEL);
-	chat->system_prompt = text_argument(fcinfo, ARG_SYSTEM_PROMPT, "system_prompt");
-	chat->temperature = number_argument(fcinfo, ARG_TEMPERATURE, "temperature", get_float8_nan(), 0, 2);
-	chat->max_tokens = int_argument(fcinfo, ARG_MAX_TOKENS, "max_tokens", 0, 1, 1000000);
-	chat->top_p = number_argument(fcinfo, ARG_TOP_P, "top_p", 0, 0.000001, 1);
-	chat->presence_penalty = number_argument(fcinfo, ARG_PRESENCE_PENALTY, "presence_penalty", 0, -2, 2);
-	chat->frequency_penalty = number_argument(fcinfo, ARG_FREQUENCY_PENALTY, "frequency_penalty", 0, -2, 2);
+	chat->user_id = PG_ARGISNULL(CHAT_ARG_USER_ID) ? NULL : PG_GETARG_TEXT_PP(CHAT_ARG_USER_ID);
+	memai_scope_resolve(&chat->scope, chat->user_id, PG_ARGISNULL(CHAT_ARG_NAMESPACE) ? NULL : PG_GETARG_TEXT_PP(CHAT_ARG_NAMESPACE));
+	chat->has_namespace = !PG_ARGISNULL(CHAT_ARG_NAMESPACE);
+	chat->model_name = name_argument(fcinfo, CHAT_ARG_MODEL);
+	chat->system_prompt = text_argument(fcinfo, CHAT_ARG_SYSTEM_PROMPT, "system_prompt");
+	chat->temperature = number_argument(fcinfo, CHAT_ARG_TEMPERATURE, "temperature", get_float8_nan(), 0, 2);
+	chat->max_tokens = int_argument(fcinfo, CHAT_ARG_MAX_TOKENS, "max_tokens", 0, 1, 1000000);
+	chat->top_p = number_argument(fcinfo, CHAT_ARG_TOP_P, "top_p", 0, 0.000001, 1);
+	chat->presence_penalty = number_argument(fcinfo, CHAT_ARG_PRESENCE_PENALTY, "presence_penalty", 0, -2, 2);
+	chat->frequency_penalty = number_argument(fcinfo, CHAT_ARG_FREQUENCY_PENALTY, "frequency_penalty", 0, -2, 2);
 	chat->stop = stop_argument(fcinfo);
-	schema = jsonb_argument(fcinfo, ARG_RESPONSE_SCHEMA, "response_schema", false);
+	schema = jsonb_argument(fcinfo, CHAT_ARG_RESPONSE_SCHEMA, "response_schema", false);
 	if (schema != NULL)
 		chat->response_schema = JsonbToCString(NULL, &schema->root, VARSIZE(schema));
-	chat->tools = jsonb_argument(fcinfo, ARG_TOOLS, "tools", true);
-	chat->use_memory = PG_ARGISNULL(ARG_USE_MEMORY) || PG_GETARG_BOOL(ARG_USE_MEMORY);
-	chat->k = int_argument(fcinfo, ARG_K, "k", 8, 1, MEMAI_RECALL_MAX_K);
-	chat->max_context_tokens = int_argument(fcinfo, ARG_MAX_CONTEXT_TOKENS, "max_context_tokens", 2000, 0, 1000000);
-	chat->context = text_argument(fcinfo, ARG_CONTEXT, "context");
-	chat->intent = name_argument(fcinfo, ARG_INTENT);
-	chat->filter = PG_ARGISNULL(ARG_FILTER) ? NULL : PG_GETARG_JSONB_P(ARG_FILTER);
+	chat->tools = jsonb_argument(fcinfo, CHAT_ARG_TOOLS, "tools", true);
+	chat->use_memory = PG_ARGISNULL(CHAT_ARG_USE_MEMORY) || PG_GETARG_BOOL(CHAT_ARG_USE_MEMORY);
+	chat->k = int_argument(fcinfo, CHAT_ARG_K, "k", 8, 1, MEMAI_RECALL_MAX_K);
+	chat->max_context_tokens = int_argument(fcinfo, CHAT_ARG_MAX_CONTEXT_TOKENS, "max_context_tokens", 2000, 0, 1000000);
+	chat->context = text_argument(fcinfo, CHAT_ARG_CONTEXT, "context");
+	chat->intent = name_argument(fcinfo, CHAT_ARG_INTENT);
+	chat->filter = PG_ARGISNULL(CHAT_ARG_FILTER) ? NULL : PG_GETARG_JSONB_P(CHAT_ARG_FILTER);
 	memai_check_filter(chat->filter);
-	chat->max_messages = int_argument(fcinfo, ARG_MAX_MESSAGES, "max_messages", MEMAI_CHAT_WINDOW, 0, 1000);
+	chat->max_messages = int_argument(fcinfo, CHAT_ARG_MAX_MESSAGES, "max_messages", MEMAI_CHAT_WINDOW, 0, 1000);
 	chat->raise_errors = on_error_argument(fcinfo);
-	chat->router = PG_ARGISNULL(ARG_ROUTER) ? memai_chat_default_router() : memai_chat_router(name_argument(fcinfo, ARG_ROUTER));
-	chat->max_cost = number_argument(fcinfo, ARG_MAX_COST, "max_cost", get_float8_nan(), 0, 1e9);
-	chat->thread_id = PG_ARGISNULL(ARG_THREAD_ID) ? NULL : PG_GETARG_UUID_P(ARG_THREAD_ID);
+	chat->router = PG_ARGISNULL(CHAT_ARG_ROUTER) ? memai_chat_default_router() : memai_chat_router(name_argument(fcinfo, CHAT_ARG_ROUTER));
+	chat->max_cost = number_argument(fcinfo, CHAT_ARG_MAX_COST, "max_cost", get_float8_nan(), 0, 1e9);
+	chat->thread_id = PG_ARGISNULL(CHAT_ARG_THREAD_ID) ? NULL : PG_GETARG_UUID_P(CHAT_ARG_THREAD_ID);
 }

@@ -135,6 +135,36 @@ typedef struct Chat
 	char	   *error;			/* NULL: nothing failed */
 } Chat;
 
+/* the arguments of memai.chat, in order */
+typedef enum ChatArgument
+{
+	CHAT_ARG_MESSAGE,
+	CHAT_ARG_USER_ID,
+	CHAT_ARG_THREAD_ID,
+	CHAT_ARG_NAMESPACE,
+	CHAT_ARG_MODEL,
+	CHAT_ARG_SYSTEM_PROMPT,
+	CHAT_ARG_TEMPERATURE,
+	CHAT_ARG_MAX_TOKENS,
+	CHAT_ARG_TOP_P,
+	CHAT_ARG_PRESENCE_PENALTY,
+	CHAT_ARG_FREQUENCY_PENALTY,
+	CHAT_ARG_STOP,
+	CHAT_ARG_RESPONSE_SCHEMA,
+	CHAT_ARG_TOOLS,
+	CHAT_ARG_USE_MEMORY,
+	CHAT_ARG_K,
+	CHAT_ARG_MAX_CONTEXT_TOKENS,
+	CHAT_ARG_CONTEXT,
+	CHAT_ARG_INTENT,
+	CHAT_ARG_FILTER,
+	CHAT_ARG_MAX_MESSAGES,
+	CHAT_ARG_ON_ERROR,
+	CHAT_ARG_ROUTER,
+	CHAT_ARG_MAX_COST,
+	CHAT_ARGUMENTS
+} ChatArgument;
+
 /* Reads and checks the arguments that all forms of chat have, from argument 0 on. */
 extern void memai_chat_arguments(FunctionCallInfo fcinfo, Chat *chat);
 
