@@ -3,12 +3,12 @@
 SET memai.tenant = 'regress';
 SET memai.user_id = 'ann';
 
--- each of 25 words in a 25th of 1,500 items, and one of them in all
+-- each of 25 words in a 25th of 2,500 items, and one of them in all
 CREATE FUNCTION pg_temp.statement(n integer) RETURNS text LANGUAGE sql AS $$
 	SELECT 'parcel ' || n || ' holds ' || (string_to_array('apples boats candles drums engines feathers guitars hammers islands jars kettles lamps mirrors needles oars pianos quilts ropes saddles tents umbrellas violins wheels yarn zithers', ' '))[n % 25 + 1] $$;
 INSERT INTO memai.memory (tenant, user_id, namespace, scope, content, metadata, valid_at, terms)
 SELECT 'regress', u, 'default', memai.scope_hash('regress', u, 'default'), c, jsonb_build_object('n', n), '2025-01-01'::timestamptz + n * interval '1 minute', memai._terms(c)
-FROM (SELECT 'ann' AS u, n, pg_temp.statement(n) AS c FROM generate_series(1, 1500) n) s;
+FROM (SELECT 'ann' AS u, n, pg_temp.statement(n) AS c FROM generate_series(1, 2500) n) s;
 SELECT memai.fill_embeddings() > 0 AS embedded;
 
 CREATE FUNCTION pg_temp.read(question text) RETURNS TABLE (vectors_read text, below_all boolean) LANGUAGE sql AS

@@ -16,8 +16,8 @@
 
 #include "memory/memory_int.h"
 
-/* estimated items from which on a scope is large: to read so many costs more than to search */
-#define LARGE_SCOPE 500
+/* estimated items from which on a scope is large; to read half as many costs what a search does, but a conversation stays whole */
+#define LARGE_SCOPE 1000
 /* items by words: beyond, a rank adds next to nothing to a score */
 #define LEAST_ITEMS 200
 #define ITEMS_PER_RESULT 20
