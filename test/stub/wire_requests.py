@@ -142,7 +142,9 @@ def gemini(body):
 
 
 for name, provider, read, path in [('openai', 'openai', openai, '/chat/completions'), ('openai_compatible', 'openai', openai, '/chat/completions'),
-                                   ('anthropic', 'anthropic', anthropic, '/messages'), ('gemini', 'gemini', gemini, 'enerateContent')]:
+                                   ('anthropic', 'anthropic', anthropic, '/messages'), ('gemini', 'gemini', gemini, 'enerateContent'),
+                                   # what was recorded of these has the words of OpenAI
+                                   ('cohere', 'cohere', openai, '/v2/chat'), ('ollama', 'ollama', openai, '/api/chat')]:
     with open(f'{sys.argv[1]}/wire/{name}.jsonl', encoding='utf-8') as lines:
         for number, line in enumerate(lines):
             exchange = json.loads(line)

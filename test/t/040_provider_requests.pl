@@ -16,7 +16,7 @@ my ($node, $stub) = start_gateway('requests', data => $data);
 my $session = MemAI::Session->new($node);
 my $json = JSON::PP->new->canonical->allow_nonref;
 my $url = $stub->url('status', 418);
-$session->query("SET memai.model_max_retries = 0; SELECT memai.create_model('$_', 'chat', '$_', 'm', url => '$url')") for qw(openai anthropic gemini);
+$session->query("SET memai.model_max_retries = 0; SELECT memai.create_model('$_', 'chat', '$_', 'm', url => '$url')") for qw(openai anthropic gemini cohere ollama);
 
 # numbers may be written 1 or 1.0
 sub normal
@@ -43,6 +43,9 @@ my %parts = (
 		delete @{ $body->{generationConfig} }{qw(candidateCount responseMimeType responseJsonSchema)};
 		return $body;
 	});
+
+$parts{cohere} = $parts{openai};
+$parts{ollama} = $parts{anthropic};
 
 my (%equal, %seen);
 open(my $cases, '-|', 'python3', 'test/stub/wire_requests.py', $data) or die;
