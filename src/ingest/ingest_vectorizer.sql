@@ -8,6 +8,7 @@ CREATE TABLE memai.vectorizer (
 	model text NOT NULL,
 	template text,
 	destination_table regclass,
+	chunking jsonb,
 	schedule text,
 	paused boolean NOT NULL DEFAULT false,
 	in_flight integer NOT NULL DEFAULT 0,
@@ -19,6 +20,7 @@ CREATE TABLE memai.vectorizer (
 COMMENT ON TABLE memai.vectorizer IS 'tables whose rows get vectors in the background; which columns, says the trigger memai_vectorizer_columns_<name> of each';
 COMMENT ON COLUMN memai.vectorizer.template IS 'the text that is embedded, {n} standing for the n-th column; null: the columns, a line each';
 COMMENT ON COLUMN memai.vectorizer.destination_table IS 'where the vectors go; null: into columns of the source';
+COMMENT ON COLUMN memai.vectorizer.chunking IS 'how long texts are parted, a vector for each chunk; null: they are not';
 COMMENT ON COLUMN memai.vectorizer.rate IS 'rows a second of the last job';
 ALTER TABLE memai.vectorizer ENABLE ROW LEVEL SECURITY;
 ALTER TABLE memai.vectorizer FORCE ROW LEVEL SECURITY;
@@ -45,18 +47,18 @@ REVOKE ALL ON FUNCTION memai._vectorizer_changed() FROM PUBLIC;
 
 CREATE FUNCTION memai.create_vectorizer(source regclass, columns name[] DEFAULT NULL, template text DEFAULT NULL, model text DEFAULT NULL,
 		destination name DEFAULT NULL, destination_table name DEFAULT NULL, index boolean DEFAULT false, schedule text DEFAULT NULL,
-		name text DEFAULT NULL, fill boolean DEFAULT true) RETURNS text
+		name text DEFAULT NULL, fill boolean DEFAULT true, chunking jsonb DEFAULT NULL) RETURNS text
 	AS 'MODULE_PATHNAME', 'memai_create_vectorizer' LANGUAGE C VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD';
-COMMENT ON FUNCTION memai.create_vectorizer(regclass, name[], text, text, name, name, boolean, text, text, boolean) IS
-	'keep the vectors of a table''s rows up to date in the background, in a column of it (embedding) or in a table beside it; returns the vectorizer''s name';
+COMMENT ON FUNCTION memai.create_vectorizer(regclass, name[], text, text, name, name, boolean, text, text, boolean, jsonb) IS
+	'keep the vectors of a table''s rows up to date in the background, in a column of it (embedding) or in a table beside it, with chunking one for each chunk of their text; returns the vectorizer''s name';
 
 CREATE FUNCTION memai.alter_vectorizer(name text, columns name[] DEFAULT NULL, template text DEFAULT NULL, model text DEFAULT NULL,
-		paused boolean DEFAULT NULL) RETURNS bigint
+		paused boolean DEFAULT NULL, chunking jsonb DEFAULT NULL) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'memai_alter_vectorizer' LANGUAGE C VOLATILE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD';
-COMMENT ON FUNCTION memai.alter_vectorizer(text, name[], text, text, boolean) IS
-	'change what a vectorizer embeds or with which model, or pause it, and return how many rows wait because of that';
+COMMENT ON FUNCTION memai.alter_vectorizer(text, name[], text, text, boolean, jsonb) IS
+	'change what a vectorizer embeds, in which chunks or with which model, or pause it, and return how many rows wait because of that';
 
 CREATE FUNCTION memai.pause_vectorizer(name text) RETURNS void
 	LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE
@@ -106,16 +108,16 @@ CREATE VIEW memai.vectorizer_errors WITH (security_barrier) AS
 	WHERE q.error IS NOT NULL AND (v.tenant = memai.current_tenant() OR pg_has_role(current_user, 'memai_admin', 'USAGE'));
 COMMENT ON VIEW memai.vectorizer_errors IS 'rows whose text a model refuses, and why, until they change or retry_vectorizer; has its owner''s rights';
 
-REVOKE ALL ON FUNCTION memai.create_vectorizer(regclass, name[], text, text, name, name, boolean, text, text, boolean) FROM PUBLIC;
-REVOKE ALL ON FUNCTION memai.alter_vectorizer(text, name[], text, text, boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION memai.create_vectorizer(regclass, name[], text, text, name, name, boolean, text, text, boolean, jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION memai.alter_vectorizer(text, name[], text, text, boolean, jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.pause_vectorizer(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.resume_vectorizer(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.refresh_vectorizer(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.retry_vectorizer(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.drop_vectorizer(text, boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
-	memai.create_vectorizer(regclass, name[], text, text, name, name, boolean, text, text, boolean),
-	memai.alter_vectorizer(text, name[], text, text, boolean), memai.pause_vectorizer(text), memai.resume_vectorizer(text),
+	memai.create_vectorizer(regclass, name[], text, text, name, name, boolean, text, text, boolean, jsonb),
+	memai.alter_vectorizer(text, name[], text, text, boolean, jsonb), memai.pause_vectorizer(text), memai.resume_vectorizer(text),
 	memai.refresh_vectorizer(text), memai.retry_vectorizer(text), memai.drop_vectorizer(text, boolean),
 	memai._vectorizer_changed() TO memai_user;
 GRANT SELECT ON memai.vectorizer, memai.vectorizer_status, memai.vectorizer_errors TO memai_user;

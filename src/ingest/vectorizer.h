@@ -8,6 +8,7 @@
 #include "core/core.h"
 #include "nodes/pg_list.h"
 #include "utils/array.h"
+#include "utils/jsonb.h"
 
 #define MEMAI_VECTORIZER_MAX_COLUMNS 32
 
@@ -28,6 +29,7 @@ typedef struct MemaiVectorizer
 	Oid			source;
 	char	   *model;
 	char	   *template;		/* with {n} for the n-th column; NULL: all, by lines */
+	Jsonb	   *chunking;		/* how texts are parted; NULL: not */
 	Oid			table;			/* where vectors go; InvalidOid: into the source */
 	bool		paused;
 	bool		scheduled;		/* jobs come from a schedule, not from changes */
@@ -92,6 +94,9 @@ extern void memai_vectorizer_become_owner(const MemaiVectorizer *v, Oid *user, i
 
 /* The name that is given, or that of the table; raises 42602. */
 extern char *memai_vectorizer_choose_name(const text *given, Oid source);
+
+/* Raises 22023 unless it says how to part texts; returns it. */
+extern Jsonb *memai_vectorizer_check_chunking(Jsonb *chunking);
 
 /* A column's number; raises 42703. */
 extern AttrNumber memai_vectorizer_find_column(Oid relid, const char *name);

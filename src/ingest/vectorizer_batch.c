@@ -16,6 +16,7 @@
 #include <ctype.h>
 
 #include "catalog/pg_type.h"
+#include "ingest/ingest_int.h"
 #include "ingest/vectorizer_batch.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -113,18 +114,21 @@ keys_of_all(const MemaiVectorizerBatch *batch)
 	return PointerGetDatum(construct_array(keys, batch->nrows, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
-/* hash of what was sent: another model's vector is another one */
+/* hash of what was sent: another model's vector is another one, and so is that of another chunk */
 static char *
 hash_sql(const MemaiVectorizer *v, const char *row)
 {
-	return psprintf("md5(%s || %s)::uuid", quote_literal_cstr(psprintf("%s\n", v->model)),
+	char	   *chunking = v->chunking ? JsonbToCString(NULL, &v->chunking->root, VARSIZE(v->chunking)) : "";
+
+	return psprintf("md5(%s || %s)::uuid", quote_literal_cstr(psprintf("%s\n%s", v->model, chunking)),
 					memai_vectorizer_content_sql(v, row));
 }
 
 static char *
 read_sql(const MemaiVectorizer *v)
 {
-	char	   *found = v->table_name ? psprintf(" LEFT JOIN %s d ON %s", v->table_name, memai_vectorizer_match_sql(v, "d")) : "";
+	char	   *found = v->table_name ? psprintf(" LEFT JOIN %s d ON %s%s", v->table_name, memai_vectorizer_match_sql(v, "d"),
+											  v->chunking ? " AND d.chunk = 1" : "") : "";
 	const char *row = v->table_name ? "d" : "s";
 
 	return psprintf("SELECT i.position::integer, %s, %s, coalesce(%s.%s = %s AND %s.%s IS NOT NULL, false) "
@@ -175,11 +179,53 @@ read_contents(MemaiVectorizerBatch *batch)
 	}
 }
 
-/* what is sent: the contents of those that are wanted; there is no vector of nothing */
+Jsonb *
+memai_vectorizer_check_chunking(Jsonb *chunking)
+{
+	MemaiDocument document = {.chunking = chunking};
+
+	memai_document_set_chunking(&document);
+	return chunking;
+}
+
+static void
+add_text(MemaiVectorizerBatch *batch, MemaiSpan text)
+{
+	if (batch->ntexts == batch->max_texts)
+	{
+		batch->max_texts = batch->max_texts * 2 + 64;
+		batch->texts = batch->texts ? repalloc_huge(batch->texts, sizeof(MemaiSpan) * batch->max_texts) :
+			palloc(sizeof(MemaiSpan) * batch->max_texts);
+	}
+	batch->texts[batch->ntexts++] = text;
+}
+
+/* the chunks of a content */
+static void
+add_chunks(MemaiVectorizerBatch *batch, const MemaiSpan *content)
+{
+	MemaiDocument document = {.chunking = batch->vectorizer->chunking};
+	MemaiChunker chunker;
+	MemaiChunk	chunk;
+	const char *utf8;
+	size_t		len;
+
+	memai_document_set_chunking(&document);
+	utf8 = memai_text_to_utf8(content->data, content->len, &len);
+	memai_chunker_start(&chunker, utf8, len, &document.how);
+	while (memai_chunker_next(&chunker, &chunk))
+	{
+		text	   *part = memai_text_from_utf8(utf8 + chunk.span.start, chunk.span.len);
+
+		CHECK_FOR_INTERRUPTS();
+		add_text(batch, (MemaiSpan) {VARDATA(part), VARSIZE(part) - VARHDRSZ});
+	}
+}
+
+/* what is sent: the contents of those that are wanted, or their chunks; there is no vector of nothing */
 static void
 collect_texts(MemaiVectorizerBatch *batch)
 {
-	batch->texts = palloc(sizeof(MemaiSpan) * batch->nrows);
 	for (int i = 0; i < batch->nrows; i++)
 	{
 		MemaiVectorizerRow *row = &batch->rows[i];
@@ -187,8 +233,11 @@ collect_texts(MemaiVectorizerBatch *batch)
 		row->first = batch->ntexts;
 		if (!row->wanted || is_blank(&row->content))
 			continue;
-		batch->texts[batch->ntexts++] = row->content;
-		row->ntexts = 1;
+		if (batch->vectorizer->chunking)
+			add_chunks(batch, &row->content);
+		else
+			add_text(batch, row->content);
+		row->ntexts = batch->ntexts - row->first;
 	}
 	batch->vectors = palloc0(sizeof(MemaiVector *) * Max(batch->ntexts, 1));
 }
@@ -307,6 +356,125 @@ store_vectors(const MemaiVectorizerBatch *batch)
 	(void) run_by_key(store_sql(batch->vectorizer), 3, types, values);
 }
 
+/* ---- chunks ---- */
+
+/* true for the selected rows that still have the content that was sent, which stays locked */
+static bool *
+lock_unchanged(const MemaiVectorizerBatch *batch)
+{
+	const MemaiVectorizer *v = batch->vectorizer;
+	bool	   *unchanged = palloc0(sizeof(bool) * batch->nselected);
+	Datum	   *keys = palloc(sizeof(Datum) * batch->nselected);
+	Datum	   *hashes = palloc(sizeof(Datum) * batch->nselected);
+	int		   *places = palloc(sizeof(int) * batch->nselected);
+	Oid			types[2] = {TEXTARRAYOID, UUIDARRAYOID};
+	Datum		values[2];
+	int			n = 0;
+	bool		isnull;
+
+	for (int i = 0; i < batch->nselected; i++)
+	{
+		const MemaiVectorizerRow *row = &batch->rows[batch->selected[i]];
+
+		if (!row->wanted || row->refused)
+			continue;
+		keys[n] = row->key;
+		hashes[n] = row->hash;
+		places[n++] = i;
+	}
+	values[0] = PointerGetDatum(construct_array(keys, n, TEXTOID, -1, false, TYPALIGN_INT));
+	values[1] = PointerGetDatum(construct_array(hashes, n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+	n = (int) run_by_key(psprintf("SELECT i.position::integer FROM unnest($1, $2) WITH ORDINALITY AS i (key, hash, position) "
+								  "CROSS JOIN LATERAL (SELECT FROM %s s WHERE %s AND %s = i.hash FOR SHARE) AS s",
+								  v->source_name, memai_vectorizer_match_sql(v, "s"), hash_sql(v, "s")), 2, types, values);
+	for (int i = 0; i < n; i++)
+		unchanged[places[DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull)) - 1]] = true;
+	return unchanged;
+}
+
+static char *
+insert_chunks_sql(const MemaiVectorizer *v)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "INSERT INTO %s (", v->table_name);
+	for (int i = 0; i < v->nkeys; i++)
+		appendStringInfo(&sql, "%s, ", v->keys[i]);
+	appendStringInfoString(&sql, "chunk, content, embedding, content_hash) SELECT ");
+	for (int i = 0; i < v->nkeys; i++)
+		if (v->nkeys == 1)
+			appendStringInfo(&sql, "i.key::%s, ", v->key_types[i]);
+		else
+			appendStringInfo(&sql, "(i.key::text[])[%d]::%s, ", i + 1, v->key_types[i]);
+	appendStringInfoString(&sql, "i.chunk, i.content, i.vector, i.hash FROM unnest($1, $2, $3, $4, $5) AS i (key, hash, chunk, content, vector)");
+	return sql.data;
+}
+
+/* the vectors of the rows that are unchanged, one by one */
+static void
+insert_chunks(const MemaiVectorizerBatch *batch, const bool *unchanged, int ntexts)
+{
+	Datum	   *columns[5];
+	Oid			types[5] = {TEXTARRAYOID, UUIDARRAYOID, INT4ARRAYOID, TEXTARRAYOID, memai_vector_array_type_oid()};
+	Datum		values[5];
+	int			n = 0;
+
+	for (int i = 0; i < (int) lengthof(columns); i++)
+		columns[i] = palloc(sizeof(Datum) * ntexts);
+	for (int i = 0; i < batch->nselected; i++)
+	{
+		const MemaiVectorizerRow *row = &batch->rows[batch->selected[i]];
+
+		for (int k = 0; unchanged[i] && k < row->ntexts; k++)
+		{
+			const MemaiSpan *content = &batch->texts[row->first + k];
+
+			columns[0][n] = row->key;
+			columns[1][n] = row->hash;
+			columns[2][n] = Int32GetDatum(k + 1);
+			columns[3][n] = PointerGetDatum(cstring_to_text_with_len(content->data, content->len));
+			columns[4][n++] = PointerGetDatum(batch->vectors[row->first + k]);
+		}
+	}
+	values[0] = PointerGetDatum(construct_array(columns[0], n, TEXTOID, -1, false, TYPALIGN_INT));
+	values[1] = PointerGetDatum(construct_array(columns[1], n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+	values[2] = PointerGetDatum(construct_array(columns[2], n, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+	values[3] = PointerGetDatum(construct_array(columns[3], n, TEXTOID, -1, false, TYPALIGN_INT));
+	values[4] = PointerGetDatum(construct_array(columns[4], n, memai_vector_type_oid(), -1, false, TYPALIGN_INT));
+	(void) run_by_key(insert_chunks_sql(batch->vectorizer), 5, types, values);
+}
+
+/* replaces the chunks of the rows that are unchanged; whoever reads sees the old ones or the new ones */
+static void
+store_chunks(const MemaiVectorizerBatch *batch)
+{
+	const MemaiVectorizer *v = batch->vectorizer;
+	bool	   *unchanged = lock_unchanged(batch);
+	Datum	   *keys = palloc(sizeof(Datum) * batch->nselected);
+	Oid			type = TEXTARRAYOID;
+	Datum		array;
+	int			n = 0;
+	int			ntexts = 0;
+
+	for (int i = 0; i < batch->nselected; i++)
+	{
+		if (!unchanged[i])
+			continue;
+		keys[n++] = batch->rows[batch->selected[i]].key;
+		ntexts += batch->rows[batch->selected[i]].ntexts;
+	}
+	if (n == 0)
+		return;
+	array = PointerGetDatum(construct_array(keys, n, TEXTOID, -1, false, TYPALIGN_INT));
+	(void) run_by_key(psprintf("DELETE FROM %s d USING unnest($1) AS i (key) WHERE %s", v->table_name,
+							   memai_vectorizer_match_sql(v, "d")), 1, &type, &array);
+	if (ntexts > 0)
+		insert_chunks(batch, unchanged, ntexts);
+}
+
+/* ---- the queue ---- */
+
 static void
 remove_from_queue(const MemaiVectorizerBatch *batch)
 {
@@ -359,7 +527,10 @@ memai_vectorizer_batch_store(MemaiVectorizerBatch *batch)
 	SPI_connect();
 	MemoryContextSwitchTo(scratch);
 	memai_vectorizer_storing = true;
-	store_vectors(batch);
+	if (batch->vectorizer->chunking)
+		store_chunks(batch);
+	else
+		store_vectors(batch);
 	memai_vectorizer_storing = false;
 	remove_from_queue(batch);
 	note_errors(batch);

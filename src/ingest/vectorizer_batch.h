@@ -33,6 +33,7 @@ typedef struct MemaiVectorizerBatch
 
 	/* what is sent for those that are wanted, and what came */
 	int			ntexts;
+	int			max_texts;
 	MemaiSpan  *texts;
 	MemaiVector **vectors;
 

@@ -31,13 +31,13 @@
 
 static MemaiStatement insert_row = {
 	"WITH locked AS (SELECT pg_advisory_xact_lock('memai.vectorizer'::regclass::oid::bigint)) "
-	"INSERT INTO memai.vectorizer (id, tenant, name, source, model, template, destination_table, schedule) "
-	"SELECT coalesce((SELECT max(v.id) FROM memai.vectorizer v), 0) + 1, $1, $2, $3::oid::regclass, $4, $5, $6::oid::regclass, $7 "
-	"FROM locked RETURNING id", 7, {TEXTOID, TEXTOID, OIDOID, TEXTOID, TEXTOID, OIDOID, TEXTOID}, NULL
+	"INSERT INTO memai.vectorizer (id, tenant, name, source, model, template, destination_table, schedule, chunking) "
+	"SELECT coalesce((SELECT max(v.id) FROM memai.vectorizer v), 0) + 1, $1, $2, $3::oid::regclass, $4, $5, $6::oid::regclass, $7, $8 "
+	"FROM locked RETURNING id", 8, {TEXTOID, TEXTOID, OIDOID, TEXTOID, TEXTOID, OIDOID, TEXTOID, JSONBOID}, NULL
 };
 static MemaiStatement update_row = {
-	"UPDATE memai.vectorizer v SET model = $2, template = $3, paused = $4 WHERE v.name = $1",
-	4, {TEXTOID, TEXTOID, TEXTOID, BOOLOID}, NULL
+	"UPDATE memai.vectorizer v SET model = $2, template = $3, paused = $4, chunking = $5 WHERE v.name = $1",
+	5, {TEXTOID, TEXTOID, TEXTOID, BOOLOID, JSONBOID}, NULL
 };
 static MemaiStatement delete_row = {
 	"WITH queue AS (DELETE FROM memai._vectorizer_queue q WHERE q.vectorizer = $1) "
@@ -98,10 +98,12 @@ create_table(const MemaiVectorizer *v, const MemaiModelInfo *model)
 	appendStringInfo(&sql, "CREATE TABLE %s (", v->table_name);
 	for (int i = 0; i < v->nkeys; i++)
 		appendStringInfo(&sql, "%s %s, ", v->keys[i], v->key_types[i]);
+	if (v->chunking)
+		appendStringInfoString(&sql, "chunk integer NOT NULL, ");
 	appendStringInfo(&sql, "content text NOT NULL, embedding %s, content_hash uuid NOT NULL, PRIMARY KEY (", vector_type(model));
 	for (int i = 0; i < v->nkeys; i++)
 		appendStringInfo(&sql, "%s%s", i ? ", " : "", v->keys[i]);
-	appendStringInfoString(&sql, "))");
+	appendStringInfoString(&sql, v->chunking ? ", chunk))" : "))");
 	memai_vectorizer_execute(sql.data);
 	memai_vectorizer_execute(psprintf("COMMENT ON TABLE %s IS %s", v->table_name,
 					 quote_literal_cstr(psprintf("vectors of the rows of %s", v->source_name))));
@@ -142,8 +144,8 @@ add_schedule(const MemaiVectorizer *v, text *every)
 static void
 insert_vectorizer(MemaiVectorizer *v, const char *schedule)
 {
-	Datum		values[7];
-	char		nulls[8] = "       ";
+	Datum		values[8];
+	char		nulls[9] = "        ";
 	bool		isnull;
 
 	v->tenant = memai_current_tenant_text();
@@ -154,6 +156,9 @@ insert_vectorizer(MemaiVectorizer *v, const char *schedule)
 	values[4] = v->template ? CStringGetTextDatum(v->template) : (Datum) 0;
 	values[5] = ObjectIdGetDatum(v->table);
 	values[6] = schedule ? CStringGetTextDatum(schedule) : (Datum) 0;
+	values[7] = JsonbPGetDatum(v->chunking);
+	if (v->chunking == NULL)
+		nulls[7] = 'n';
 	if (v->template == NULL)
 		nulls[4] = 'n';
 	if (!OidIsValid(v->table))
@@ -193,7 +198,7 @@ create_destination(MemaiVectorizer *v, const MemaiModelInfo *model, const char *
 /*
  * create_vectorizer(source regclass, columns name[], template text, model text,
  * destination name, destination_table name, index boolean, schedule text,
- * name text, fill boolean) returns text
+ * name text, fill boolean, chunking jsonb) returns text
  */
 Datum
 memai_create_vectorizer(PG_FUNCTION_ARGS)
@@ -239,8 +244,10 @@ memai_create_vectorizer(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table \"%s\" has no primary key", get_rel_name(v.source)),
 				 errhint("Add one: vectors are stored by key.")));
+	if (!PG_ARGISNULL(10))
+		v.chunking = memai_vectorizer_check_chunking(PG_GETARG_JSONB_P(10));
 	create_destination(&v, model, PG_ARGISNULL(4) ? "embedding" : NameStr(*PG_GETARG_NAME(4)),
-					   PG_ARGISNULL(5) ? NULL : NameStr(*PG_GETARG_NAME(5)));
+					   PG_ARGISNULL(5) ? (v.chunking ? psprintf("%s_chunk", v.name) : NULL) : NameStr(*PG_GETARG_NAME(5)));
 	insert_vectorizer(&v, PG_ARGISNULL(7) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(7)));
 	memai_vectorizer_create_triggers(&v, columns);
 	if (!PG_ARGISNULL(6) && PG_GETARG_BOOL(6))
@@ -323,18 +330,32 @@ check_dimensions(const MemaiVectorizer *v, const MemaiModelInfo *model)
 				 errhint("Create another vectorizer with a destination of its own, and drop this one when that is filled.")));
 }
 
-/* alter_vectorizer(name text, columns name[], template text, model text, paused boolean) returns bigint */
+/* a table for whole texts has no place for chunks */
+static void
+set_chunking(MemaiVectorizer *v, Jsonb *chunking)
+{
+	if (v->chunking == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("vectorizer \"%s\" does not part its texts", v->name),
+				 errdetail("Its destination has one vector for each row."),
+				 errhint("Create another with chunking, and drop this one when that is filled.")));
+	v->chunking = memai_vectorizer_check_chunking(chunking);
+}
+
+/* alter_vectorizer(name text, columns name[], template text, model text, paused boolean, chunking jsonb) returns bigint */
 Datum
 memai_alter_vectorizer(PG_FUNCTION_ARGS)
 {
 	MemaiVectorizer *v;
 	MemaiModelInfo *model;
 	List	   *columns;
-	Datum		values[4];
+	Datum		values[5];
+	char		nulls[5] = {' ', ' ', ' ', ' ', ' '};
 	int64		n = 0;
 	Oid			user;
 	int			sec_context;
-	bool		redo = !PG_ARGISNULL(1) || !PG_ARGISNULL(2) || !PG_ARGISNULL(3);
+	bool		redo = !PG_ARGISNULL(1) || !PG_ARGISNULL(2) || !PG_ARGISNULL(3) || !PG_ARGISNULL(5);
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
@@ -353,11 +374,16 @@ memai_alter_vectorizer(PG_FUNCTION_ARGS)
 	}
 	if (!PG_ARGISNULL(4))
 		v->paused = PG_GETARG_BOOL(4);
+	if (!PG_ARGISNULL(5))
+		set_chunking(v, PG_GETARG_JSONB_P(5));
 	values[0] = CStringGetTextDatum(v->name);
 	values[1] = CStringGetTextDatum(v->model);
 	values[2] = v->template ? CStringGetTextDatum(v->template) : (Datum) 0;
 	values[3] = BoolGetDatum(v->paused);
-	(void) memai_vectorizer_own(&update_row, values, v->template ? NULL : "  n ");
+	values[4] = JsonbPGetDatum(v->chunking);
+	nulls[2] = v->template ? ' ' : 'n';
+	nulls[4] = v->chunking ? ' ' : 'n';
+	(void) memai_vectorizer_own(&update_row, values, nulls);
 	CommandCounterIncrement();
 	if (redo)
 		n = enqueue_all(v);

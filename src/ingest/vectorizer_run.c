@@ -243,10 +243,13 @@ static void
 settle(Run *run, bool all)
 {
 	int			n = memai_vectorizer_batch_select(run->batch, all);
+	int			sent = 0;
 
+	for (int i = 0; i < n; i++)
+		sent += run->batch->rows[run->batch->selected[i]].ntexts > 0;
 	memai_vectorizer_batch_store(run->batch);
 	run->done += n;
-	report(run, n);
+	report(run, sent);
 	memai_job_checkpoint(run->job, run->done, Max(run->total, run->done));
 }
 

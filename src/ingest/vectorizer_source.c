@@ -27,7 +27,7 @@
 #include "utils/relcache.h"
 
 #define ROW_COLUMNS "SELECT v.id, v.name, v.tenant, v.source, v.model, v.template, v.destination_table, v.paused, " \
-	"v.schedule IS NOT NULL FROM memai.vectorizer v WHERE "
+	"v.schedule IS NOT NULL, v.chunking FROM memai.vectorizer v WHERE "
 
 static MemaiStatement read_by_name = {ROW_COLUMNS "v.name = $1", 1, {TEXTOID}, NULL};
 static MemaiStatement read_by_id = {ROW_COLUMNS "v.id = $1", 1, {INT4OID}, NULL};
@@ -73,6 +73,8 @@ memai_vectorizer_read(const char *name, int32 id)
 	v->table = DatumGetObjectId(SPI_getbinval(row, desc, 7, &isnull));
 	v->paused = DatumGetBool(SPI_getbinval(row, desc, 8, &isnull));
 	v->scheduled = DatumGetBool(SPI_getbinval(row, desc, 9, &isnull));
+	value = SPI_getbinval(row, desc, 10, &isnull);
+	v->chunking = isnull ? NULL : DatumGetJsonbPCopy(value);
 	v->nextra = OidIsValid(v->table) ? 0 : 2;
 	SPI_freetuptable(SPI_tuptable);
 	return v;

@@ -34,6 +34,40 @@ sub is_running
 	return <$stat> !~ /\) Z /;
 }
 
+# documents, a table with vectors, one with chunks, and a schedule that is due at once
+sub submit_ingestion
+{
+	my ($node) = @_;
+	$node->safe_psql('postgres', q{
+		SET ROLE app;
+		SELECT count(memai.add_document('# Guide ' || i || E'\n\n' || repeat('A sentence of guide ' || i || '. ', 200), source_uri => 'guide ' || i,
+			user_id => 'reader', background => true)) FROM generate_series(1, 5) i});
+	$node->safe_psql('postgres', q{
+		CREATE TABLE item (id integer PRIMARY KEY, x text); INSERT INTO item SELECT i, 'item ' || i FROM generate_series(1, 200) i;
+		SELECT memai.create_vectorizer('item', '{x}');
+		CREATE TABLE page (id integer PRIMARY KEY, x text); INSERT INTO page SELECT i, repeat('Page ' || i || ' says this. ', 20) FROM generate_series(1, 20) i;
+		SELECT memai.create_vectorizer('page', '{x}', chunking => '{"size": 50}');
+		SELECT memai.schedule_insight('items', '1 hour', query => 'SELECT count(*) AS items FROM public.item', user_id => 'reader');
+		UPDATE memai.job SET run_after = now(), cancel_requested = false WHERE kind = 'schedule'});
+	return;
+}
+
+# what came of it, without what differs from run to run
+sub ingestion_results
+{
+	my ($node) = @_;
+	return $node->safe_psql('postgres', q{
+		SELECT kind, status, attempts, result, done, total, count(*) FROM memai.job WHERE kind = 'ingest' GROUP BY 1, 2, 3, 4, 5, 6;
+		SELECT kind, status, count(*) > 0 FROM memai.job WHERE kind IN ('vectorize', 'schedule') GROUP BY 1, 2 ORDER BY 1, 2;
+		SELECT content FROM memai.memory WHERE user_id = 'reader' ORDER BY 1;
+		SELECT d.source_uri, c.chunks, c.embedded, c.status FROM memai.chunk_status c JOIN memai.document d ON d.id = c.document_id ORDER BY 1;
+		SELECT count(*), md5(string_agg(e.content || v.embedding::text, ',' ORDER BY e.content)) FROM memai.episode e
+			JOIN memai.embedding v USING (scope, id) WHERE e.document_id IS NOT NULL;
+		SELECT count(embedding), md5(string_agg(embedding::text, ',' ORDER BY id)) FROM item;
+		SELECT count(*), count(embedding), md5(string_agg(id || '/' || chunk || content || embedding::text, ',' ORDER BY id, chunk)) FROM page_chunk;
+		SELECT name, pending, failed, done FROM memai.vectorizer_status ORDER BY name});
+}
+
 # ---- three ways to do the same jobs ----
 my (%node, %result);
 $node{procedure} = new_node('procedure', '');
@@ -60,6 +94,23 @@ is($result{preloaded}, $result{procedure}, 'preloaded workers and run_jobs store
 is($node{dynamic}->safe_psql('postgres', 'SELECT sum(done), sum(failed) FROM memai.worker_status'), '60|6',
 	'each job was done once, by one of two workers (BW8)');
 is($node{preloaded}->safe_psql('postgres', $workers), 2, 'two preloaded workers');
+
+# ---- and what they ingest ----
+for my $way (qw(procedure dynamic preloaded))
+{
+	submit_ingestion($node{$way});
+	$node{$way}->safe_psql('postgres', 'CALL memai.run_jobs()') if $way eq 'procedure';
+	ok(wait_until($node{$way}, q{SELECT count(*) FROM memai.job WHERE finished_at IS NULL AND (status = 'running' OR run_after <= now() + interval '5 s')}, 0),
+		"$way: documents, vectorizers and a schedule are done");
+	$result{$way} = ingestion_results($node{$way});
+	$node{$way}->safe_psql('postgres', q{SELECT memai.drop_vectorizer('item'); SELECT memai.drop_vectorizer('page', drop_vectors => true);
+		SELECT memai.drop_schedule('items', user_id => 'reader'); DROP TABLE item, page});
+}
+like($result{procedure}, qr/^ingest\|done\|1\|.*\|5$/m, 'five documents were prepared');
+like($result{procedure}, qr/^item\|0\|0\|200\npage\|0\|0\|20$/m, 'all rows have their vectors');
+like($result{procedure}, qr/^schedule\|done\|t\nschedule\|waiting\|t$/m, 'the schedule ran and waits for its next time');
+is($result{dynamic}, $result{procedure}, 'dynamic workers and run_jobs ingest the same');
+is($result{preloaded}, $result{procedure}, 'preloaded workers and run_jobs ingest the same');
 
 # ---- waking, BW9 ----
 # slow naps: only a wake-up explains that a job is done soon

@@ -113,7 +113,7 @@ ok(wait_until($node, 'SELECT 1', '1', 30), 'the server is back after kill -9 of 
 all_is_stored_once('kill -9 of a worker');
 
 # ---- while calls wait, BW13 ----
-my ($slow, $slow_too) = map { embed_model(4, 'delay', 2000 + $samples * 15) } 1 .. 2;
+my ($slow, $slow_too) = map { embed_model(4, 'delay', 3000 + $samples * 40) } 1 .. 2;
 # jobs of one model would share a request, and a worker
 sub submit_two_slow_jobs
 {

@@ -39,14 +39,14 @@ $node->append_conf('postgresql.conf', "memai.job_retention = '7d'\n");
 $node->reload;
 ok(wait_until($node, $workers, 4, 20), 'four workers');
 
-# ---- RL11: one slow model among ten ----
+# ---- RL11: one slow model among ten; jobs of kind reembed do not share requests ----
 my @model = (embed_model(4, 'delay', 3000), map { embed_model(4) } 1 .. 9);
 $node->safe_psql('postgres', "DELETE FROM memai.job; DELETE FROM memai.embedding;"
 	  . join(';', map { "SELECT memai.grant_model('$_', 'memai_user')" } @model));
 for my $i (0 .. 9)
 {
 	my $n = $i ? 2 : 12;
-	$node->safe_psql('postgres', qq{SET ROLE app; SELECT count(memai.submit_job('embed', user_id => 'user ' || u, model => '$model[$i]'))
+	$node->safe_psql('postgres', qq{SET ROLE app; SELECT count(memai.submit_job('reembed', user_id => 'user ' || u, model => '$model[$i]'))
 		FROM generate_series(1, $n) u});
 	sleep 0.3 unless $i;
 }
@@ -70,10 +70,10 @@ $node->safe_psql('postgres', 'DELETE FROM memai.job; DELETE FROM memai._job_cool
 # ---- BW13: VACUUM of another table while calls wait ----
 my $slow = embed_model(4, 'delay', 4000);
 $node->safe_psql('postgres', "SELECT memai.grant_model('$slow', 'memai_user'); DELETE FROM memai.embedding; CREATE TABLE other AS SELECT generate_series(1, 1000) AS i");
-submit_jobs($node, 3, model => $slow);
+$node->safe_psql('postgres', qq{SET ROLE app; SELECT count(memai.submit_job('reembed', user_id => 'user ' || u, model => '$slow')) FROM generate_series(1, 3) u});
 my $waiting = q{SELECT count(*) FROM memai.worker_status s JOIN pg_stat_activity a USING (pid) WHERE s.state = 'running' AND a.xact_start IS NULL};
 ok(wait_until($node, $waiting, 3, 20), 'three workers wait for a model');
-is($node->safe_psql('postgres', q{SELECT kind, done, total FROM memai.job_progress LIMIT 1}), 'embed||', 'they are in job_progress');
+is($node->safe_psql('postgres', q{SELECT kind, done, total FROM memai.job_progress LIMIT 1}), 'reembed||', 'they are in job_progress');
 $node->safe_psql('postgres', 'DELETE FROM other');
 $node->safe_psql('postgres', 'VACUUM other');
 is($node->safe_psql('postgres', q{SELECT pg_relation_size('other')}), 0, 'VACUUM of another table removes what was deleted meanwhile (BW13)');

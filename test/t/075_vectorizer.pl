@@ -86,17 +86,23 @@ is(db($pending), 0, 'nothing waits');
 is(db('SELECT count(*) FROM d WHERE embedding IS DISTINCT FROM memai.embed(x)'), 0, 'every row has the vector of its text');
 
 # ---- dump and restore, UP1 ----
+my $chunks = q{chunking => '{"size": 16, "overlap": 0, "unit": "characters"}'};
+db(qq{CREATE TABLE e (id integer PRIMARY KEY, x text); INSERT INTO e VALUES (1, 'Some words. And some more of them.');
+	SELECT memai.create_vectorizer('e', '{x}', $chunks)});
+ok(wait_until($node, $unfinished, 0, 30), 'a table with chunks');
 db(q{ALTER TABLE d RENAME COLUMN x TO "the text"; ALTER TABLE d ADD COLUMN gone integer; ALTER TABLE d DROP COLUMN gone;
 	SELECT memai.pause_vectorizer('d'); UPDATE d SET "the text" = 'before the dump' WHERE id = 1; DELETE FROM memai.job});
 my $dump = $node->basedir . '/dump.sql';
 $node->command_ok([ 'pg_dump', '-f', $dump, 'postgres' ], 'a dump');
 $node->safe_psql('postgres', 'CREATE DATABASE restored');
 $node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', $dump, 'restored' ], 'is restored');
-is($node->safe_psql('restored', 'SELECT name, source, paused, pending FROM memai.vectorizer_status'), 'd|d|t|1', 'with the vectorizer and what waits');
+is($node->safe_psql('restored', 'SELECT name, source, paused, pending FROM memai.vectorizer_status ORDER BY name'), "d|d|t|1\ne|e|f|0", 'with the vectorizer and what waits');
 $node->safe_psql('restored', q{SELECT memai.resume_vectorizer('d')});
-$node->safe_psql('restored', q{UPDATE d SET "the text" = 'after' WHERE id = 2});
+$node->safe_psql('restored', q{UPDATE d SET "the text" = 'after' WHERE id = 2; UPDATE e SET x = x || ' And these, later.'});
 $node->safe_psql('restored', 'CALL memai.run_jobs()');
 is($node->safe_psql('restored', q{SELECT count(*) FROM d WHERE embedding IS DISTINCT FROM memai.embed("the text")}), 0, 'which goes on (UP1)');
+is($node->safe_psql('restored', q{SELECT count(*) > 2, bool_and(c.content IS NOT DISTINCT FROM k.chunk AND c.embedding = memai.embed(k.chunk))
+	FROM e CROSS JOIN LATERAL memai.chunk(e.x, 16, 0, 'characters') k FULL JOIN e_chunk c ON c.id = e.id AND c.chunk = k.seq}), 't|t', 'with chunks, too');
 
 unlike(slurp_file($node->logfile), qr/PANIC|TRAP|terminated by signal/, 'nothing crashed');
 done_testing();
