@@ -298,7 +298,7 @@ BEGIN ATOMIC
 	INSERT INTO memai.preference AS p (tenant, user_id, namespace, scope, preferences)
 	SELECT memai.current_tenant(), memai._user(set_preference.user_id), coalesce(set_preference.namespace, 'default'),
 		memai._scope(set_preference.user_id, set_preference.namespace),
-		jsonb_strip_nulls(jsonb_build_object(set_preference.name, set_preference.value))
+		jsonb_strip_nulls(jsonb_build_object(memai._check_length('name', set_preference.name, 1000), set_preference.value))
 	ON CONFLICT ON CONSTRAINT preference_pkey DO UPDATE
 		SET preferences = (p.preferences - set_preference.name) || excluded.preferences, updated_at = now()
 	RETURNING p.preferences;

@@ -46,8 +46,8 @@ CREATE FUNCTION memai.create_task(title text, description text DEFAULT NULL, pri
 BEGIN ATOMIC
 	INSERT INTO memai.task (tenant, user_id, namespace, scope, title, description, priority, due_at, metadata)
 	VALUES (memai.current_tenant(), memai._user(create_task.user_id), coalesce(create_task.namespace, 'default'),
-		memai._scope(create_task.user_id, create_task.namespace), create_task.title, create_task.description,
-		coalesce(create_task.priority, 'normal'), create_task.due_at, coalesce(create_task.metadata, '{}'))
+		memai._scope(create_task.user_id, create_task.namespace), memai._check_length('title', create_task.title, 1000), create_task.description,
+		coalesce(memai._check_word('priority', create_task.priority, 'low', 'normal', 'high', 'urgent'), 'normal'), create_task.due_at, coalesce(create_task.metadata, '{}'))
 	RETURNING id;
 END;
 COMMENT ON FUNCTION memai.create_task(text, text, text, timestamptz, jsonb, text, text) IS 'note something that a user wants done and return its id';
@@ -58,8 +58,9 @@ CREATE FUNCTION memai.update_task(task_id uuid, title text DEFAULT NULL, descrip
 	LANGUAGE sql VOLATILE PARALLEL UNSAFE
 BEGIN ATOMIC
 	WITH changed AS (
-		UPDATE memai.task t SET title = coalesce(update_task.title, t.title), description = coalesce(update_task.description, t.description),
-			status = coalesce(update_task.status, t.status), priority = coalesce(update_task.priority, t.priority),
+		UPDATE memai.task t SET title = CASE WHEN update_task.title IS NULL THEN t.title ELSE memai._check_length('title', update_task.title, 1000) END, description = coalesce(update_task.description, t.description),
+			status = coalesce(memai._check_word('status', update_task.status, 'open', 'in_progress', 'done', 'cancelled'), t.status),
+			priority = coalesce(memai._check_word('priority', update_task.priority, 'low', 'normal', 'high', 'urgent'), t.priority),
 			due_at = coalesce(update_task.due_at, t.due_at), metadata = coalesce(update_task.metadata, t.metadata), updated_at = now(),
 			completed_at = CASE WHEN coalesce(update_task.status, t.status) = 'done' THEN coalesce(t.completed_at, now()) END
 		WHERE t.scope = memai._scope(update_task.user_id, update_task.namespace) AND t.id = update_task.task_id
@@ -97,8 +98,8 @@ BEGIN ATOMIC
 	SELECT t.id, t.title, t.description, t.status, t.priority, t.due_at, t.metadata, t.created_at, t.updated_at, t.completed_at
 	FROM memai.task t
 	WHERE t.scope = memai._scope(tasks.user_id, tasks.namespace)
-		AND CASE WHEN tasks.status IS NULL THEN t.status IN ('open', 'in_progress') ELSE tasks.status IN (t.status, 'all') END
-		AND (tasks.priority IS NULL OR t.priority = tasks.priority)
+		AND CASE WHEN tasks.status IS NULL THEN t.status IN ('open', 'in_progress') ELSE memai._check_word('status', tasks.status, 'open', 'in_progress', 'done', 'cancelled', 'all') IN (t.status, 'all') END
+		AND (tasks.priority IS NULL OR t.priority = memai._check_word('priority', tasks.priority, 'low', 'normal', 'high', 'urgent'))
 		AND (tasks.due_before IS NULL OR t.due_at < tasks.due_before)
 		AND (tasks.search IS NULL OR strpos(lower(concat_ws(' ', t.title, t.description)), lower(tasks.search)) > 0)
 	ORDER BY array_position(ARRAY['in_progress', 'open', 'done', 'cancelled'], t.status), t.due_at NULLS LAST,

@@ -38,5 +38,17 @@ COMMENT ON FUNCTION memai._user(text) IS 'private: checked user of a call from i
 REVOKE ALL ON FUNCTION memai._user(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION memai._user(text) TO memai_user;
 
+CREATE FUNCTION memai._check_word(name text, value text, VARIADIC words text[]) RETURNS text
+	AS 'MODULE_PATHNAME', 'memai_check_word' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION memai._check_word(text, text, text[]) IS 'private: value, which is one of the words or NULL; raises otherwise, under the name of the argument';
+REVOKE ALL ON FUNCTION memai._check_word(text, text, text[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION memai._check_word(text, text, text[]) TO memai_user;
+
+CREATE FUNCTION memai._check_length(name text, value text, max_length integer) RETURNS text
+	AS 'MODULE_PATHNAME', 'memai_check_length' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION memai._check_length(text, text, integer) IS 'private: value, which has 1 to max_length characters; raises otherwise, under the name of the argument';
+REVOKE ALL ON FUNCTION memai._check_length(text, text, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION memai._check_length(text, text, integer) TO memai_user;
+
 GRANT USAGE ON SCHEMA memai TO memai_user, memai_admin;
 GRANT memai_user TO memai_admin;

@@ -14,7 +14,7 @@ CREATE FUNCTION memai.submit(kind text, payload jsonb, model text DEFAULT NULL, 
 BEGIN ATOMIC
 	DELETE FROM memai.job j WHERE j.scope = memai._scope(memai._call_user(submit.user_id), NULL) AND j.kind = 'call'
 		AND j.finished_at < now() - (j.payload ->> 'keep')::interval;
-	SELECT memai.submit_job('call', submit.payload || jsonb_build_object('call', submit.kind, 'keep', submit.keep),
+	SELECT memai.submit_job('call', submit.payload || jsonb_build_object('call', memai._check_word('kind', submit.kind, 'complete', 'generate', 'embed', 'rerank'), 'keep', submit.keep),
 		user_id => memai._call_user(submit.user_id), model => submit.model);
 END;
 COMMENT ON FUNCTION memai.submit(text, jsonb, text, text, interval) IS

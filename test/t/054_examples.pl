@@ -44,7 +44,7 @@ my %page = (
 			says('Come to the park on Saturday at noon, and bring nothing but an appetite.', 15, 17) ],
 		sub {
 			my ($database, @chats) = @_;
-			is(join(' ', map { $_->{model} } @chats), 'gpt-4.1-nano gpt-4.1-mini gpt-4.1 gpt-4.1-mini' . ' gpt-4.1-nano' x 4 . ' gpt-4.1-mini' x 2 . ' gpt-4.1',
+			is(join(' ', map { $_->{model} } @chats[ 0 .. 9 ]), 'gpt-4.1-nano gpt-4.1-mini gpt-4.1 gpt-4.1-mini' . ' gpt-4.1-nano' x 4 . ' gpt-4.1-mini' x 2,
 				'each size has its model');
 			like($chats[3]{asked}[1]{content}, qr/<preferences \w+>\nanswers: in one short sentence\ndiet: \["vegetarian", "no nuts"\]\n<\/preferences/, 'preferences stood in the prompt');
 			unlike($chats[3]{asked}[0]{content}, qr/vegetarian/, 'not among the instructions');
@@ -54,7 +54,7 @@ my %page = (
 			is_deeply([ keys %{ $chats[8]{tools} } ], ['create_task'], 'the tool was offered');
 			is_deeply($chats[9]{asked}[-2]{calls}, [ [ 'create_task', { title => 'Bring the blanket', priority => 'high' } ] ], 'its call went back to the model');
 			like($chats[9]{asked}[-1]{content}, qr/^[0-9a-f-]{36}$/, 'with the id of the task');
-			is($chats[10]{asked}[-1]{content}, 'Write an invitation to a picnic in the park.', 'the job asked its question');
+			is(join(' ', map { $_->{model} } grep { $_->{asked}[-1]{content} eq 'Write an invitation to a picnic in the park.' } @chats), 'gpt-4.1', 'the job asked its question once, among the others');
 		} ],
 	'shop' => [
 		[ says('Red in 42 (3 pairs) and blue in 42 (7 pairs).', 90, 12), says('The blue Road Runner costs 79.90 euros.', 130, 10),
@@ -73,7 +73,7 @@ my %page = (
 		} ],
 	'threads' => [
 		[ says('No: the knee has to rest until June.', 60, 11), says('It depends on today: the release is on 3 June.', 70, 12), says('Yes, by train.', 80, 5),
-			calls([ 'plan_of', { day => '2026-06-05' } ]), says('Yes, a party.', 90, 4), calls([ 'switch_light', { on => JSON::PP::true } ]),
+			calls([ 'plan_of', { day => '2026-06-05' } ]), says('Yes, a party.', 90, 4), calls([ 'switch_light', { on => JSON::PP::true } ]), says('A party, and now there is light.', 60, 8),
 			{ stream => as_stream('openai', says('You are welcome, Ann.', 75, 6)) } ],
 		sub {
 			my ($database, @chats) = @_;
@@ -90,7 +90,8 @@ my %page = (
 			is_deeply([ keys %{ $chats[3]{tools} } ], ['plan_of'], 'a registered tool');
 			is($chats[4]{asked}[-1]{content}, '["party"]', 'and its result');
 			is_deeply([ sort keys %{ $chats[5]{tools} } ], [qw(plan_of switch_light)], 'beside one of the call');
-			ok($chats[6]{stream}, 'the last answer was streamed');
+			is_deeply([ sort keys %{ $chats[6]{tools} } ], [qw(plan_of switch_light)], 'the router offered the tool that the message needs, beside that of the call');
+			ok($chats[7]{stream}, 'the last answer was streamed');
 		} ],
 	'knowledge-bot' => [
 		[ says('Up to 40 euros a day.', 80, 7), { status => 429 }, says('30 days a year.', 85, 5), { status => 503 }, says('At six in the morning.', 70, 6) ],
@@ -101,7 +102,7 @@ my %page = (
 			like($chats[0]{asked}[1]{content}, qr/Meals are paid up to 40 euros.*Question: What is paid for meals\?\z/s, 'the passage stood in the prompt');
 			my @inputs = map { decode_json($_->{body})->{input} } grep { $_->{path} =~ m{/embeddings$} } $stub->requests;
 			is(scalar(grep { @$_ > 1 } @inputs), 1, 'one request embedded the chunks');
-			is(scalar(grep { @$_ == 4 } @inputs), 1, 'the four of the handbook');
+			is(scalar(grep { @$_ == 5 } @inputs), 1, 'those of both documents');
 			is(scalar(grep { $_->[0] =~ /sixty days/ } @inputs), 1, 'the changed one alone');
 			ok(!grep({ $_->{asked}[1]{content} =~ /4711/ } @chats), 'nothing of another namespace');
 		} ],
