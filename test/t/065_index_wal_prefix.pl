@@ -40,7 +40,10 @@ for my $sql ('INSERT INTO item SELECT n, n % 40, vec(n) FROM generate_series(1, 
 	$primary->safe_psql('postgres', $sql);
 }
 my $to = $primary->lsn('insert');
-$primary->safe_psql('postgres', "CREATE INDEX item_late ON item USING memai (u, v vector_ip_ops) $options");
+# of more pages than one record takes
+$primary->safe_psql('postgres', 'CREATE TABLE late AS SELECT n AS u, vec(n) AS v FROM generate_series(1, 6000) n');
+my $before = $primary->lsn('insert');
+$primary->safe_psql('postgres', "CREATE INDEX item_late ON late USING memai (u, v vector_ip_ops) $options");
 my $end = $primary->lsn('insert');
 $primary->safe_psql('postgres', 'SELECT pg_switch_wal()');
 
@@ -56,7 +59,7 @@ my $step = @inner > $targets ? @inner / $targets : 1;
 my @points = map { $inner[ $_ * $step ] } 0 .. ($step > 1 ? $targets : scalar @inner) - 1;
 # in the middle of the pages that CREATE INDEX logs
 my ($building) = split /\n/, $primary->safe_psql('postgres', <<"SQL");
-SELECT start_lsn FROM pg_get_wal_records_info('$to', '$end') WHERE record_type LIKE 'FPI%' ORDER BY 1 OFFSET 1
+SELECT start_lsn FROM pg_get_wal_records_info('$before', '$end') WHERE record_type = 'FPI' ORDER BY 1 LIMIT 1
 SQL
 ok($building, 'a point within CREATE INDEX');
 
@@ -117,7 +120,7 @@ is($unusable, 0, 'and take rows and are vacuumed');
 
 restore($building);
 is($node->safe_psql('postgres', q{SELECT to_regclass('item_late') IS NULL}), 't', 'restored to within CREATE INDEX: no index');
-$node->safe_psql('postgres', "CREATE INDEX item_late ON item USING memai (u, v vector_ip_ops) $options");
+$node->safe_psql('postgres', "CREATE INDEX item_late ON late USING memai (u, v vector_ip_ops) $options");
 is(in_order($node, 'item_v', 'item_u', 'item_late'), '', 'and it can be made');
 $node->stop('immediate');
 $primary->stop('immediate');
