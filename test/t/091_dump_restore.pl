@@ -132,9 +132,9 @@ for my $step ([ '--section=pre-data' ], [ '--data-only', '--disable-triggers', '
 {
 	$node->command_ok([ @restore, @$step, '-d', 'parallel', "$dir/directory" ], "pg_restore @$step");
 }
-compare('parallel', 'parallel');
 is($node->safe_psql('parallel', "$indexes; SELECT memai.create_vector_index('remote/8') IS NOT NULL; $indexes"),
 	"$built_in\nt\n$built_in embedding_remote_8_idx", 'parallel: triggers were disabled, so the index is made afterwards');
+compare('parallel', 'parallel');
 
 # dumping twice gives the same text: a restored database dumps like its source
 $node->command_ok([ @dump, '-f', "$dir/again.sql", 'plain' ], 'pg_dump of the restored database');
