@@ -90,8 +90,8 @@ memai_route_within(MemaiSearch *search, float gap, int most)
 
 	while (n < most)
 	{
-		/* the last of those in order are not to be relied on */
-		if (lists->dropped && RANKED * n > lists->n - lists->position)
+		/* the last quarter of those in order is not to be relied on */
+		if (lists->dropped && 4 * n > 3 * (lists->n - lists->position))
 		{
 			memai_pool_refill(lists, search->index->relation, RANKED * RANKED * n);
 			rank(search, RANKED * n);
