@@ -186,7 +186,7 @@ memai_chat_arguments(FunctionCallInfo fcinfo, Chat *chat)
 	chat->intent = name_argument(fcinfo, ARG_INTENT);
 	chat->filter = PG_ARGISNULL(ARG_FILTER) ? NULL : PG_GETARG_JSONB_P(ARG_FILTER);
 	memai_check_filter(chat->filter);
-	chat->max_messages = int_argument(fcinfo, ARG_MAX_MESSAGES, "max_messages", 50, 0, 1000);
+	chat->max_messages = int_argument(fcinfo, ARG_MAX_MESSAGES, "max_messages", MEMAI_CHAT_WINDOW, 0, 1000);
 	chat->raise_errors = on_error_argument(fcinfo);
 	chat->thread_id = PG_ARGISNULL(ARG_THREAD_ID) ? NULL : PG_GETARG_UUID_P(ARG_THREAD_ID);
 }

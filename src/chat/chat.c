@@ -93,6 +93,13 @@ memai_chat_open(Chat *chat)
 		memai_thread_open(&chat->thread, NULL, NULL);
 }
 
+/* Answers repeat what was recalled, so only the user's own words are a source. */
+static const char *
+extraction_model(const Chat *chat)
+{
+	return memai_chat_extract() && chat->use_memory && !chat->model->is_local ? chat->model->name : NULL;
+}
+
 /* The prompt is built before the message is stored, or the message would find itself. */
 void
 memai_chat_hear(Chat *chat)
@@ -101,6 +108,7 @@ memai_chat_hear(Chat *chat)
 
 	build_prompt(chat);
 	said.intent = chat->intent;
+	said.extract_with = extraction_model(chat);
 	memai_thread_append(&chat->thread, "user", chat->message, &said);
 }
 
@@ -136,6 +144,7 @@ memai_chat_store_answer(Chat *chat)
 
 	if (chat->answer.content[0] != '\0')
 		memai_thread_append(&chat->thread, "assistant", cstring_to_text(chat->answer.content), &outcome);
+	memai_summary_submit(chat);
 }
 
 static void

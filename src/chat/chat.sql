@@ -15,6 +15,7 @@ CREATE TABLE memai.thread (
 	branched_at uuid,
 	summary text,
 	summary_until uuid,
+	summary_replaces boolean NOT NULL DEFAULT false,
 	archived_at timestamptz,
 	created_at timestamptz NOT NULL DEFAULT now(),
 	CONSTRAINT thread_pkey PRIMARY KEY (scope, id),
@@ -30,8 +31,9 @@ COMMENT ON COLUMN memai.thread.model IS 'chat model of this thread; NULL: the de
 COMMENT ON COLUMN memai.thread.is_single IS 'opened by a chat that named no thread; listed once it has more than one exchange';
 COMMENT ON COLUMN memai.thread.parent_id IS 'the thread that this one was branched from';
 COMMENT ON COLUMN memai.thread.branched_at IS 'the last message that both have';
-COMMENT ON COLUMN memai.thread.summary IS 'what the messages up to summary_until said, in short; the model reads it in their place';
+COMMENT ON COLUMN memai.thread.summary IS 'what the messages up to summary_until said, in short; a job goes on with it before older messages leave the model''s window';
 COMMENT ON COLUMN memai.thread.summary_until IS 'the last message that summary covers';
+COMMENT ON COLUMN memai.thread.summary_replaces IS 'the messages up to summary_until are not shown to the model any more, though there may be room: summarize_thread was called';
 COMMENT ON COLUMN memai.thread.archived_at IS 'when it was put away; NULL while it is in use';
 CREATE INDEX thread_user_idx ON memai.thread (tenant, user_id, id);
 COMMENT ON INDEX memai.thread_user_idx IS 'serves all scopes of a user: the threads of every namespace, and a thread whose namespace is not known';
@@ -90,7 +92,18 @@ CREATE POLICY isolation ON memai.message USING (tenant = (SELECT memai.current_t
 COMMENT ON POLICY isolation ON memai.message IS 'own tenant only, and own user in a narrowed session';
 
 GRANT SELECT, INSERT, DELETE ON memai.thread, memai.message TO memai_user;
-GRANT UPDATE (title, system_prompt, model, metadata, summary, summary_until, archived_at) ON memai.thread TO memai_user;
+GRANT UPDATE (title, system_prompt, model, metadata, summary, summary_until, summary_replaces, archived_at) ON memai.thread TO memai_user;
+
+-- its plans are kept for the session and must fit small and large tables: by index, from the removed rows
+CREATE FUNCTION memai._messages_removed() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'memai_messages_removed' LANGUAGE C VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+	SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off;
+COMMENT ON FUNCTION memai._messages_removed() IS 'private: removes the summaries that a removed message is a part of';
+REVOKE ALL ON FUNCTION memai._messages_removed() FROM PUBLIC;
+CREATE TRIGGER message_deleted AFTER DELETE ON memai.message
+	REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION memai._messages_removed();
+COMMENT ON TRIGGER message_deleted ON memai.message IS 'what is forgotten is in no summary either';
 
 -- the planner's statistics keep no sample of what users wrote
 ALTER TABLE memai.thread ALTER COLUMN title SET STATISTICS 0, ALTER COLUMN system_prompt SET STATISTICS 0,

@@ -14,6 +14,8 @@
 
 /* ---- thread.c ---- */
 
+#define MEMAI_CHAT_WINDOW 50	/* messages of a thread that a model is shown */
+
 typedef struct ChatThread
 {
 	MemaiScope	scope;			/* where its messages are stored */
@@ -22,7 +24,8 @@ typedef struct ChatThread
 	text	   *system_prompt;	/* NULL: none of its own */
 	char	   *model;			/* NULL: the default */
 	text	   *summary;		/* of its older messages; NULL: none */
-	pg_uuid_t	summary_until;	/* the last of them */
+	pg_uuid_t	summary_until;	/* the last of them; zero: none */
+	bool		summary_replaces;	/* they are not shown beside it */
 } ChatThread;
 
 /* one earlier message of a thread */
@@ -45,6 +48,8 @@ typedef struct ChatOutcome
 	int			nmemory_ids;
 	Datum	   *memory_ids;
 	Jsonb	   *tools_invoked;	/* NULL: none */
+	const char *extract_with;	/* model that a job will ask what of the message to
+								 * remember; NULL: none */
 } ChatOutcome;
 
 /*
@@ -52,15 +57,18 @@ typedef struct ChatOutcome
  * context.
  */
 
-/* The user's thread with that id, in whatever namespace; raises P0002 when there is none. */
+/* The user's thread with that id, in whatever namespace; false when there is none. */
+extern bool memai_thread_find(text *user_id, const pg_uuid_t *id, ChatThread *thread);
+
+/* The same; raises P0002 when there is none. */
 extern void memai_thread_load(text *user_id, const pg_uuid_t *id, ChatThread *thread);
 
 /* Stores a new thread of thread->scope; sets thread->id.  title and metadata may be NULL. */
 extern void memai_thread_open(ChatThread *thread, text *title, Jsonb *metadata);
 
 /*
- * The newest turns of a thread after its summary, oldest first, at most
- * max_turns; for a chat that names no thread, of such chats before.
+ * The newest turns of a thread, oldest first, at most max_turns, but none that
+ * its summary replaces; for a chat that names no thread, of such chats before.
  */
 extern List *memai_thread_turns(const ChatThread *thread, int max_turns);
 
@@ -114,7 +122,30 @@ typedef struct Chat
 /* Reads and checks the arguments that all forms of chat have, from argument 0 on. */
 extern void memai_chat_arguments(FunctionCallInfo fcinfo, Chat *chat);
 
+/* ---- summary.c ---- */
+
+/*
+ * Submits the job that sums up the oldest messages of a chat's thread when the
+ * next prompt would show neither them nor a summary of them.  The caller is
+ * connected to SPI and has stored the chat's messages.
+ */
+extern void memai_summary_submit(const Chat *chat);
+
+/* Registers the kind summarise. */
+extern void memai_summary_init(void);
+
+/* ---- persona.c ---- */
+
+/* Registers the kind persona. */
+extern void memai_persona_init(void);
+
 /* ---- settings.c ---- */
+
+/* how many messages a summary takes in at once; 0: none are made in the background */
+extern int	memai_chat_summary_messages(void);
+
+/* whether memories are taken from what users say, by models that can */
+extern bool memai_chat_extract(void);
 
 /* how many earlier messages a chat that names no thread is shown */
 extern int	memai_chat_recent_messages(void);
@@ -200,6 +231,7 @@ typedef struct ChatPrompt
 	bool		persona_included;
 	bool		context_cut;	/* the caller's context found no room in full */
 	int			nturns;			/* of the thread that are shown */
+	bool		turns_cut;		/* there was no room for older ones */
 } ChatPrompt;
 
 /* tokens of persona, preferences, summary, memories and business context */

@@ -108,11 +108,12 @@ BEGIN ATOMIC
 			AND EXISTS (SELECT FROM memai.message m WHERE m.scope = t.scope AND m.thread_id = t.id AND m.id = branch_thread.message_id)
 	), branch AS (
 		INSERT INTO memai.thread (tenant, user_id, namespace, scope, title, system_prompt, model, metadata, parent_id, branched_at,
-			summary, summary_until)
+			summary, summary_until, summary_replaces)
 		SELECT p.tenant, p.user_id, p.namespace, p.scope, coalesce(branch_thread.title, p.title), p.system_prompt, p.model, p.metadata,
 			p.id, branch_thread.message_id,
 			CASE WHEN p.summary_until <= branch_thread.message_id THEN p.summary END,
-			CASE WHEN p.summary_until <= branch_thread.message_id THEN p.summary_until END
+			CASE WHEN p.summary_until <= branch_thread.message_id THEN p.summary_until END,
+			p.summary_replaces AND p.summary_until <= branch_thread.message_id
 		FROM parent p
 		RETURNING scope, id
 	), copied AS (
@@ -129,31 +130,10 @@ COMMENT ON FUNCTION memai.branch_thread(uuid, uuid, text, text) IS
 
 CREATE FUNCTION memai.summarize_thread(thread_id uuid, keep integer DEFAULT 20, max_words integer DEFAULT 200,
 		model text DEFAULT NULL, user_id text DEFAULT NULL) RETURNS text
-	LANGUAGE sql VOLATILE PARALLEL UNSAFE
-BEGIN ATOMIC
-	WITH thread AS MATERIALIZED (
-		SELECT t.scope, t.id, t.summary, t.summary_until FROM memai.thread t
-		WHERE t.tenant = memai.current_tenant() AND t.user_id = memai._user(summarize_thread.user_id) AND t.id = summarize_thread.thread_id
-	), older AS MATERIALIZED (
-		SELECT string_agg(e.role || ': ' || e.content, E'\n' ORDER BY m.id) AS content, (array_agg(m.id ORDER BY m.id DESC))[1] AS last
-		FROM thread t JOIN memai.message m ON m.scope = t.scope AND m.thread_id = t.id JOIN memai.episode e ON e.scope = m.scope AND e.id = m.id
-		WHERE (t.summary_until IS NULL OR m.id > t.summary_until)
-			AND m.id NOT IN (SELECT n.id FROM thread u JOIN memai.message n ON n.scope = u.scope AND n.thread_id = u.id
-				ORDER BY n.id DESC LIMIT greatest(summarize_thread.keep, 0))
-	), made AS MATERIALIZED (
-		-- the model is asked before anything is locked
-		SELECT t.scope, t.id, older.last,
-			memai.summarize(concat_ws(E'\n', t.summary, older.content), summarize_thread.max_words, summarize_thread.model) AS summary
-		FROM thread t, older WHERE older.content IS NOT NULL
-	), changed AS (
-		UPDATE memai.thread t SET summary = made.summary, summary_until = made.last FROM made
-		WHERE t.scope = made.scope AND t.id = made.id AND made.summary IS NOT NULL
-		RETURNING t.summary
-	)
-	SELECT coalesce((SELECT c.summary FROM changed c), (SELECT t.summary FROM thread t));
-END;
+	AS 'MODULE_PATHNAME', 'memai_summarize_thread' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000
+	SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION memai.summarize_thread(uuid, integer, integer, text, text) IS
-	'have a model sum up all but the last keep messages of a thread; chat shows the summary in their place; returns it';
+	'have a model sum up all but the last keep messages of a thread now; chat shows the summary in their place; returns it, NULL when there is none';
 
 REVOKE ALL ON FUNCTION memai.create_thread(text, text, text, text, text, text, jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.threads(text, text, boolean, integer, timestamptz) FROM PUBLIC;

@@ -191,6 +191,7 @@ fitting_turns(ChatPrompt *prompt, List *turns, int tokens)
 		first--;
 	}
 	prompt->nturns = list_length(turns) - first;
+	prompt->turns_cut = first > 0;
 	return list_copy_tail(turns, first);
 }
 

@@ -7,8 +7,16 @@
 #include "chat/chat_int.h"
 #include "utils/guc.h"
 
+static bool extract = true;
 static int	recent_exchanges = 5;
 static int	max_tool_rounds = 5;
+static int	summary_messages = 10;
+
+bool
+memai_chat_extract(void)
+{
+	return extract;
+}
 
 int
 memai_chat_recent_messages(void)
@@ -22,9 +30,23 @@ memai_chat_max_tool_rounds(void)
 	return max_tool_rounds;
 }
 
+int
+memai_chat_summary_messages(void)
+{
+	return summary_messages;
+}
+
 void
 memai_chat_init(void)
 {
+	memai_summary_init();
+	memai_persona_init();
+	DefineCustomBoolVariable("memai.chat_extract",
+							 "Lets a job take memories from what users say in chats.",
+							 "The chat's model does it. A chat with use_memory => false, or with a model that only quotes, does not.",
+							 &extract, true, PGC_USERSET, 0,
+							 NULL, NULL, NULL);
+
 	DefineCustomIntVariable("memai.chat_max_tool_rounds",
 							"Sets how often a chat may go back to the model with results of tools.",
 							"After so many rounds the model is asked for its answer without tools.",
@@ -34,5 +56,10 @@ memai_chat_init(void)
 							"Sets how many earlier exchanges a chat without a thread is shown.",
 							"An exchange is a message and its answer. Threads show as many messages as max_messages says.",
 							&recent_exchanges, 5, 0, 100, PGC_USERSET, 0,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("memai.chat_summary_messages",
+							"Sets how many messages are summed up at once before they leave the window of a thread.",
+							"A job does it. Zero makes no summaries but those of memai.summarize_thread.",
+							&summary_messages, 10, 0, 1000, PGC_USERSET, 0,
 							NULL, NULL, NULL);
 }

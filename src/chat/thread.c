@@ -14,7 +14,7 @@
 #include "utils/timestamp.h"
 
 static MemaiStatement select_thread = {
-	.sql = "SELECT scope, namespace, system_prompt, model, summary, summary_until FROM memai.thread "
+	.sql = "SELECT scope, namespace, system_prompt, model, summary, summary_until, summary_replaces FROM memai.thread "
 	"WHERE tenant = $1 AND user_id = $2 AND id = $3",
 	.nargs = 3,
 	.argtypes = {TEXTOID, TEXTOID, UUIDOID},
@@ -64,8 +64,8 @@ text_column(int column)
 	return null ? NULL : DatumGetTextPCopy(value);
 }
 
-void
-memai_thread_load(text *user_id, const pg_uuid_t *id, ChatThread *thread)
+bool
+memai_thread_find(text *user_id, const pg_uuid_t *id, ChatThread *thread)
 {
 	Datum		values[3];
 	text	   *model;
@@ -77,11 +77,7 @@ memai_thread_load(text *user_id, const pg_uuid_t *id, ChatThread *thread)
 	values[1] = PointerGetDatum(thread->scope.user_id);
 	values[2] = UUIDPGetDatum(id);
 	if (memai_statement_run(&select_thread, values, NULL, true, 0) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_NO_DATA_FOUND),
-				 errmsg("there is no such thread"),
-				 errdetail("The user has no thread with this id."),
-				 errhint("Open one with memai.create_thread, or leave thread_id out.")));
+		return false;
 	thread->id = *id;
 	thread->is_single = false;
 	thread->scope.scope = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
@@ -93,7 +89,20 @@ memai_thread_load(text *user_id, const pg_uuid_t *id, ChatThread *thread)
 	value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 6, &null);
 	if (!null)
 		thread->summary_until = *DatumGetUUIDP(value);
+	thread->summary_replaces = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 7, &null));
 	SPI_freetuptable(SPI_tuptable);
+	return true;
+}
+
+void
+memai_thread_load(text *user_id, const pg_uuid_t *id, ChatThread *thread)
+{
+	if (!memai_thread_find(user_id, id, thread))
+		ereport(ERROR,
+				(errcode(ERRCODE_NO_DATA_FOUND),
+				 errmsg("there is no such thread"),
+				 errdetail("The user has no thread with this id."),
+				 errhint("Open one with memai.create_thread, or leave thread_id out.")));
 }
 
 void
@@ -132,6 +141,7 @@ List *
 memai_thread_turns(const ChatThread *thread, int max_turns)
 {
 	Datum		values[4] = {Int64GetDatum(thread->scope.scope)};
+	pg_uuid_t	after = {{0}};
 	uint64		nrows;
 	List	   *turns = NIL;
 
@@ -144,7 +154,9 @@ memai_thread_turns(const ChatThread *thread, int max_turns)
 	{
 		values[1] = UUIDPGetDatum(&thread->id);
 		values[2] = Int64GetDatum(max_turns);
-		values[3] = UUIDPGetDatum(&thread->summary_until);
+		if (thread->summary_replaces)
+			after = thread->summary_until;
+		values[3] = UUIDPGetDatum(&after);
 		nrows = memai_statement_run(&select_turns, values, NULL, true, 0);
 	}
 	for (uint64 row = 0; row < nrows; row++)
@@ -207,7 +219,7 @@ memai_thread_append(const ChatThread *thread, const char *role, text *content, c
 		.occurred_at = GetCurrentTimestamp(),
 	};
 
-	memai_episodes_store(&thread->scope, &thread->id, "chat", 1, &episode);
+	memai_episodes_store(&thread->scope, &thread->id, "chat", outcome ? outcome->extract_with : NULL, 1, &episode);
 	insert_message_row(thread, &episode.id, outcome ? outcome : &none);
 }
 

@@ -62,6 +62,9 @@ typedef struct MemaiJobSharing
 } MemaiJobSharing;
 extern void memai_job_register_sharing(const char *kind, const MemaiJobSharing *sharing);
 
+/* A string or number of the payload as text, palloc'd; NULL when it is absent or null. */
+extern char *memai_job_payload_text(const MemaiJob *job, const char *key);
+
 /* ---- run.c ---- */
 
 /*

@@ -33,7 +33,7 @@ CREATE TABLE memai.job (
 	CONSTRAINT job_pkey PRIMARY KEY (scope, id),
 	CONSTRAINT job_scope_check CHECK (scope = memai.scope_hash(tenant, user_id, namespace)),
 	CONSTRAINT job_kind_check CHECK (kind IN ('embed', 'extract', 'consolidate', 'review', 'summarise', 'reembed',
-		'expire', 'ingest', 'vectorize', 'schedule', 'insight', 'tool', 'call', 'custom')),
+		'expire', 'ingest', 'vectorize', 'schedule', 'insight', 'persona', 'chat', 'tool', 'call', 'custom')),
 	CONSTRAINT job_status_check CHECK (status IN ('waiting', 'running', 'done', 'failed', 'cancelled')),
 	CONSTRAINT job_lease_check CHECK ((status = 'running') = (lease IS NOT NULL)),
 	CONSTRAINT job_finished_at_check CHECK ((status IN ('waiting', 'running')) = (finished_at IS NULL)),

@@ -10,8 +10,9 @@
 #include "catalog/pg_type.h"
 #include "job/job_int.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 
-#define KINDS_MAX 16
+#define KINDS_MAX 32
 
 static struct
 {
@@ -29,6 +30,21 @@ memai_job_register(const char *kind, MemaiJobHandler handler)
 	kinds[nkinds].kind = kind;
 	kinds[nkinds].handler = handler;
 	nkinds++;
+}
+
+char *
+memai_job_payload_text(const MemaiJob *job, const char *key)
+{
+	JsonbValue	value;
+
+	if (!JB_ROOT_IS_OBJECT(job->payload) ||
+		getKeyJsonValueFromContainer(&job->payload->root, key, (int) strlen(key), &value) == NULL)
+		return NULL;
+	if (value.type == jbvString)
+		return pnstrdup(value.val.string.val, value.val.string.len);
+	if (value.type == jbvNumeric)
+		return DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value.val.numeric)));
+	return NULL;
 }
 
 MemaiJobHandler

@@ -203,9 +203,11 @@ store_episodes(const MemaiScope *scope, const pg_uuid_t *thread_id, const char *
 
 void
 memai_episodes_store(const MemaiScope *scope, const pg_uuid_t *thread_id, const char *source,
-					 int nepisodes, MemaiEpisode *episodes)
+					 const char *extract_with, int nepisodes, MemaiEpisode *episodes)
 {
-	store_episodes(scope, thread_id, source, NULL, nepisodes, episodes);
+	store_episodes(scope, thread_id, source, extract_with, nepisodes, episodes);
+	if (extract_with != NULL && nepisodes > 0)
+		memai_extract_submit(scope, extract_with);
 }
 
 void
@@ -415,11 +417,9 @@ memai_remember_messages(PG_FUNCTION_ARGS)
 	if (infer)
 		model = memai_model_lookup(PG_ARGISNULL(7) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(7)), "chat")->name;
 	SPI_connect();
-	store_episodes(&scope, thread_id, "message", wait ? NULL : model, nepisodes, episodes);
+	memai_episodes_store(&scope, thread_id, "message", wait ? NULL : model, nepisodes, episodes);
 	if (infer && wait)
 		memai_infer(&scope, model, nepisodes, episodes);
-	else if (infer && nepisodes > 0)
-		memai_extract_submit(&scope, model);
 	SPI_finish();
 	for (int i = 0; i < nepisodes; i++)
 	{

@@ -46,12 +46,13 @@ typedef struct MemaiEpisode
 /*
  * Stores episodes of one scope, in order, with their terms and vectors, in one
  * statement a table, as parts of one conversation unless thread_id is NULL;
- * source is message or chat.
+ * source is message or chat; extract_with is the chat model that a job, which is
+ * submitted, will ask what of them to remember, or NULL.
  * The caller is connected to SPI.  May call an embedding model.  Raises 42501
  * when row-level security refuses the scope.
  */
-extern void memai_episodes_store(const MemaiScope *scope, const pg_uuid_t *thread_id,
-								 const char *source, int nepisodes, MemaiEpisode *episodes);
+extern void memai_episodes_store(const MemaiScope *scope, const pg_uuid_t *thread_id, const char *source,
+								 const char *extract_with, int nepisodes, MemaiEpisode *episodes);
 
 /*
  * The same for chunks of a document, which are each other's conversation; their

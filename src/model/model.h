@@ -173,6 +173,18 @@ extern void memai_model_stream_close(MemaiModelStream *stream);
 extern void memai_model_rerank(const MemaiModelInfo *info, MemaiSpan query,
 							   int ndocuments, const MemaiSpan *documents, double *scores);
 
+/* ---- answers.c ---- */
+
+/* Raises 22023 unless a summary may have so many words. */
+extern void memai_check_max_words(int max_words);
+
+/*
+ * A text in at most max_words words, palloc'd; by quoting its sentences with a
+ * model that follows no instructions.  May call out.  Raises as
+ * memai_model_complete, and MA007 or MA008 for an answer that was stopped.
+ */
+extern char *memai_model_summarize(const MemaiModelInfo *info, const char *input, int max_words);
+
 /* ---- endpoint.c ---- */
 
 /* a registered URL that is no model */
