@@ -51,26 +51,62 @@ find_thread(Chat *chat)
 	chat->model = memai_model_lookup(model, "chat");
 }
 
-static void
-build_prompt(Chat *chat)
+static bool
+is_heard(const Chat *chat, const pg_uuid_t *id)
+{
+	return chat->heard != NULL && memcmp(chat->heard, id, UUID_LEN) == 0;
+}
+
+/* the newest turns but the message itself */
+static List *
+earlier_turns(const Chat *chat)
+{
+	int			max = chat->thread.is_single ? Min(memai_chat_recent_messages(), chat->max_messages) : chat->max_messages;
+	List	   *turns = memai_thread_turns(&chat->thread, chat->heard ? max + 1 : max);
+	ListCell   *cell;
+
+	foreach(cell, turns)
+	{
+		if (is_heard(chat, &((ChatTurn *) lfirst(cell))->id))
+			turns = foreach_delete_current(turns, cell);
+	}
+	return list_copy_tail(turns, Max(list_length(turns) - max, 0));
+}
+
+/* what memory has on the message, but not the message itself */
+static List *
+recall(const Chat *chat, MemoryContext context)
 {
 	MemaiRecallQuery query = {
 		.scope = &chat->scope,
 		.query = chat->message,
-		.k = chat->k,
+		.k = Min(chat->heard ? chat->k + 1 : chat->k, MEMAI_RECALL_MAX_K),
 		.filter = chat->filter,
 	};
+	List	   *recalled = memai_recall_run(&query, context, NULL);
+	ListCell   *cell;
+
+	foreach(cell, recalled)
+	{
+		if (is_heard(chat, &((MemaiRecalled *) lfirst(cell))->id))
+			recalled = foreach_delete_current(recalled, cell);
+	}
+	return list_truncate(recalled, chat->k);
+}
+
+static void
+build_prompt(Chat *chat)
+{
 	MemoryContext context = CurrentMemoryContext;
 	List	   *recalled = NIL;
 	List	   *turns;
 
 	memai_see_own_changes();
 	if (chat->use_memory)
-		recalled = memai_recall_run(&query, context, NULL);
+		recalled = recall(chat, context);
 	/* recall and sources leave SPI's */
 	MemoryContextSwitchTo(context);
-	turns = memai_thread_turns(&chat->thread, chat->thread.is_single ?
-							   Min(memai_chat_recent_messages(), chat->max_messages) : chat->max_messages);
+	turns = earlier_turns(chat);
 	memai_intent_apply(chat);
 	MemoryContextSwitchTo(context);
 	chat->toolset = memai_tools_load(chat->tools, chat->intent);
@@ -100,16 +136,27 @@ extraction_model(const Chat *chat)
 	return memai_chat_extract() && chat->use_memory && !chat->model->is_local ? chat->model->name : NULL;
 }
 
+pg_uuid_t
+memai_chat_note(const Chat *chat)
+{
+	ChatOutcome said = {
+		.prompt_tokens = -1,
+		.completion_tokens = -1,
+		.cost = NAN,
+		.intent = chat->intent,
+		.extract_with = extraction_model(chat),
+	};
+
+	return memai_thread_append(&chat->thread, "user", chat->message, &said);
+}
+
 /* The prompt is built before the message is stored, or the message would find itself. */
 void
 memai_chat_hear(Chat *chat)
 {
-	ChatOutcome said = {.prompt_tokens = -1, .completion_tokens = -1, .cost = NAN};
-
 	build_prompt(chat);
-	said.intent = chat->intent;
-	said.extract_with = extraction_model(chat);
-	memai_thread_append(&chat->thread, "user", chat->message, &said);
+	if (chat->heard == NULL)
+		(void) memai_chat_note(chat);
 }
 
 static void

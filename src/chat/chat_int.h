@@ -72,9 +72,9 @@ extern void memai_thread_open(ChatThread *thread, text *title, Jsonb *metadata);
  */
 extern List *memai_thread_turns(const ChatThread *thread, int max_turns);
 
-/* Stores a message and the episode that holds its text; outcome may be NULL. */
-extern void memai_thread_append(const ChatThread *thread, const char *role, text *content,
-								const ChatOutcome *outcome);
+/* Stores a message and the episode that holds its text, and returns its id; outcome may be NULL. */
+extern pg_uuid_t memai_thread_append(const ChatThread *thread, const char *role, text *content,
+									 const ChatOutcome *outcome);
 
 /* ---- arguments.c ---- */
 
@@ -107,6 +107,7 @@ typedef struct Chat
 	bool		raise_errors;
 
 	/* state */
+	const pg_uuid_t *heard;		/* the message is stored already; NULL: not yet */
 	instr_time	start;
 	text	   *intent_prompt;	/* instructions of the intent; NULL: none */
 	ChatThread	thread;
@@ -133,6 +134,11 @@ extern void memai_summary_submit(const Chat *chat);
 
 /* Registers the kind summarise. */
 extern void memai_summary_init(void);
+
+/* ---- notify.c ---- */
+
+/* Registers the kind chat. */
+extern void memai_notify_init(void);
 
 /* ---- persona.c ---- */
 
@@ -168,6 +174,9 @@ extern void memai_chat_prepare(Chat *chat);
  */
 extern void memai_chat_open(Chat *chat);
 extern void memai_chat_hear(Chat *chat);
+
+/* Only stores the message and returns its id: chat->heard of a later memai_chat_hear, which builds the prompt. */
+extern pg_uuid_t memai_chat_note(const Chat *chat);
 extern void memai_chat_store_answer(Chat *chat);
 
 /* ---- result.c ---- */

@@ -41,6 +41,7 @@ memai_chat_init(void)
 {
 	memai_summary_init();
 	memai_persona_init();
+	memai_notify_init();
 	DefineCustomBoolVariable("memai.chat_extract",
 							 "Lets a job take memories from what users say in chats.",
 							 "The chat's model does it. A chat with use_memory => false, or with a model that only quotes, does not.",

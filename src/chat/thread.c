@@ -209,7 +209,7 @@ insert_message_row(const ChatThread *thread, const pg_uuid_t *id, const ChatOutc
 	memai_statement_run(&insert_message, values, nulls, false, 0);
 }
 
-void
+pg_uuid_t
 memai_thread_append(const ChatThread *thread, const char *role, text *content, const ChatOutcome *outcome)
 {
 	const ChatOutcome none = {.prompt_tokens = -1, .completion_tokens = -1, .cost = NAN};
@@ -221,6 +221,7 @@ memai_thread_append(const ChatThread *thread, const char *role, text *content, c
 
 	memai_episodes_store(&thread->scope, &thread->id, "chat", outcome ? outcome->extract_with : NULL, 1, &episode);
 	insert_message_row(thread, &episode.id, outcome ? outcome : &none);
+	return episode.id;
 }
 
 /*

@@ -62,6 +62,13 @@ typedef struct MemaiJobSharing
 } MemaiJobSharing;
 extern void memai_job_register_sharing(const char *kind, const MemaiJobSharing *sharing);
 
+/*
+ * What a kind does when an attempt of it failed, in the transaction that
+ * stores the error, as whoever runs the jobs.  It must not raise errors.
+ */
+typedef void (*MemaiJobFailed) (const MemaiJob *job, const ErrorData *error);
+extern void memai_job_register_failed(const char *kind, MemaiJobFailed failed);
+
 /* A string or number of the payload as text, palloc'd; NULL when it is absent or null. */
 extern char *memai_job_payload_text(const MemaiJob *job, const char *key);
 
@@ -74,6 +81,9 @@ extern char *memai_job_payload_text(const MemaiJob *job, const char *key);
  * nothing is committed.
  */
 extern void memai_job_checkpoint(MemaiJob *job, int64 done, int64 total);
+
+/* For handlers, not connected to SPI: commits what the job wrote so far and goes on in a new transaction. */
+extern void memai_job_commit(void);
 
 /*
  * For handlers: model calls between begin and end wait outside of any

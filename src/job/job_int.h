@@ -18,6 +18,9 @@ extern MemaiJobHandler memai_job_handler(const char *kind);
 /* How jobs of the kind share requests; NULL when they do not. */
 extern const MemaiJobSharing *memai_job_sharing(const char *kind);
 
+/* What follows from a failed attempt of the job's kind. */
+extern void memai_job_failed(const MemaiJob *job, const ErrorData *error);
+
 /* The kinds that have a handler, text[], palloc'd. */
 extern ArrayType *memai_job_kinds(void);
 

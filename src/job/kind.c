@@ -19,6 +19,7 @@ static struct
 	const char *kind;
 	MemaiJobHandler handler;
 	const MemaiJobSharing *sharing;
+	MemaiJobFailed failed;		/* NULL: nothing */
 }			kinds[KINDS_MAX];
 static int	nkinds = 0;
 
@@ -30,6 +31,22 @@ memai_job_register(const char *kind, MemaiJobHandler handler)
 	kinds[nkinds].kind = kind;
 	kinds[nkinds].handler = handler;
 	nkinds++;
+}
+
+void
+memai_job_register_failed(const char *kind, MemaiJobFailed failed)
+{
+	for (int i = 0; i < nkinds; i++)
+		if (strcmp(kinds[i].kind, kind) == 0)
+			kinds[i].failed = failed;
+}
+
+void
+memai_job_failed(const MemaiJob *job, const ErrorData *error)
+{
+	for (int i = 0; i < nkinds; i++)
+		if (strcmp(kinds[i].kind, job->kind) == 0 && kinds[i].failed != NULL)
+			kinds[i].failed(job, error);
 }
 
 char *

@@ -234,6 +234,13 @@ enter(void)
 	become_submitter();
 }
 
+void
+memai_job_commit(void)
+{
+	leave();
+	enter();
+}
+
 static const MemaiWaitHooks wait_hooks = {leave, enter};
 
 void
@@ -508,6 +515,7 @@ memai_job_fail(MemaiJobRunner *runner, const MemaiJob *job, const ErrorData *err
 	memai_statement_run(&fail, values, asked_seconds() > 0 ? NULL : "     n", false, 1);
 	if (runner->all_tenants && job->model[0] != '\0' && memai_job_model_rests(error->sqlerrcode))
 		rest_model(job);
+	memai_job_failed(job, error);
 	runner->failed++;
 	if (runner->finished)
 		runner->finished(runner);

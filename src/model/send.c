@@ -510,6 +510,7 @@ memai_wire_source_open(const MemaiWire *wire, const MemaiModel *model, MemaiWire
 	call->operation = MEMAI_OPERATION_STREAM;
 	call->deadline = memai_http_clock() + memai_http_call_timeout();
 	prepare(call, request);
+	memai_wait_begin();
 	for (;;)
 	{
 		int64		next = start_due_jobs(call);
@@ -520,22 +521,27 @@ memai_wire_source_open(const MemaiWire *wire, const MemaiModel *model, MemaiWire
 			continue;
 		}
 		if (is_success(memai_http_wait_status(call->transfers[0])))
-			return source;
+			break;
 		fail_job(call, 0, memai_http_wait(call->transfers[0]));
 		end_transfer(call, 0);
 	}
+	memai_wait_end();
+	return source;
 }
 
 bool
 memai_wire_source_read(MemaiWireSource *source, const char **data, size_t *len)
 {
 	Call	   *call = &source->call;
-	const MemaiHttpResponse *response;
+	const MemaiHttpResponse *response = NULL;
 	MemaiWireFailure failure = {0};
 
-	if (memai_http_read(call->transfers[0], data, len))
+	memai_wait_begin();
+	if (!memai_http_read(call->transfers[0], data, len))
+		response = memai_http_wait(call->transfers[0]);
+	memai_wait_end();
+	if (response == NULL)
 		return true;
-	response = memai_http_wait(call->transfers[0]);
 	if (response->outcome == MEMAI_HTTP_ANSWERED)
 	{
 		report_attempt(call, response, NULL);
