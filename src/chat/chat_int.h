@@ -150,6 +150,9 @@ extern void memai_persona_init(void);
 /* how many messages a summary takes in at once; 0: none are made in the background */
 extern int	memai_chat_summary_messages(void);
 
+/* whether answers follow the language of the message */
+extern bool memai_chat_follow_language(void);
+
 /* whether memories are taken from what users say, by models that can */
 extern bool memai_chat_extract(void);
 
@@ -205,6 +208,14 @@ extern void memai_intent_apply(Chat *chat);
 
 /* The user's preferences, one a line; NULL: none.  The caller is connected to SPI. */
 extern text *memai_preferences_text(const MemaiScope *scope);
+
+/* ---- language.c ---- */
+
+/*
+ * What the instructions say about the language of the answer, beginning with a
+ * space; empty when they do so themselves.  own: the application's, or NULL.
+ */
+extern char *memai_language_note(const Chat *chat, const text *own, const text *preferences);
 
 /* ---- prompt.c ---- */
 

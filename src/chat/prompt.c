@@ -276,13 +276,14 @@ make_grounding(List *recalled)
 }
 
 static char *
-make_instructions(const Chat *chat)
+make_instructions(const Chat *chat, const text *preferences)
 {
 	text	   *own = chat->system_prompt;
 
 	if (own == NULL)
 		own = chat->intent_prompt ? chat->intent_prompt : chat->thread.system_prompt;
-	return psprintf("%s" MEMAI_DATA_NOTICE, own ? text_to_cstring(own) : DEFAULT_INSTRUCTIONS);
+	return psprintf("%s" MEMAI_DATA_NOTICE "%s", own ? text_to_cstring(own) : DEFAULT_INSTRUCTIONS,
+					memai_language_note(chat, own, preferences));
 }
 
 /* Sets the budget and what instructions and message take of it. */
@@ -322,7 +323,7 @@ memai_prompt_build(const Chat *chat, text *preferences, List *turns, List *recal
 {
 	PromptMaker maker = {.chat = chat, .prompt = palloc0(sizeof(ChatPrompt))};
 	ChatPrompt *prompt = maker.prompt;
-	char	   *instructions = make_instructions(chat);
+	char	   *instructions = make_instructions(chat, preferences);
 	int			room;
 
 	measure_fixed_parts(prompt, chat, instructions);

@@ -8,6 +8,7 @@
 #include "utils/guc.h"
 
 static bool extract = true;
+static bool follow_language = true;
 static int	recent_exchanges = 5;
 static int	max_tool_rounds = 5;
 static int	summary_messages = 10;
@@ -16,6 +17,12 @@ bool
 memai_chat_extract(void)
 {
 	return extract;
+}
+
+bool
+memai_chat_follow_language(void)
+{
+	return follow_language;
 }
 
 int
@@ -48,6 +55,11 @@ memai_chat_init(void)
 							 &extract, true, PGC_USERSET, 0,
 							 NULL, NULL, NULL);
 
+	DefineCustomBoolVariable("memai.chat_follow_language",
+							 "Lets chat ask for answers in the language of the message.",
+							 "A preference \"language\" of the user names another. Instructions of your own that name a language are left alone.",
+							 &follow_language, true, PGC_USERSET, 0,
+							 NULL, NULL, NULL);
 	DefineCustomIntVariable("memai.chat_max_tool_rounds",
 							"Sets how often a chat may go back to the model with results of tools.",
 							"After so many rounds the model is asked for its answer without tools.",

@@ -564,6 +564,32 @@ memai_text_language(const char *data, size_t len)
 }
 
 const char *
+memai_text_clear_language(const char *data, size_t len)
+{
+	size_t		utf8_len;
+	const char *utf8 = memai_text_to_utf8(data, len, &utf8_len);
+	MemaiLanguage language = memai_language_detect(utf8, utf8_len, LANGUAGE_SIMPLE);
+
+	if (utf8 != data)
+		pfree(unconstify(char *, utf8));
+	return language == LANGUAGE_SIMPLE ? NULL : memai_language_name(language);
+}
+
+const char *
+memai_text_known_language(const char *data, size_t len)
+{
+	char		name[MEMAI_TOKEN_MAX_BYTES];
+	int			language;
+
+	if (len > sizeof(name))
+		return NULL;
+	for (size_t i = 0; i < len; i++)
+		name[i] = (char) pg_ascii_tolower((unsigned char) data[i]);
+	language = memai_language_by_name(name, len);
+	return language > LANGUAGE_SIMPLE ? memai_language_name(language) : NULL;
+}
+
+const char *
 memai_text_language_name(int language)
 {
 	return memai_language_name(language);

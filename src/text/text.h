@@ -66,6 +66,12 @@ extern int	memai_text_language(const char *data, size_t len);
 /* The name of a stored language; NULL when words were stemmed by a configuration. */
 extern const char *memai_text_language_name(int language);
 
+/* The name of the language that a text of the server is clearly in; NULL in doubt. */
+extern const char *memai_text_clear_language(const char *data, size_t len);
+
+/* The name of a language by its name or ISO 639-1 code, whatever its case; NULL: none is known. */
+extern const char *memai_text_known_language(const char *data, size_t len);
+
 /*
  * A language by name or ISO 639-1 code; "auto" is -1, what the text says.  Raises
  * 22023 for any other name.
