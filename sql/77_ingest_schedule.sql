@@ -150,3 +150,30 @@ DELETE FROM memai.memory_history;
 DELETE FROM memai.memory;
 DROP SCHEMA sched CASCADE;
 DROP ROLE sched_ann, sched_bob;
+
+-- an insight once; a review with a model that decides nothing
+SET memai.tenant = 'regress';
+SET memai.user_id = 'ann';
+CREATE TABLE fruit (name text, pieces integer);
+INSERT INTO fruit VALUES ('apple', 3), ('pear', 5);
+SELECT memai.submit_job('insight', '{"name": "fruit", "query": "SELECT name, pieces FROM fruit ORDER BY name"}') IS NOT NULL AS submitted;
+SELECT memai.submit_job('insight', '{"query": "SELECT sum(pieces) AS pieces FROM public.fruit", "search_path": "pg_catalog"}') IS NOT NULL AS submitted;
+SELECT memai.submit_job('insight', '{"query": "DELETE FROM fruit"}') IS NOT NULL AS submitted;
+SELECT memai.submit_job('insight', '{"query": "SELECT 1 WHERE false"}') IS NOT NULL AS submitted;
+SELECT memai.submit_job('insight') IS NOT NULL AS submitted;
+CALL memai.run_jobs();
+SELECT status, result, sqlstate, error FROM memai.job ORDER BY id;
+SELECT slot, content, provenance, metadata FROM memai.memory ORDER BY slot COLLATE "C";
+SELECT memai.remember('Ann lives in Oslo', slot => 'home') AS home \gset
+SELECT memai.remember('Ann needs a Norwegian bank', depends_on => ARRAY[:'home'::uuid]) AS bank \gset
+SELECT memai.supersede(:'home', 'Ann lives in Rome') IS NOT NULL AS moved;
+DELETE FROM memai.job;
+SELECT memai.submit_job('review') IS NOT NULL AS submitted;
+CALL memai.run_jobs();
+SELECT status, result FROM memai.job;
+SELECT status FROM memai.get_memory(:'bank');
+DROP TABLE fruit;
+DELETE FROM memai.memory;
+RESET memai.user_id;
+DELETE FROM memai.job WHERE tenant = 'regress';
+DELETE FROM memai.memory_history WHERE tenant = 'regress';

@@ -16,6 +16,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "chat/tool.h"
@@ -347,6 +349,7 @@ cut_answer(Speech *speech)
 	answer->content = speech->said.data;
 	answer->finish_reason = "cancelled";
 	answer->prompt_tokens = answer->completion_tokens = -1;
+	answer->cost = NAN;
 }
 
 /* Runs the tools that an answer calls; true when the model goes on. */

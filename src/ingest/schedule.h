@@ -58,7 +58,7 @@ extern void memai_schedule_query(const char *query, const char *search_path, boo
 
 /* ---- schedule_run.c ---- */
 
-/* Registers the kinds schedule and consolidate. */
+/* Registers the kinds schedule, consolidate and insight. */
 extern void memai_schedule_init(void);
 
 #endif							/* MEMAI_INGEST_SCHEDULE_H */

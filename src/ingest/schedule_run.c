@@ -1,7 +1,7 @@
 /*
  * schedule_run.c
- *	  Jobs of kind schedule: what is done again and again.  And of kind
- *	  consolidate: one of these tasks, done once.
+ *	  Jobs of kind schedule: what is done again and again.  And of kinds
+ *	  consolidate and insight: two of these tasks, done once.
  *
  * A schedule is a chain of jobs.  Each submits its successor, due at the next
  * time after now, and commits that before it does its own work: so a schedule
@@ -44,10 +44,6 @@ static MemaiStatement note_run = {
 	"UPDATE memai.schedule s SET last_run = now(), last_result = $3, is_met = $4 WHERE s.scope = $1 AND s.name = $2",
 	4, {INT8OID, TEXTOID, TEXTOID, BOOLOID}, NULL
 };
-static MemaiStatement remember = {
-	"SELECT memai.remember($1, $2, $3, jsonb_build_object('schedule', $4), slot => $5, provenance => 'inference')::text",
-	5, {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}, NULL
-};
 static MemaiStatement expire = {
 	"SELECT memai.remove_expired($1, $2)::text", 2, {TEXTOID, TEXTOID}, NULL
 };
@@ -69,14 +65,13 @@ first_value(MemoryContext context)
 static char *
 payload_name(const MemaiJob *job)
 {
-	JsonbValue	value;
+	char	   *name = memai_job_payload_text(job, "schedule");
 
-	if (getKeyJsonValueFromContainer(&job->payload->root, "schedule", strlen("schedule"), &value) == NULL ||
-		value.type != jbvString)
+	if (name == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the job names no schedule")));
-	return pnstrdup(value.val.string.val, value.val.string.len);
+	return name;
 }
 
 /* NULL when it is gone */
@@ -160,23 +155,16 @@ send_notice(const MemaiSchedule *schedule, const char *memory_id, const char *co
 static void
 keep(const MemaiJob *job, const MemaiSchedule *schedule, const char *content)
 {
-	MemoryContext context = CurrentMemoryContext;
-	char	   *id;
-	Datum		values[5];
+	StringInfoData metadata;
+	pg_uuid_t	id;
 
-	values[0] = CStringGetTextDatum(content);
-	values[1] = PointerGetDatum(job->scope.user_id);
-	values[2] = PointerGetDatum(job->scope.namespace);
-	values[3] = CStringGetTextDatum(schedule->name);
-	values[4] = CStringGetTextDatum(psprintf("%s: %s", schedule->task, schedule->name));
-	memai_job_own_begin();
-	SPI_connect();
-	(void) memai_statement_run(&remember, values, NULL, false, 1);
-	id = first_value(context);
-	SPI_finish();
-	memai_job_own_end();
-	MemoryContextSwitchTo(context);
-	send_notice(schedule, id, content);
+	initStringInfo(&metadata);
+	appendStringInfoString(&metadata, "{\"schedule\": ");
+	escape_json(&metadata, schedule->name);
+	appendStringInfoChar(&metadata, '}');
+	memai_result_remember(job, content, psprintf("%s: %s", schedule->task, schedule->name),
+						  DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(metadata.data))), &id);
+	send_notice(schedule, DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&id))), content);
 }
 
 static char *
@@ -196,6 +184,8 @@ gather_grounding(const MemaiJob *job, const MemaiSchedule *schedule, const Memai
 {
 	MemoryContext context = CurrentMemoryContext;
 	MemaiRecallQuery query = {0};
+	MemaiSpan	prompt;
+	MemaiVector *vector;
 	List	   *found;
 	int			n = 0;
 
@@ -208,6 +198,11 @@ gather_grounding(const MemaiJob *job, const MemaiSchedule *schedule, const Memai
 	query.scope = &job->scope;
 	query.query = cstring_to_text(schedule->prompt);
 	query.k = RECALL_ITEMS;
+	prompt = (MemaiSpan) {schedule->prompt, strlen(schedule->prompt)};
+	memai_job_call_begin();
+	memai_model_embed(memai_model_lookup(NULL, "embed"), MEMAI_INPUT_QUERY, 1, &prompt, &vector);
+	memai_job_call_end();
+	query.vector = vector;
 	SPI_connect();
 	found = memai_recall_run(&query, context, NULL);
 	SPI_finish();
@@ -338,13 +333,24 @@ run_task(MemaiJob *job, MemaiSchedule *schedule)
 	return run_vectorizer(schedule);
 }
 
+static Jsonb *
+result_json(const char *result)
+{
+	StringInfoData json;
+
+	initStringInfo(&json);
+	appendStringInfoString(&json, "{\"result\": ");
+	escape_json(&json, result);
+	appendStringInfoChar(&json, '}');
+	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data)));
+}
+
 /* handler of the kind schedule */
 static Jsonb *
 run_schedule(MemaiJob *job)
 {
 	char	   *name = payload_name(job);
 	MemaiSchedule *schedule = read_schedule(job, name);
-	StringInfoData json;
 	char	   *result;
 
 	if (schedule == NULL || strcmp(schedule->created_by, job->submitted_by) != 0)
@@ -353,11 +359,7 @@ run_schedule(MemaiJob *job)
 	result = schedule->paused ? "paused" : run_task(job, schedule);
 	if (!schedule->paused)
 		note(job, schedule, result);
-	initStringInfo(&json);
-	appendStringInfoString(&json, "{\"result\": ");
-	escape_json(&json, result);
-	appendStringInfoChar(&json, '}');
-	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data)));
+	return result_json(result);
 }
 
 /* handler of the kind consolidate */
@@ -369,9 +371,41 @@ consolidate_memories(MemaiJob *job)
 	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json)));
 }
 
+/* handler of the kind insight: what a schedule does, once, as the payload says */
+static Jsonb *
+run_insight_once(MemaiJob *job)
+{
+	MemaiSchedule schedule = {
+		.task = "insight",
+		.name = memai_job_payload_text(job, "name"),
+		.query = memai_job_payload_text(job, "query"),
+		.prompt = memai_job_payload_text(job, "prompt"),
+		.notify = memai_job_payload_text(job, "notify"),
+		.search_path = memai_job_payload_text(job, "search_path"),
+		.model = job->model,
+	};
+
+	if (schedule.query == NULL && schedule.prompt == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the job has neither a query nor a prompt"),
+				 errhint("The payload is {\"query\": \"...\", \"prompt\": \"...\", \"name\": \"...\", \"notify\": \"...\", \"search_path\": \"...\"}.")));
+	if (schedule.name == NULL)
+		schedule.name = "once";
+	if (schedule.notify != NULL && (schedule.notify[0] == '\0' || strlen(schedule.notify) >= NAMEDATALEN))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid channel"),
+				 errdetail("Its name has 1 to %d bytes.", NAMEDATALEN - 1)));
+	if (schedule.search_path == NULL)
+		schedule.search_path = "\"$user\", public";
+	return result_json(run_insight(job, &schedule));
+}
+
 void
 memai_schedule_init(void)
 {
 	memai_job_register("schedule", run_schedule);
+	memai_job_register("insight", run_insight_once);
 	memai_job_register("consolidate", consolidate_memories);
 }

@@ -392,4 +392,5 @@ memai_memory_init(void)
 	memai_job_register("call", memai_call_job);
 	memai_extract_init();
 	memai_expire_init();
+	memai_review_init();
 }

@@ -246,6 +246,15 @@ extern void *memai_embed_share_prepare(MemaiJob *job, const pg_uuid_t *thread_id
 extern void memai_embed_share_call(int njobs, void **shares);
 extern Jsonb *memai_embed_share_finish(MemaiJob *job, void *state);
 
+/* ---- result_job.c ---- */
+
+/*
+ * For handlers of jobs, not connected to SPI: stores what a job found as the
+ * memory of a slot, in the place of what the slot had, and sets its id.  Its
+ * vector is made outside of any transaction.  metadata may be NULL.
+ */
+extern void memai_result_remember(const MemaiJob *job, const char *content, const char *slot, Jsonb *metadata, pg_uuid_t *id);
+
 /* Registers the kinds of jobs that are about memories. */
 extern void memai_memory_init(void);
 

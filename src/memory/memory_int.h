@@ -147,6 +147,7 @@ extern void memai_fact_replace(MemaiFact *fact, const MemaiLiveFact *old, bool c
 
 extern void memai_extract_init(void);
 extern void memai_expire_init(void);
+extern void memai_review_init(void);
 
 /* Submits the job that removes what is due in a scope, or moves it up.  Connected to SPI. */
 extern void memai_expire_submit(const MemaiScope *scope, TimestampTz expires_at);
