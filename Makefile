@@ -70,13 +70,15 @@ endif
 LONG_INDEX_TESTS = MEMAI_CRASH_CYCLES=1000 MEMAI_ORACLE_QUERIES=10000 MEMAI_WAL_TARGETS=1000000 \
 	MEMAI_WRITERS_TRANSACTIONS=100000 MEMAI_KILLED_BACKENDS=1000 MEMAI_DAMAGE_CYCLES=2000
 
-.PHONY: test coverage valgrind demo test-index-long bench-dedup bench-index bench-ingest bench-locomo bench-memory bench-pii bench-static
+.PHONY: test coverage valgrind demo test-index-long bench-chat bench-dedup bench-index bench-ingest bench-locomo bench-memory bench-pii bench-static
 test coverage valgrind:
 	@bash test/harness/$@.sh
 test-index-long:
 	@SUITES=tap PROVE_TESTS="$(sort $(wildcard test/t/06?_index_*.pl))" $(LONG_INDEX_TESTS) bash test/harness/test.sh
 demo:
 	@bash test/harness/run.sh test/demo/run.sh
+bench-chat:
+	@bash test/harness/run.sh test/bench/chat/run.sh
 bench-dedup:
 	@bash test/harness/run.sh test/bench/dedup/run.sh
 bench-ingest:
