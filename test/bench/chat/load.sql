@@ -10,7 +10,7 @@ FROM (SELECT i, CASE WHEN i <= :memories THEN 'ann' ELSE 'user ' || i END AS u,
 		'Statement ' || i || ' about ' || (ARRAY['boats', 'trains', 'tea', 'music', 'gardens', 'books', 'snow'])[1 + i % 7] || ' and the colour '
 		|| (ARRAY['red', 'green', 'blue', 'grey', 'white'])[1 + i % 5] || ' of house ' || i % 97 AS c
 	FROM generate_series(1, :memories + :users) i) s;
-INSERT INTO memai.embedding (tenant, user_id, namespace, scope, model, id, embedding)
+INSERT INTO memai.embedding (tenant, user_id, namespace, scope, model, memory_id, embedding)
 SELECT tenant, user_id, namespace, scope, 'local/hash-384', id, memai.embed(content, 'local/hash-384') FROM memai.memory;
 CREATE TABLE bench_thread (messages integer, id uuid);
 INSERT INTO bench_thread SELECT n, memai.create_thread('ann', title => n || ' messages') FROM unnest(ARRAY[60, 200, 1000]) n;
