@@ -28,22 +28,22 @@
 #include "utils/fmgrprotos.h"
 #include "utils/json.h"
 
-#define CHAT_ARGUMENTS 22		/* those of memai.chat */
+#define CHAT_ARGUMENTS 24		/* those of memai.chat */
 #define ARG_CHANNEL CHAT_ARGUMENTS
 #define MAX_CHANNEL_BYTES (NAMEDATALEN - 1)
 /* a notification has less than 8,000 bytes, and an escaped byte can take six */
 #define PIECE_BYTES 1200
 #define NOTIFICATION_BYTES 7900
 
-/* memai.chat's arguments from namespace to max_messages, and what else the job must know */
+/* memai.chat's arguments from namespace on but for on_error, and what else the job must know */
 static MemaiStatement make_payload = {
 	.sql = "SELECT jsonb_build_object('namespace', $1, 'model', $2, 'system_prompt', $3, 'temperature', $4, 'max_tokens', $5, "
 	"'top_p', $6, 'presence_penalty', $7, 'frequency_penalty', $8, 'stop', $9, 'response_schema', $10, 'tools', $11, 'use_memory', $12, "
 	"'k', $13, 'max_context_tokens', $14, 'context', $15, 'intent', $16, 'filter', $17, 'max_messages', $18, 'channel', $19, "
-	"'message_id', $20, 'thread_id', $21, 'is_single', $22)",
-	.nargs = 22,
+	"'message_id', $20, 'thread_id', $21, 'is_single', $22, 'router', $23, 'max_cost', $24)",
+	.nargs = 24,
 	.argtypes = {TEXTOID, TEXTOID, TEXTOID, FLOAT8OID, INT4OID, FLOAT8OID, FLOAT8OID, FLOAT8OID, TEXTARRAYOID, JSONBOID, JSONBOID,
-	BOOLOID, INT4OID, INT4OID, TEXTOID, TEXTOID, JSONBOID, INT4OID, TEXTOID, UUIDOID, UUIDOID, BOOLOID},
+	BOOLOID, INT4OID, INT4OID, TEXTOID, TEXTOID, JSONBOID, INT4OID, TEXTOID, UUIDOID, UUIDOID, BOOLOID, TEXTOID, FLOAT8OID},
 };
 
 static MemaiStatement submit = {
@@ -56,11 +56,11 @@ static MemaiStatement submit = {
 static MemaiStatement read_payload = {
 	.sql = "SELECT e.content, $2::text, x.thread_id, x.namespace, x.model, x.system_prompt, x.temperature, x.max_tokens, x.top_p, "
 	"x.presence_penalty, x.frequency_penalty, x.stop, x.response_schema, x.tools, x.use_memory, x.k, x.max_context_tokens, x.context, "
-	"x.intent, x.filter, x.max_messages, NULL::text, x.message_id, x.is_single "
+	"x.intent, x.filter, x.max_messages, NULL::text, x.router, x.max_cost, x.message_id, x.is_single "
 	"FROM jsonb_to_record($1) AS x(thread_id uuid, namespace text, model text, system_prompt text, temperature double precision, "
 	"max_tokens integer, top_p double precision, presence_penalty double precision, frequency_penalty double precision, stop text[], "
 	"response_schema jsonb, tools jsonb, use_memory boolean, k integer, max_context_tokens integer, context text, intent text, "
-	"filter jsonb, max_messages integer, message_id uuid, is_single boolean) "
+	"filter jsonb, max_messages integer, router text, max_cost double precision, message_id uuid, is_single boolean) "
 	"JOIN memai.episode e ON e.scope = $3 AND e.id = x.message_id",
 	.nargs = 3,
 	.argtypes = {JSONBOID, TEXTOID, INT8OID},
@@ -124,8 +124,8 @@ channel_argument(FunctionCallInfo fcinfo)
 static Datum
 submit_chat(FunctionCallInfo fcinfo, const Chat *chat, text *channel, pg_uuid_t *message_id, bool is_single)
 {
-	Datum		values[22];
-	char		nulls[22];
+	Datum		values[24];
+	char		nulls[24];
 	Datum		payload;
 	bool		null;
 
@@ -140,6 +140,12 @@ submit_chat(FunctionCallInfo fcinfo, const Chat *chat, text *channel, pg_uuid_t 
 	values[20] = UUIDPGetDatum(&chat->thread.id);
 	values[21] = BoolGetDatum(is_single);
 	memset(nulls + 18, ' ', 4);
+	/* router and max_cost */
+	for (int i = 22; i < 24; i++)
+	{
+		values[i] = fcinfo->args[i].value;
+		nulls[i] = fcinfo->args[i].isnull ? 'n' : ' ';
+	}
 	memai_statement_run(&make_payload, values, nulls, true, 0);
 	payload = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null);
 	values[0] = payload;

@@ -61,6 +61,8 @@ typedef struct MemaiJobSharing
 	Jsonb	   *(*finish) (MemaiJob *job, void *share);
 } MemaiJobSharing;
 extern void memai_job_register_sharing(const char *kind, const MemaiJobSharing *sharing);
+
+/*
  * What a kind does when an attempt of it failed, in the transaction that
  * stores the error, as whoever runs the jobs.  It must not raise errors.
  */
