@@ -60,6 +60,7 @@ SELECT count(memai.remember(c, namespace => 'profile', category => k, slot => s,
 SELECT slot, content, category, since FROM memai.profile(namespace => 'profile');
 SELECT episodes, memories, content_bytes FROM memai.stats(namespace => 'profile');
 SELECT namespace, episodes, memories, without_embedding FROM memai.memory_status();
+SELECT (SELECT count(*) FROM memai.memory_status('nobody')) AS of_nobody, (SELECT count(*) = (SELECT count(*) FROM memai.memory_status() WHERE user_id = memai.current_user_id()) FROM memai.memory_status(memai.current_user_id())) AS of_one;
 
 -- ---- duplicates ----
 SELECT count(memai.remember(c, namespace => 'twice')) FROM unnest(ARRAY['She likes green tea very much', 'She very much likes green tea', 'She likes black coffee', 'Green tea!']) c;
@@ -89,7 +90,7 @@ SELECT content, forgotten FROM memai.forget_matching('coffee', namespace => 'twi
 SELECT content, forgotten FROM memai.forget_matching('coffee', namespace => 'twice', k => 1, dry_run => false);
 SELECT count(*) FROM memai.memory WHERE content LIKE '%coffee%';
 SELECT memai.pin(id, namespace => 'twice') FROM memai.memory WHERE content = 'Green tea!';
-SELECT memai.clear_memory(namespace => 'twice'), memai.clear_memory(namespace => 'twice', keep_pinned => false);
+SELECT memai.clear_memory(namespace => 'twice') AS would_go, memai.clear_memory(namespace => 'twice', confirm => true), memai.clear_memory(namespace => 'twice', keep_pinned => false, confirm => true);
 
 -- ---- forgetting a user: nobody else, nothing left ----
 RESET memai.user_id;

@@ -153,7 +153,7 @@ FROM unnest(ARRAY[
 	'SELECT memai.remember(''own link'', ''ann'', depends_on => ARRAY[''%1$s'']::uuid[])', 'SELECT memai.remember(''own source'', ''ann'', sources => ARRAY[''%2$s'']::uuid[])',
 	'SELECT memai.undo(since => ''-infinity'', user_id => ''nobody'')', 'SELECT * FROM memai.find_duplicates(''ann'', min_similarity => -2) WHERE first_content NOT LIKE ''own%%''',
 	'SELECT * FROM memai.consolidate(''nobody'', dry_run => false, min_similarity => -2)', 'SELECT * FROM memai.forget_matching(''canary'', ''nobody'', dry_run => false)',
-	'SELECT * FROM memai.forget_user(''canary'', confirm => true)', 'SELECT memai.clear_memory(''canary'')', 'SELECT memai.compact()', 'SELECT memai.fill_embeddings()',
+	'SELECT * FROM memai.forget_user(''canary'', confirm => true)', 'SELECT memai.clear_memory(''canary'', confirm => true)', 'SELECT memai.compact()', 'SELECT memai.fill_embeddings()',
 	'SELECT * FROM memai.import_user(''[{"table": "block", "tenant": "regress_memai_victim", "label": "persona", "value": "x", "char_limit": 9, "is_read_only": false, "version": 9, "updated_at": "2026-01-01"}]'', ''zed'')',
 	'SELECT memai._memory_changed()', 'SELECT memai.remember(''own x'', ''ann'', metadata => ''{"tenant": "regress_memai_victim", "id": "%1$s", "created_at": "2000-01-01", "provenance": "user"}'', provenance => ''tool'')',
 	'SELECT * FROM memai.remember_messages(''[{"content": "own x", "tenant": "regress_memai_victim"}]'', ''ann'')', 'SELECT * FROM memai.remember_messages(''[{"content": "own x", "created_at": "2000-01-01"}]'', ''ann'')',
@@ -250,7 +250,7 @@ BEGIN
 	PERFORM memai.set_block('persona', 'x', 'trap', expected_version => 0), memai.get_block('persona', 'trap'), memai.blocks('trap'), memai.drop_block('persona', 'trap');
 	PERFORM memai.import_user((SELECT jsonb_agg(line) FROM memai.export_user('trap') line), 'trap2');
 	PERFORM memai.undo(since => '-infinity', user_id => 'trap');
-	PERFORM memai.forget_matching('met', 'trap', dry_run => false), memai.forget(id, 'trap'), memai.remove_expired('trap'), memai.clear_memory('trap');
+	PERFORM memai.forget_matching('met', 'trap', dry_run => false), memai.forget(id, 'trap'), memai.remove_expired('trap'), memai.clear_memory('trap', confirm => true);
 	PERFORM memai.forget_user('trap', confirm => true), memai.forget_user('trap2', confirm => true);
 	RETURN 'not trapped';
 END $$;

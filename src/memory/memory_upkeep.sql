@@ -391,7 +391,7 @@ END;
 COMMENT ON FUNCTION memai.stats(text, text) IS
 	'how much memory a user has';
 
-CREATE FUNCTION memai.memory_status()
+CREATE FUNCTION memai.memory_status(user_id text DEFAULT NULL)
 	RETURNS TABLE (user_id text, namespace text, episodes bigint, memories bigint, needs_review bigint, without_embedding bigint)
 	LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
@@ -402,24 +402,29 @@ BEGIN ATOMIC
 		UNION ALL
 		SELECT m.user_id, m.namespace, m.scope, m.id, false, m.needs_review FROM memai.memory m
 		WHERE m.invalid_at IS NULL AND m.expired_at IS NULL) i
+	WHERE memory_status.user_id IS NULL OR i.user_id = memory_status.user_id
 	GROUP BY i.user_id, i.namespace
 	ORDER BY i.user_id, i.namespace;
 END;
-COMMENT ON FUNCTION memai.memory_status() IS
-	'every user and namespace of the tenant: what they hold and what is left to do; reads all of it';
+COMMENT ON FUNCTION memai.memory_status(text) IS
+	'the namespaces of a user, or of every user of the tenant: what they hold and what is left to do; reads all of it';
 
-CREATE FUNCTION memai.clear_memory(user_id text DEFAULT NULL, namespace text DEFAULT NULL, keep_pinned boolean DEFAULT true)
+CREATE FUNCTION memai.clear_memory(user_id text DEFAULT NULL, namespace text DEFAULT NULL, keep_pinned boolean DEFAULT true,
+		confirm boolean DEFAULT false)
 	RETURNS bigint
 	LANGUAGE sql VOLATILE PARALLEL UNSAFE
 BEGIN ATOMIC
 	WITH gone AS (
 		DELETE FROM memai.memory m
 		WHERE m.scope = memai._scope(clear_memory.user_id, clear_memory.namespace) AND NOT (m.is_pinned AND clear_memory.keep_pinned)
+			AND clear_memory.confirm
 		RETURNING 1)
-	SELECT count(*) FROM gone;
+	SELECT CASE WHEN clear_memory.confirm THEN (SELECT count(*) FROM gone)
+		ELSE (SELECT count(*) FROM memai.memory m
+			WHERE m.scope = memai._scope(clear_memory.user_id, clear_memory.namespace) AND NOT (m.is_pinned AND clear_memory.keep_pinned)) END;
 END;
-COMMENT ON FUNCTION memai.clear_memory(text, text, boolean) IS
-	'remove the memories of a namespace for good, except pinned ones; episodes and blocks stay; returns how many';
+COMMENT ON FUNCTION memai.clear_memory(text, text, boolean, boolean) IS
+	'remove the memories of a namespace for good, except pinned ones; episodes and blocks stay; returns how many, and without confirm only that';
 
 CREATE FUNCTION memai.find_duplicates(user_id text DEFAULT NULL, namespace text DEFAULT NULL, min_similarity double precision DEFAULT 0.95, min_overlap double precision DEFAULT 0.9,
 		max_pairs integer DEFAULT 100)
@@ -589,8 +594,8 @@ REVOKE ALL ON FUNCTION memai.timeline(text, text, text, timestamptz, timestamptz
 REVOKE ALL ON FUNCTION memai.entities(text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.graph(text, text, text, integer, timestamptz) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.stats(text, text) FROM PUBLIC;
-REVOKE ALL ON FUNCTION memai.memory_status() FROM PUBLIC;
-REVOKE ALL ON FUNCTION memai.clear_memory(text, text, boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION memai.memory_status(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION memai.clear_memory(text, text, boolean, boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.find_duplicates(text, text, double precision, double precision, integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.consolidate(text, text, boolean, double precision, double precision) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.forget_matching(text, text, text, boolean, integer, jsonb, double precision, text, text, text) FROM PUBLIC;
@@ -624,8 +629,8 @@ GRANT EXECUTE ON FUNCTION memai.history(uuid, text, text),
 	memai.entities(text, text),
 	memai.graph(text, text, text, integer, timestamptz),
 	memai.stats(text, text),
-	memai.memory_status(),
-	memai.clear_memory(text, text, boolean),
+	memai.memory_status(text),
+	memai.clear_memory(text, text, boolean, boolean),
 	memai.find_duplicates(text, text, double precision, double precision, integer),
 	memai.consolidate(text, text, boolean, double precision, double precision),
 	memai.forget_matching(text, text, text, boolean, integer, jsonb, double precision, text, text, text),

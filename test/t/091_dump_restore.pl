@@ -47,6 +47,7 @@ $node->safe_psql('source', q{
 	SELECT memai.add_document(E'# Guide\n\n"quotes" \\ ünïcode\n\n## Second\n\n' || repeat('text ', 3000), source_uri => 'guide.md', user_id => 'user 1');
 	SELECT memai.add_document('of no source', user_id => 'user 1', background => true);
 	SELECT memai.set_intent('home', ARRAY['live', 'a "quoted" word'], 'Be brief.', sources => '{cities}', description => 'where they live');
+	SELECT memai.set_setting('digest', 'weekly', user_id => 'user 1'), memai.set_account_setting('language', 'sv');
 	SELECT memai.register_source('cities', 'SELECT parameter.city AS city', parameters => '{"city": "Bergen"}', template => 'in {city}');
 	CREATE FUNCTION public.tell(city text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT ''it rains in '' || city';
 	SELECT memai.register_tool('tell', 'the weather', 'public.tell');
