@@ -1,7 +1,7 @@
 -- Vectorizers that part long texts: chunks in a table beside the source.
-CREATE ROLE chunk_ann LOGIN IN ROLE memai_user;
-CREATE SCHEMA chunked AUTHORIZATION chunk_ann;
-SET ROLE chunk_ann;
+CREATE ROLE regress_memai_chunk_ann LOGIN IN ROLE memai_user;
+CREATE SCHEMA chunked AUTHORIZATION regress_memai_chunk_ann;
+SET ROLE regress_memai_chunk_ann;
 SET search_path = chunked, public;
 CREATE TABLE manual (lang text, nr integer, title text, body text, PRIMARY KEY (lang, nr));
 INSERT INTO manual VALUES ('en', 1, 'Grinder', 'Open the lid. Take out the grinder. Clean it with a brush. Put it back and close the lid.'),
@@ -75,4 +75,4 @@ DELETE FROM memai.job;
 DROP TABLE before;
 DROP SCHEMA chunked CASCADE;
 SELECT count(*) FROM memai._vectorizer_queue;
-DROP ROLE chunk_ann;
+DROP ROLE regress_memai_chunk_ann;
