@@ -210,8 +210,8 @@ my %chat = (
 		  . '"tools":[{"description":"D","input_schema":{"type":"object"},"name":"f"}]}' ],
 	gemini => [ '/models/m:generateContent', '{"contents":[{"parts":[{"text":"Q"}],"role":"user"},{"parts":[{"text":"T"},'
 		  . '{"functionCall":{"args":{"a":1},"name":"f"}},{"functionCall":{"args":{},"name":"g"}}],"role":"model"},'
-		  . '{"parts":[{"functionResponse":{"name":"f","response":{"result":"r1"}}}],"role":"user"},'
-		  . '{"parts":[{"functionResponse":{"name":"g","response":{"x":2}}}],"role":"user"},{"parts":[{"text":"Z"}],"role":"user"}],'
+		  . '{"parts":[{"functionResponse":{"name":"f","response":{"result":"r1"}}},'
+		  . '{"functionResponse":{"name":"g","response":{"x":2}}}],"role":"user"},{"parts":[{"text":"Z"}],"role":"user"}],'
 		  . '"generationConfig":{"candidateCount":1,"maxOutputTokens":9,"responseJsonSchema":{"type":"object"},"responseMimeType":"application/json",'
 		  . '"stopSequences":["E"],"temperature":0.5},"systemInstruction":{"parts":[{"text":"S1"},{"text":"S2"}]},'
 		  . '"toolConfig":{"functionCallingConfig":{"allowedFunctionNames":["f"],"mode":"ANY"}},'
