@@ -117,9 +117,6 @@ sub chats
 	} grep { $_->{path} =~ m{/chat/completions$} } $stub->requests;
 }
 
-# the pages count what they ask the models themselves
-$node->safe_psql('postgres', 'ALTER ROLE ALL SET memai.chat_extract = off');
-
 foreach my $file (sort glob("$root/docs/examples/*.md"))
 {
 	my ($name) = $file =~ m{([^/]+)\.md$};
