@@ -174,7 +174,7 @@ memai_index_build(Relation heap, Relation relation, IndexInfo *info)
 {
 	MemaiBuild	build;
 	IndexBuildResult *result = palloc0(sizeof(IndexBuildResult));
-	MemaiProbeTable probes;
+	MemaiProbeTable probes = {0};
 	bool		measured;
 
 	if (RelationGetNumberOfBlocks(relation) != 0)
@@ -191,7 +191,9 @@ memai_index_build(Relation heap, Relation relation, IndexInfo *info)
 		tuplesort_end(build.sort);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, 7);
 	measured = memai_probes_measure(build.index, build.queries_hash, build.queries_lists,
-									build.queries, build.nqueries, &probes);
+									build.queries, build.nsums, false, &probes) &&
+		memai_probes_measure(build.index, build.queries_hash, build.queries_lists,
+							 build.queries + build.nsums, build.nqueries - build.nsums, true, &probes);
 	memai_meta_update(relation, build.rows, measured ? &probes : NULL);
 	if (RelationNeedsWAL(relation))
 		log_newpage_range(relation, MAIN_FORKNUM, 0, RelationGetNumberOfBlocks(relation), true);

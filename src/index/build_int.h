@@ -53,6 +53,7 @@ typedef struct MemaiBuild
 
 	/* of the tenant with most lists: what memai_probes_measure is asked for */
 	float	  **queries;		/* NULL until there is one */
+	int			nsums;			/* of them, the first: sums of rows; the others are rows */
 	int			nqueries;
 	uint64		queries_hash;
 	int			queries_lists;

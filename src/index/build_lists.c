@@ -22,7 +22,9 @@
 /* sample rows of a centroid */
 #define CENTROID_SAMPLE 64
 /* queries to measure with how many lists a search has to read */
-#define QUERIES 200
+#define SUM_QUERIES 200
+#define ROW_QUERIES 100
+#define QUERIES (SUM_QUERIES + ROW_QUERIES)
 #define PARENTS 3
 /* of the last of them; the others' is 1 */
 #define LAST_SHARE 0.5f
@@ -211,22 +213,27 @@ add_vector(const MemaiBuild *build, const MemaiCode *code, float times, float *s
 		sum[i] += times * (build->centre ? y[i] + build->index->centre[i] : y[i]);
 }
 
-/* a weighted mean of PARENTS rows of the sample, the i-th such; false if it is no query */
+/* a row of the sample, or a weighted mean of PARENTS rows, the i-th such; false if it is no query */
 static bool
-make_query(const MemaiBuild *build, const MemaiReservoir *sample, int i, float *query)
+make_query(const MemaiBuild *build, const MemaiReservoir *sample, int parents, int i, float *query)
 {
 	int			padded = build->index->leaf.padded;
+	float		share = 0;
 	float		norm2;
 	float		scale;
 
 	memset(query, 0, sizeof(float) * padded);
-	for (int p = 0; p < PARENTS; p++)
-		add_vector(build, &sample->entries[p * (sample->n / PARENTS) + i]->code,
-				   p == PARENTS - 1 ? LAST_SHARE : 1, query);
+	for (int p = 0; p < parents; p++)
+	{
+		float		times = p > 0 && p == parents - 1 ? LAST_SHARE : 1;
+
+		add_vector(build, &sample->entries[p * (sample->n / parents) + i]->code, times, query);
+		share += times;
+	}
 	norm2 = memai_kernels->f32_dot((size_t) padded, query, query);
 	if (!(norm2 > 0 && norm2 < MEMAI_HUGE_NORM))
 		return false;
-	scale = build->index->support->metric == MEMAI_METRIC_COSINE ? 1 / sqrtf(norm2) : 1 / (PARENTS - 1 + LAST_SHARE);
+	scale = build->index->support->metric == MEMAI_METRIC_COSINE ? 1 / sqrtf(norm2) : 1 / share;
 	for (int d = 0; d < padded; d++)
 		query[d] *= scale;
 	return true;
@@ -237,7 +244,7 @@ static void
 keep_queries(MemaiBuild *build, const MemaiReservoir *sample, uint64 hash, int lists)
 {
 	int			padded = build->index->leaf.padded;
-	int			step = sample->n / (PARENTS * QUERIES);
+	int			step = sample->n / (PARENTS * SUM_QUERIES);
 
 	if (lists <= build->queries_lists || step == 0)
 		return;
@@ -250,8 +257,12 @@ keep_queries(MemaiBuild *build, const MemaiReservoir *sample, uint64 hash, int l
 	build->nqueries = 0;
 	build->queries_hash = hash;
 	build->queries_lists = lists;
-	for (int i = 0; i < QUERIES; i++)
-		if (make_query(build, sample, i * step, build->queries[build->nqueries]))
+	for (int i = 0; i < SUM_QUERIES; i++)
+		if (make_query(build, sample, PARENTS, i * step, build->queries[build->nqueries]))
+			build->nqueries++;
+	build->nsums = build->nqueries;
+	for (int i = 0; i < ROW_QUERIES; i++)
+		if (make_query(build, sample, 1, i * (sample->n / ROW_QUERIES), build->queries[build->nqueries]))
 			build->nqueries++;
 }
 

@@ -350,9 +350,10 @@ extern float memai_probe_gap(const MemaiIndex *index, float length);
 #define MEMAI_PROBES_MOST 10
 /*
  * Measures with n rotated queries which of the lists under hash hold their
- * nearest rows; sets probes unless it cannot tell.
+ * nearest rows; raises probes to that.  are_rows: each is a row of the table,
+ * and not its own neighbour.  False when it cannot tell.
  */
-extern bool memai_probes_measure(MemaiIndex *index, uint64 hash, int lists, float *const *queries, int n,
+extern bool memai_probes_measure(MemaiIndex *index, uint64 hash, int lists, float *const *queries, int n, bool are_rows,
 								 MemaiProbeTable *probes);
 /* more rows are not read for one query */
 #define MEMAI_MEASURED_ROWS 4000000

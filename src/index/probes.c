@@ -9,7 +9,10 @@
  * the table as queries would need a tenth of the lists that others need, but
  * three quarters of the distance; figures in README.md.)
  *
- * The queries are sums of rows, which lie between lists rather than in them.
+ * The queries are sums of rows, which lie between lists rather than in them,
+ * and rows, which need more where nothing is near anything: in noise a sum is
+ * nearer to all rows than they are to each other.  The larger need counts.
+ *
  * The number of lists is measured as well, for the planner and as a bound.  It
  * grows about with the square root of that of all lists; so that is the unit.
  */
@@ -101,9 +104,9 @@ typedef struct Need
 	float		gap;
 } Need;
 
-/* the nearest rows after a search of all lists, by 8-bit distance; how many */
+/* the wanted nearest rows after a search of all lists, by 8-bit distance; how many there are */
 static int
-nearest_rows(MemaiSearch *search, Near *near)
+nearest_rows(MemaiSearch *search, int wanted, Near *near)
 {
 	int		   *list_of_page = palloc(sizeof(int) * Max(search->rows.npages, 1));
 	MemaiCandidate c;
@@ -115,7 +118,7 @@ nearest_rows(MemaiSearch *search, Near *near)
 			list++;
 		list_of_page[page] = list;
 	}
-	while (memai_search_peek(search, &c) && !(n == NEIGHBOURS && c.bound >= near[n - 1].distance))
+	while (memai_search_peek(search, &c) && !(n == wanted && c.bound >= near[n - 1].distance))
 	{
 		Near		found;
 		float		margin;
@@ -124,9 +127,9 @@ nearest_rows(MemaiSearch *search, Near *near)
 		found.distance = memai_search_refine(search, &c, &margin);
 		found.list = list_of_page[c.entry / search->rows.stride];
 		memai_search_consume(search);
-		if (n == NEIGHBOURS && !(found.distance < near[n - 1].distance))
+		if (n == wanted && !(found.distance < near[n - 1].distance))
 			continue;
-		if (n < NEIGHBOURS)
+		if (n < wanted)
 			n++;
 		for (at = n - 1; at > 0 && near[at - 1].distance > found.distance; at--)
 			near[at] = near[at - 1];
@@ -154,25 +157,29 @@ compare_gaps(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* what each neighbour of a query takes, after a search of all lists; how many there are */
+/*
+ * What each neighbour of a query takes, after a search of all lists; how many
+ * there are.  A query that is a row is no neighbour of itself.
+ */
 static int
-measure_query(MemaiSearch *search, float scale, Need *needs)
+measure_query(MemaiSearch *search, bool is_row, float scale, Need *needs)
 {
-	Near		near[NEIGHBOURS];
-	int			n = nearest_rows(search, near);
+	Near		near[NEIGHBOURS + 1];
+	int			n = nearest_rows(search, is_row ? NEIGHBOURS + 1 : NEIGHBOURS, near);
 	const MemaiPool *lists = &search->lists;
 
-	for (int i = 0; i < n; i++)
+	for (int i = is_row; i < n; i++)
 	{
 		/* the lists are still there in the order in which they were read */
 		int			at = Min(near[i].list, lists->n - 1);
 
-		needs[i].lists = near[i].list + 1;
-		needs[i].gap = (lists->least[at].bound - lists->least[0].bound) / scale;
-		if (!(needs[i].gap < MEMAI_HUGE_NORM))
-			needs[i].gap = MEMAI_HUGE_NORM;
+		needs->lists = near[i].list + 1;
+		needs->gap = (lists->least[at].bound - lists->least[0].bound) / scale;
+		if (!(needs->gap < MEMAI_HUGE_NORM))
+			needs->gap = MEMAI_HUGE_NORM;
+		needs++;
 	}
-	return n;
+	return Max(n - is_row, 0);
 }
 
 /* which of count needs in ascending order is that of a share of recall */
@@ -184,7 +191,7 @@ need_for(float recall, int count)
 
 bool
 memai_probes_measure(MemaiIndex *index, uint64 hash, int lists, float *const *queries, int n,
-					 MemaiProbeTable *probes)
+					 bool are_rows, MemaiProbeTable *probes)
 {
 	MemaiSearch *search;
 	Need	   *needs;
@@ -200,15 +207,16 @@ memai_probes_measure(MemaiIndex *index, uint64 hash, int lists, float *const *qu
 
 		CHECK_FOR_INTERRUPTS();
 		memai_search_start(search, hash, queries[i], (float) memai_epsilon, lists, MEMAI_MEASURED_ROWS);
-		count += measure_query(search, index->support->metric == MEMAI_METRIC_IP ? length : 1, needs + count);
+		count += measure_query(search, are_rows, index->support->metric == MEMAI_METRIC_IP ? length : 1, needs + count);
 	}
 	if (count < n)
 		return false;
 	qsort(needs, count, sizeof(Need), compare_lists);
 	for (int i = 0; i < MEMAI_PROBE_POINTS; i++)
-		probes->factors[i] = (float) needs[need_for(memai_probe_recall[i], count)].lists / sqrtf((float) lists);
+		probes->factors[i] = Max(probes->factors[i],
+								 (float) needs[need_for(memai_probe_recall[i], count)].lists / sqrtf((float) lists));
 	qsort(needs, count, sizeof(Need), compare_gaps);
 	for (int i = 0; i < MEMAI_PROBE_POINTS; i++)
-		probes->gaps[i] = needs[need_for(memai_probe_recall[i], count)].gap;
+		probes->gaps[i] = Max(probes->gaps[i], needs[need_for(memai_probe_recall[i], count)].gap);
 	return true;
 }

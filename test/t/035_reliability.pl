@@ -203,7 +203,7 @@ $node->safe_psql('postgres', "SELECT memai.set_default_model('embed', '$embed_do
 $node->safe_psql('postgres', "SET memai.model_default_embed = 'local/hash-384'; SELECT memai.remember('x', user_id => 'bob');
 	SELECT memai.submit_job('embed', user_id => 'bob', model => '$embed_down')");
 is($node->safe_psql('postgres', "SELECT memai.flush('20s')"), 't', 'the worker ends the job');
-is($node->safe_psql('postgres', "SELECT kind, status, error FROM memai.job"), 'embed|done|', 'HT18 a job falls back');
+is($node->safe_psql('postgres', "SELECT status, error FROM memai.job WHERE kind = 'embed'"), 'done|', 'HT18 a job falls back');
 
 # RL5: nor a snapshot; a call that is cancelled meanwhile has no result
 my $patient = chat_model('delay', 1500);

@@ -23,7 +23,7 @@ my ($node, $stub) = start_gateway('crash', conf => "shared_preload_libraries = '
 	  . "memai.worker_restart_delay = '20ms'\nmemai.http_private_hosts = '127.0.0.1'\nmemai.model_max_retries = 0\n");
 prepare_memories($node, $users, 1);
 # jobs of one model share requests: with several there is more to interrupt
-my @models = map { embed_model(4, 'delay', 40) } 1 .. 10;
+my @models = map { embed_model(4, 'delay', 150) } 1 .. 10;
 my $models = join(', ', map { "'$_'" } @models);
 $node->safe_psql('postgres', "SELECT memai.grant_model(m, 'memai_user') FROM unnest(ARRAY[$models]) AS m;
 	SELECT memai.set_default_model('embed', '$models[0]');
@@ -44,6 +44,7 @@ sub submit_all
 
 ok(wait_until($node, 'SELECT count(*) FROM memai.worker_status', 2, 20), 'two workers');
 
+my $due_now = q{UPDATE memai.job SET run_after = now() WHERE status = 'waiting' AND run_after > now()};
 my $unfinished = q{SELECT count(*) FROM memai.job WHERE finished_at IS NULL};
 
 # what must be true after all of it
@@ -55,7 +56,7 @@ sub all_is_stored_once
 	my $deadline = time + 20 + $users * 0.1;
 	while (time < $deadline)
 	{
-		$node->safe_psql('postgres', q{UPDATE memai.job SET run_after = now() WHERE status = 'waiting' AND run_after > now()});
+		$node->safe_psql('postgres', $due_now);
 		last if ($done = $node->safe_psql('postgres', $unfinished) eq '0');
 		sleep 0.1;
 	}
@@ -85,9 +86,11 @@ sub all_is_stored_once
 # ---- workers are ended in the middle of jobs, BW1 ----
 submit_all('workers are ended');
 my $killed = 0;
-for (1 .. $worker_kills)
+for (1 .. 4 * $worker_kills)
 {
+	last if $killed == $worker_kills;
 	sleep 0.05 + rand 0.1;
+	$node->safe_psql('postgres', $due_now);
 	$killed += $node->safe_psql('postgres', q{SELECT count(*) FROM (SELECT pg_terminate_backend(pid) FROM memai.worker_status
 		WHERE state = 'running' ORDER BY random() LIMIT 1) AS k});
 }
