@@ -398,11 +398,12 @@ BEGIN ATOMIC
 	SELECT i.user_id, i.namespace, count(*) FILTER (WHERE i.is_episode), count(*) FILTER (WHERE NOT i.is_episode),
 		count(*) FILTER (WHERE i.needs_review),
 		count(*) FILTER (WHERE NOT EXISTS (SELECT FROM memai.embedding v WHERE v.scope = i.scope AND v.id = i.id))
-	FROM (SELECT e.user_id, e.namespace, e.scope, e.id, true AS is_episode, false AS needs_review FROM memai.episode e
+	FROM (SELECT e.tenant, e.user_id, e.namespace, e.scope, e.id, true AS is_episode, false AS needs_review FROM memai.episode e
 		UNION ALL
-		SELECT m.user_id, m.namespace, m.scope, m.id, false, m.needs_review FROM memai.memory m
+		SELECT m.tenant, m.user_id, m.namespace, m.scope, m.id, false, m.needs_review FROM memai.memory m
 		WHERE m.invalid_at IS NULL AND m.expired_at IS NULL) i
-	WHERE memory_status.user_id IS NULL OR i.user_id = memory_status.user_id
+	WHERE i.tenant = (SELECT memai.current_tenant())
+		AND i.user_id = coalesce(memory_status.user_id, (SELECT memai.current_user_id()), i.user_id)
 	GROUP BY i.user_id, i.namespace
 	ORDER BY i.user_id, i.namespace;
 END;
