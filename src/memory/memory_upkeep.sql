@@ -285,7 +285,7 @@ BEGIN ATOMIC
 						AND coalesce(x.merged_into, x.id) = memai._entity_id(m.scope, timeline.entity)))) t
 	WHERE (timeline.since IS NULL OR t.at >= timeline.since) AND (timeline.until IS NULL OR t.at < timeline.until)
 	ORDER BY t.at, t.id
-	LIMIT timeline.max_rows;
+	LIMIT memai._check_range('max_rows', timeline.max_rows, 0);
 END;
 COMMENT ON FUNCTION memai.timeline(text, text, text, timestamptz, timestamptz, integer) IS
 	'what happened and what became true, in order, from since until before until; with entity the memories about it alone';
@@ -444,7 +444,7 @@ BEGIN ATOMIC
 		AND (p.similarity >= find_duplicates.min_similarity OR p.overlap >= find_duplicates.min_overlap)
 		AND memai._same_claim(a.content, b.content)
 	ORDER BY greatest(p.similarity, p.overlap) DESC, a.id, b.id
-	LIMIT find_duplicates.max_pairs;
+	LIMIT memai._check_range('max_pairs', find_duplicates.max_pairs, 0);
 END;
 COMMENT ON FUNCTION memai.find_duplicates(text, text, double precision, double precision, integer) IS
 	'pairs of live memories that say nearly the same: by cosine of their vectors or by Jaccard overlap of their words, with the same numbers and both or neither a denial; compares all pairs of the scope';
