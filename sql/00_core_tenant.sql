@@ -77,3 +77,16 @@ SELECT memai._ensure_role('memai_user');
 \c - :administrator
 REVOKE USAGE ON SCHEMA memai FROM regress_memai_ann, regress_memai_other;
 DROP ROLE regress_memai_super, regress_memai_ann, regress_memai_other;
+
+-- the checks of arguments, called by hand
+\set VERBOSITY terse
+SELECT memai._check_word('x', NULL, 'a') IS NULL AS word, memai._check_range('x', NULL, 0) IS NULL AS range, memai._check(true, NULL, NULL, NULL) AS ok;
+SELECT memai._check_word(NULL, 'b', 'a');
+SELECT memai._check_word('x', 'b', VARIADIC NULL);
+SELECT memai._check_word('x', 'b', 'a', NULL);
+SELECT memai._check_length(NULL, 'b', 1);
+SELECT memai._check_length('x', 'b', NULL);
+SELECT memai._check_range(NULL, 1, 0);
+SELECT memai._check_range('x', 1, 2, NULL);
+SELECT memai._check(NULL, '22023', NULL, NULL);
+SELECT memai._check(false, '22023', 'no', NULL);

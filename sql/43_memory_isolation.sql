@@ -62,6 +62,12 @@ SELECT count(DISTINCT user_id) FROM memai.memory;
 
 -- the owner is not above it; an administrator chooses the tenant of a role
 RESET ROLE;
+SELECT user_id, memories FROM memai.memory_status();
+SELECT memories FROM memai.stats('ann');
+SELECT memai.retry_jobs(), memai.clear_memory('ann', confirm => true);
+DELETE FROM memai.embedding WHERE id = :'secret';
+SELECT memai.fill_embeddings();
+SELECT items, vectors FROM memai.reembed_status();
 SELECT count(*) FROM memai.recall('vault code', 'ann');
 SET memai.tenant = 'regress_memai_app_a';
 SELECT count(*) > 0 AS found FROM memai.recall('vault code', 'ann');

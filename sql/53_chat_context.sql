@@ -33,6 +33,8 @@ SELECT memai.register_source('bad', 'SELECT parameter.nothing');
 SELECT memai.register_source('bad', 'SELECT missing_column FROM "Shop; DROP".inventory');
 SELECT memai.register_source('bad name', 'SELECT 1');
 SELECT memai.register_source('bad', 'SELECT 1', max_rows => 0);
+SELECT memai.register_source(NULL, 'SELECT 1');
+SELECT memai.register_source('bad', NULL);
 SELECT memai.source_text('missing');
 SELECT memai.source_text('stock', '[]');
 SELECT count(*) FROM memai.source;
@@ -96,6 +98,7 @@ SELECT regexp_replace(messages -> 1 ->> 'content', ' [0-9a-f]{16}>', ' #>', 'g')
 SELECT * FROM memai.suggestions('pricing');
 SELECT * FROM memai.suggestions('inventory');
 SELECT count(*) FROM memai.suggestions(max_suggestions => 3);
+SELECT count(*) FROM memai.suggestions(max_suggestions => -1);
 
 -- preferences
 SELECT memai.set_preference('tone', 'short') AS one, memai.set_preference('units', '{"length": "m"}'::jsonb) AS two;

@@ -16,6 +16,7 @@ SELECT title FROM memai.tasks(priority => 'urgent');
 SELECT title FROM memai.tasks(due_before => '2026-02-02');
 SELECT title FROM memai.tasks(search => '10%');
 SELECT title FROM memai.tasks(max_tasks => 1);
+SELECT title FROM memai.tasks(max_tasks => -1);
 SELECT title FROM memai.tasks(namespace => 'work');
 -- done is not for ever
 SELECT memai.update_task(:'milk', status => 'open');

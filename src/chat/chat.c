@@ -48,7 +48,7 @@ find_thread(Chat *chat)
 		chat->thread.is_single = true;
 	}
 	model = chat->model_name ? chat->model_name : chat->thread.model;
-	chat->model = memai_model_lookup(model, "chat");
+	chat->model = memai_model_lookup_for(&chat->scope, model, "chat");
 }
 
 static bool

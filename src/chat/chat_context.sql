@@ -127,6 +127,10 @@ BEGIN ATOMIC
 		CASE WHEN d.model IS NOT NULL THEN
 			memai.embed(concat_ws(' ', set_intent.name, set_intent.description, array_to_string(set_intent.keywords, ' ')), d.model) END
 	FROM (SELECT (SELECT m.name FROM memai.models m WHERE m.kind = 'embed' AND m.is_default) AS model) d
+	WHERE memai._check(set_intent.name ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$' AND set_intent.name <> 'none', '22023', 'invalid name of an intent',
+			'A name has up to 63 letters, digits, dots, dashes and underscores and begins with a letter or digit; it is not "none".')
+		AND memai._check(set_intent.keywords IS NOT NULL AND array_position(set_intent.keywords, NULL) IS NULL AND array_position(set_intent.keywords, '') IS NULL,
+			'22023', 'keywords must not be null or empty', NULL)
 	ON CONFLICT ON CONSTRAINT intent_pkey DO UPDATE SET description = excluded.description, keywords = excluded.keywords,
 		system_prompt = excluded.system_prompt, sources = excluded.sources, tools = excluded.tools, suggestions = excluded.suggestions,
 		embedding_model = excluded.embedding_model, embedding = excluded.embedding;
@@ -220,7 +224,7 @@ BEGIN ATOMIC
 		UNION ALL SELECT a.content, a.intent, a.times, 2, 0, a.last FROM asked a WHERE a.times = 1
 			AND NOT EXISTS (SELECT FROM fixed f WHERE lower(btrim(a.content)) = lower(btrim(f.content)))) s
 	ORDER BY s.part, s.times DESC, s.n, s.last DESC
-	LIMIT suggestions.max_suggestions;
+	LIMIT memai._check_range('max_suggestions', suggestions.max_suggestions, 0);
 END;
 COMMENT ON FUNCTION memai.suggestions(text, text, text, integer) IS
 	'what to suggest asking, of one intent or all: what the user asked more than once, then the intents'' own, then what the user asked last';
@@ -258,13 +262,18 @@ BEGIN ATOMIC
 	INSERT INTO memai.source AS s (tenant, name, description, query, parameters, search_path, intents, max_rows, timeout_ms, template, format,
 		uses, cache_ttl, watch)
 	SELECT t.tenant, register_source.name, register_source.description, register_source.query, register_source.parameters,
-		register_source.search_path, register_source.intents, register_source.max_rows, register_source.timeout_ms,
-		register_source.template, register_source.format,
+		register_source.search_path, register_source.intents, memai._check_range('max_rows', register_source.max_rows, 1, 10000),
+		memai._check_range('timeout_ms', register_source.timeout_ms, 1, 600000),
+		register_source.template, memai._check_word('format', register_source.format, 'list', 'table'),
 		memai._check_source(register_source.query, '{"user_id": null, "namespace": null, "message": null}' || register_source.parameters,
 			register_source.search_path),
 		register_source.cache_ttl,
 		memai._watch_source(t.tenant, register_source.name, register_source.watch, register_source.search_path)
 	FROM (SELECT coalesce(register_source.tenant, memai.current_tenant()) AS tenant) t
+	WHERE memai._check(register_source.name ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$', '22023', 'invalid name of a source', 'A name has up to 63 letters, digits, dots, dashes and underscores and begins with a letter or digit.')
+		AND memai._check(register_source.query IS NOT NULL, '22004', 'query must not be null', NULL)
+		AND memai._check(register_source.cache_ttl BETWEEN '0' AND '30 days', '22023', 'cache_ttl is out of range', 'It is 0 to 30 days.')
+		AND memai._check(register_source.watch = '{}' OR register_source.cache_ttl > '0', '22023', 'watch needs cache_ttl', 'Say how long rows are kept when no table of watch changes.')
 	ON CONFLICT ON CONSTRAINT source_pkey DO UPDATE SET description = excluded.description, query = excluded.query,
 		parameters = excluded.parameters, search_path = excluded.search_path, intents = excluded.intents, max_rows = excluded.max_rows,
 		timeout_ms = excluded.timeout_ms, template = excluded.template, format = excluded.format, uses = excluded.uses,

@@ -104,7 +104,7 @@ BEGIN ATOMIC
 		AND (tasks.search IS NULL OR strpos(lower(concat_ws(' ', t.title, t.description)), lower(tasks.search)) > 0)
 	ORDER BY array_position(ARRAY['in_progress', 'open', 'done', 'cancelled'], t.status), t.due_at NULLS LAST,
 		array_position(ARRAY['urgent', 'high', 'normal', 'low'], t.priority), t.id
-	LIMIT tasks.max_tasks;
+	LIMIT memai._check_range('max_tasks', tasks.max_tasks, 0);
 END;
 COMMENT ON FUNCTION memai.tasks(text, text, timestamptz, text, integer, text, text) IS
 	'a user''s tasks that are to be done, or those of a status (''all'': whatever it is), the next due first';

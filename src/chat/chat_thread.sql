@@ -26,7 +26,7 @@ BEGIN ATOMIC
 		AND (threads.include_archived OR t.archived_at IS NULL)
 		AND (threads.before IS NULL OR coalesce(last.created_at, t.created_at) < threads.before)
 	ORDER BY last_at DESC, t.id DESC
-	LIMIT threads.max_threads;
+	LIMIT memai._check_range('max_threads', threads.max_threads, 0);
 END;
 COMMENT ON FUNCTION memai.threads(text, text, boolean, integer, timestamptz) IS
 	'a user''s conversations in one namespace or (NULL) all of them, the last used first; before pages back by last_message_at';
@@ -51,7 +51,7 @@ BEGIN ATOMIC
 		WHERE t.tenant = memai.current_tenant() AND t.user_id = memai._user(messages.user_id) AND t.id = messages.thread_id
 			AND (messages.before IS NULL OR m.id < messages.before)
 		ORDER BY m.id DESC
-		LIMIT messages.max_messages) newest
+		LIMIT memai._check_range('max_messages', messages.max_messages, 0)) newest
 		JOIN memai.episode e ON e.scope = newest.scope AND e.id = newest.id
 	ORDER BY newest.id;
 END;

@@ -278,7 +278,7 @@ build_persona(MemaiJob *job)
 		overwrite.type == jbvBool && overwrite.val.boolean;
 	const char *problem = NULL;
 
-	persona.model = memai_model_lookup(job->model[0] ? job->model : NULL, "chat");
+	persona.model = memai_model_lookup_for(&job->scope, job->model[0] ? job->model : NULL, "chat");
 	for (int i = 0; i < MAX_TRIES; i++)
 	{
 		problem = build(&persona, is_wanted);

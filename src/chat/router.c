@@ -188,7 +188,7 @@ static void
 route_by_model(void *arg)
 {
 	Routing    *routing = arg;
-	MemaiModelInfo *model = memai_model_lookup("small", "chat");
+	MemaiModelInfo *model = memai_model_lookup_for(&routing->chat->scope, "small", "chat");
 	MemaiChatMessage messages[2] = {{.role = "system"}, {.role = "user"}};
 	MemaiChatRequest request = {.nmessages = 2, .messages = messages, .temperature = 0, .json_schema = ANSWER_SCHEMA};
 

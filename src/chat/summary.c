@@ -256,7 +256,7 @@ memai_summarize_thread(PG_FUNCTION_ARGS)
 		SPI_finish();
 		PG_RETURN_NULL();
 	}
-	summary.model = memai_model_lookup(model ? model : summary.thread.model, "chat");
+	summary.model = memai_model_lookup_for(&summary.thread.scope, model ? model : summary.thread.model, "chat");
 	if (start_summary(&summary, keep))
 	{
 		while ((part = read_part(&summary)) != NULL)
@@ -317,7 +317,7 @@ summarise(MemaiJob *job)
 				 errmsg("the job names no thread"),
 				 errhint("The payload is {\"thread_id\": \"...\", \"keep\": 40}.")));
 	id = DirectFunctionCall1(uuid_in, CStringGetDatum(thread_id));
-	summary.model = memai_model_lookup(job->model[0] ? job->model : NULL, "chat");
+	summary.model = memai_model_lookup_for(&job->scope, job->model[0] ? job->model : NULL, "chat");
 	SPI_connect();
 	MemoryContextSwitchTo(context);
 	more = memai_thread_find(job->scope.user_id, DatumGetUUIDP(id), &summary.thread) &&

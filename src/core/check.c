@@ -14,6 +14,18 @@
 
 PG_FUNCTION_INFO_V1(memai_check_word);
 PG_FUNCTION_INFO_V1(memai_check_length);
+PG_FUNCTION_INFO_V1(memai_check_range);
+PG_FUNCTION_INFO_V1(memai_check);
+
+/* The functions may be called by anybody who may call what uses them. */
+static void
+need_argument(FunctionCallInfo fcinfo, int argument)
+{
+	if (PG_ARGISNULL(argument))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument %d of a check must not be null", argument + 1)));
+}
 
 /* _check_word(name text, value text, VARIADIC words text[]): immutable; NULL for NULL, else value or 22023 */
 Datum
@@ -27,12 +39,17 @@ memai_check_word(PG_FUNCTION_ARGS)
 
 	if (value == NULL)
 		PG_RETURN_NULL();
+	need_argument(fcinfo, 0);
+	need_argument(fcinfo, 2);
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(2), TEXTOID, -1, false, TYPALIGN_INT, &words, &nulls, &n);
 	initStringInfo(&list);
 	for (int i = 0; i < n; i++)
 	{
-		text	   *word = DatumGetTextPP(words[i]);
+		text	   *word;
 
+		if (nulls[i])
+			continue;
+		word = DatumGetTextPP(words[i]);
 		if (VARSIZE_ANY_EXHDR(word) == VARSIZE_ANY_EXHDR(value) &&
 			memcmp(VARDATA_ANY(word), VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)) == 0)
 			PG_RETURN_TEXT_P(value);
@@ -49,11 +66,15 @@ memai_check_word(PG_FUNCTION_ARGS)
 Datum
 memai_check_length(PG_FUNCTION_ARGS)
 {
-	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	int			max_length = PG_GETARG_INT32(2);
+	char	   *name;
+	int			max_length;
 	text	   *value;
 	int			length;
 
+	need_argument(fcinfo, 0);
+	need_argument(fcinfo, 2);
+	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	max_length = PG_GETARG_INT32(2);
 	if (PG_ARGISNULL(1))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -66,4 +87,43 @@ memai_check_length(PG_FUNCTION_ARGS)
 				 errmsg("%s must have 1 to %d characters", name, max_length),
 				 errdetail("It has %d.", length)));
 	PG_RETURN_TEXT_P(value);
+}
+
+/* _check_range(name text, value integer, low integer, high integer): immutable; NULL for NULL, else value or 22023 */
+Datum
+memai_check_range(PG_FUNCTION_ARGS)
+{
+	int			value;
+
+	if (PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	need_argument(fcinfo, 0);
+	need_argument(fcinfo, 2);
+	need_argument(fcinfo, 3);
+	value = PG_GETARG_INT32(1);
+	if (value < PG_GETARG_INT32(2) || value > PG_GETARG_INT32(3))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s is out of range: %d", text_to_cstring(PG_GETARG_TEXT_PP(0)), value),
+				 errdetail("The range is %d to %d.", PG_GETARG_INT32(2), PG_GETARG_INT32(3))));
+	PG_RETURN_INT32(value);
+}
+
+/* _check(ok boolean, sqlstate text, message text, hint text): immutable; true, or raises that; hint may be null */
+Datum
+memai_check(PG_FUNCTION_ARGS)
+{
+	char	   *state;
+
+	if (!PG_ARGISNULL(0) && PG_GETARG_BOOL(0))
+		PG_RETURN_BOOL(true);
+	need_argument(fcinfo, 1);
+	need_argument(fcinfo, 2);
+	state = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	if (strlen(state) != 5)
+		elog(ERROR, "SQLSTATE \"%s\" does not have 5 characters", state);
+	ereport(ERROR,
+			(errcode(MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4])),
+			 errmsg("%s", text_to_cstring(PG_GETARG_TEXT_PP(2))),
+			 PG_ARGISNULL(3) ? 0 : errhint("%s", text_to_cstring(PG_GETARG_TEXT_PP(3)))));
 }

@@ -50,5 +50,17 @@ COMMENT ON FUNCTION memai._check_length(text, text, integer) IS 'private: value,
 REVOKE ALL ON FUNCTION memai._check_length(text, text, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION memai._check_length(text, text, integer) TO memai_user;
 
+CREATE FUNCTION memai._check_range(name text, value integer, low integer, high integer DEFAULT 2147483647) RETURNS integer
+	AS 'MODULE_PATHNAME', 'memai_check_range' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION memai._check_range(text, integer, integer, integer) IS 'private: value, which is from low to high or NULL; raises otherwise, under the name of the argument';
+REVOKE ALL ON FUNCTION memai._check_range(text, integer, integer, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION memai._check_range(text, integer, integer, integer) TO memai_user;
+
+CREATE FUNCTION memai._check(ok boolean, sqlstate text, message text, hint text) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'memai_check' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION memai._check(boolean, text, text, text) IS 'private: true, or raises the message when it is not';
+REVOKE ALL ON FUNCTION memai._check(boolean, text, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION memai._check(boolean, text, text, text) TO memai_user;
+
 GRANT USAGE ON SCHEMA memai TO memai_user, memai_admin;
 GRANT memai_user TO memai_admin;

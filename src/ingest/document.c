@@ -166,7 +166,7 @@ submit(const MemaiScope *scope, const MemaiDocument *document, const char *model
 static void
 prepare(const MemaiScope *scope, const MemaiDocument *document, bool background)
 {
-	MemaiModelInfo *model = memai_model_lookup(NULL, "embed");
+	MemaiModelInfo *model = memai_model_lookup_for(scope, NULL, "embed");
 	Datum		values[2] = {Int64GetDatum(scope->scope), UUIDPGetDatum(&document->id)};
 
 	if (!background)

@@ -62,12 +62,23 @@ BEGIN ATOMIC
 	WITH added AS (
 		INSERT INTO memai.schedule (tenant, user_id, namespace, scope, name, task, every, time_zone, target, query, prompt, notify, model,
 			search_path, next_run)
-		VALUES (memai.current_tenant(), coalesce(_add_schedule.user_id, memai.current_user_id()), coalesce(_add_schedule.namespace, 'default'),
-			memai._scope(_add_schedule.user_id, _add_schedule.namespace), _add_schedule.name, _add_schedule.task, _add_schedule.every,
+		SELECT memai.current_tenant(), coalesce(_add_schedule.user_id, memai.current_user_id()), coalesce(_add_schedule.namespace, 'default'),
+			memai._scope(_add_schedule.user_id, _add_schedule.namespace), memai._check_length('name', _add_schedule.name, 100),
+			memai._check_word('task', _add_schedule.task, 'insight', 'alert', 'expire', 'consolidate', 'vectorizer'), _add_schedule.every,
 			coalesce(_add_schedule.time_zone, current_setting('TimeZone')), _add_schedule.target,
 			memai._check_query(_add_schedule.query, current_setting('search_path'), _add_schedule.task = 'alert'),
 			_add_schedule.prompt, _add_schedule.notify, coalesce(_add_schedule.model, ''), current_setting('search_path'),
-			memai.next_run(_add_schedule.every, now(), coalesce(_add_schedule.time_zone, current_setting('TimeZone'))))
+			memai.next_run(_add_schedule.every, now(), coalesce(_add_schedule.time_zone, current_setting('TimeZone')))
+		WHERE memai._check(_add_schedule.task IS NOT NULL, '22004', 'task must not be null', NULL)
+			AND memai._check(_add_schedule.query IS NOT NULL OR _add_schedule.task NOT IN ('insight', 'alert')
+				OR (_add_schedule.task = 'insight' AND _add_schedule.prompt IS NOT NULL), '22004',
+				CASE _add_schedule.task WHEN 'alert' THEN 'condition must not be null' ELSE 'query and prompt must not both be null' END, NULL)
+			AND memai._check((_add_schedule.task IS NOT DISTINCT FROM 'vectorizer') = (_add_schedule.target IS NOT NULL), '22023',
+				'target does not fit the task', 'The task vectorizer has the name of one as its target, other tasks have none.')
+			AND memai._check(_add_schedule.notify IS NULL OR octet_length(_add_schedule.notify) BETWEEN 1 AND 63, '22023',
+				'notify must have 1 to 63 bytes', 'It is the name of a channel.')
+			AND memai._check(NOT EXISTS (SELECT FROM memai.schedule s WHERE s.scope = memai._scope(_add_schedule.user_id, _add_schedule.namespace)
+				AND s.name = _add_schedule.name), '42710', format('schedule "%s" exists already', _add_schedule.name), 'memai.drop_schedule ends it.')
 		RETURNING name, user_id, namespace, model, next_run),
 	submitted AS (
 		SELECT a.next_run, memai.submit_job('schedule', jsonb_build_object('schedule', a.name), a.user_id, a.namespace, a.model, 1,

@@ -200,7 +200,7 @@ gather_grounding(const MemaiJob *job, const MemaiSchedule *schedule, const Memai
 	query.k = RECALL_ITEMS;
 	prompt = (MemaiSpan) {schedule->prompt, strlen(schedule->prompt)};
 	memai_job_call_begin();
-	memai_model_embed(memai_model_lookup(NULL, "embed"), MEMAI_INPUT_QUERY, 1, &prompt, &vector);
+	memai_model_embed(memai_model_lookup_for(&job->scope, NULL, "embed"), MEMAI_INPUT_QUERY, 1, &prompt, &vector);
 	memai_job_call_end();
 	query.vector = vector;
 	SPI_connect();
@@ -218,9 +218,9 @@ gather_grounding(const MemaiJob *job, const MemaiSchedule *schedule, const Memai
 
 /* asks the model the prompt about the data; waits outside of any transaction */
 static char *
-ask_model(const MemaiSchedule *schedule, int ngrounding, const MemaiGrounding *grounding)
+ask_model(const MemaiJob *job, const MemaiSchedule *schedule, int ngrounding, const MemaiGrounding *grounding)
 {
-	MemaiModelInfo *model = memai_model_lookup(schedule->model && schedule->model[0] ? schedule->model : NULL, "chat");
+	MemaiModelInfo *model = memai_model_lookup_for(&job->scope, schedule->model && schedule->model[0] ? schedule->model : NULL, "chat");
 	MemaiChatMessage messages[2] = {{0}};
 	MemaiChatRequest request = {0};
 	MemaiChatResult result;
@@ -262,7 +262,7 @@ run_insight(MemaiJob *job, MemaiSchedule *schedule)
 	if (schedule->prompt != NULL)
 	{
 		n = gather_grounding(job, schedule, &finding, grounding);
-		content = ask_model(schedule, n, grounding);
+		content = ask_model(job, schedule, n, grounding);
 	}
 	else
 		content = lines(&finding);

@@ -4,6 +4,14 @@
 -- tenant; a member of memai_admin those of every tenant.  Who submitted a job
 -- is filled by its default and no role but the owner can write that column.
 
+CREATE FUNCTION memai._job_kinds() RETURNS text[]
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN ARRAY['embed', 'extract', 'consolidate', 'review', 'summarise', 'reembed', 'expire', 'ingest', 'vectorize', 'schedule',
+		'insight', 'persona', 'chat', 'tool', 'call', 'custom'];
+COMMENT ON FUNCTION memai._job_kinds() IS 'private: the kinds of jobs';
+REVOKE ALL ON FUNCTION memai._job_kinds() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION memai._job_kinds() TO memai_user;
+
 CREATE TABLE memai.job (
 	tenant text NOT NULL,
 	user_id text NOT NULL,
@@ -32,8 +40,7 @@ CREATE TABLE memai.job (
 	finished_at timestamptz,
 	CONSTRAINT job_pkey PRIMARY KEY (scope, id),
 	CONSTRAINT job_scope_check CHECK (scope = memai.scope_hash(tenant, user_id, namespace)),
-	CONSTRAINT job_kind_check CHECK (kind IN ('embed', 'extract', 'consolidate', 'review', 'summarise', 'reembed',
-		'expire', 'ingest', 'vectorize', 'schedule', 'insight', 'persona', 'chat', 'tool', 'call', 'custom')),
+	CONSTRAINT job_kind_check CHECK (kind = ANY (memai._job_kinds())),
 	CONSTRAINT job_status_check CHECK (status IN ('waiting', 'running', 'done', 'failed', 'cancelled')),
 	CONSTRAINT job_lease_check CHECK ((status = 'running') = (lease IS NOT NULL)),
 	CONSTRAINT job_finished_at_check CHECK ((status IN ('waiting', 'running')) = (finished_at IS NULL)),
@@ -123,8 +130,10 @@ BEGIN ATOMIC
 	INSERT INTO memai.job (tenant, user_id, namespace, scope, kind, model, payload, priority, run_after, max_attempts, dedupe_key)
 	VALUES (memai.current_tenant(), coalesce(submit_job.user_id, memai.current_user_id()),
 		coalesce(submit_job.namespace, 'default'), memai._scope(submit_job.user_id, submit_job.namespace),
-		submit_job.kind, coalesce(submit_job.model, ''), submit_job.payload, submit_job.priority::smallint,
-		coalesce(submit_job.run_after, now()), submit_job.max_attempts, submit_job.dedupe_key)
+		memai._check_word('kind', submit_job.kind, VARIADIC memai._job_kinds()), coalesce(submit_job.model, ''),
+		CASE WHEN memai._check(jsonb_typeof(submit_job.payload) = 'object', '22023', 'payload must be a JSON object', NULL) THEN submit_job.payload END,
+		memai._check_range('priority', submit_job.priority, 0, 2)::smallint, coalesce(submit_job.run_after, now()),
+		memai._check_range('max_attempts', submit_job.max_attempts, 1, 100), submit_job.dedupe_key)
 	ON CONFLICT (scope, kind, dedupe_key) WHERE dedupe_key IS NOT NULL AND finished_at IS NULL
 		DO UPDATE SET run_after = least(job.run_after, excluded.run_after),
 			priority = least(job.priority, excluded.priority)

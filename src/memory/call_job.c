@@ -28,7 +28,7 @@ memai_call_job(MemaiJob *job)
 	Jsonb	   *result;
 
 	memai_job_call_begin();
-	result = memai_model_call(call_name(job->payload), job->model[0] ? job->model : NULL, job->payload);
+	result = memai_model_call(&job->scope, call_name(job->payload), job->model[0] ? job->model : NULL, job->payload);
 	memai_job_call_end();
 	/* a call that was cancelled meanwhile has no result */
 	memai_job_checkpoint(job, 1, 1);

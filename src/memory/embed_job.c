@@ -252,7 +252,7 @@ memai_embed_missing(MemaiJob *job, const pg_uuid_t *thread_id)
 	MemoryContext job_context = CurrentMemoryContext;
 	MemoryContext batch_context = AllocSetContextCreate(job_context, "memai memory embed job",
 														ALLOCSET_DEFAULT_SIZES);
-	MemaiModelInfo *info = memai_model_lookup(job->model[0] ? job->model : NULL, "embed");
+	MemaiModelInfo *info = memai_model_lookup_for(&job->scope, job->model[0] ? job->model : NULL, "embed");
 	pg_uuid_t	after = {{0}};
 	int64		total = count_items(job, thread_id, info->name);
 	int64		done = 0;
@@ -302,7 +302,7 @@ memai_embed_share_prepare(MemaiJob *job, const pg_uuid_t *thread_id, int *ntexts
 	Share	   *share = palloc0(sizeof(Share));
 	pg_uuid_t	first = {{0}};
 
-	share->info = memai_model_lookup(job->model[0] ? job->model : NULL, "embed");
+	share->info = memai_model_lookup_for(&job->scope, job->model[0] ? job->model : NULL, "embed");
 	if (memai_model_embed_batch(share->info) == 0 ||
 		read_batch(job, thread_id, share->info->name, &first, SHARE_ITEMS + 1, &share->batch) > SHARE_BYTES ||
 		share->batch.nitems > SHARE_ITEMS)
@@ -314,14 +314,21 @@ memai_embed_share_prepare(MemaiJob *job, const pg_uuid_t *thread_id, int *ntexts
 void
 memai_embed_share_call(int njobs, void **shares)
 {
-	const MemaiModelInfo *info = ((Share *) shares[0])->info;
+	MemaiModelInfo *info = ((Share *) shares[0])->info;
 	MemaiSpan  *texts;
 	MemaiVector **vectors;
 	int			ntexts = 0;
 	int			n = 0;
 
 	for (int i = 0; i < njobs; i++)
+	{
+		const MemaiModelInfo *other = ((Share *) shares[i])->info;
+
 		ntexts += ((Share *) shares[i])->batch.nitems;
+		/* what several users share is none's */
+		if (info->user_id != NULL && strcmp(other->user_id, info->user_id) != 0)
+			info->user_id = NULL;
+	}
 	if (ntexts == 0)
 		return;
 	texts = palloc(sizeof(MemaiSpan) * ntexts);

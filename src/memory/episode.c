@@ -193,7 +193,7 @@ store_episodes(const MemaiScope *scope, const pg_uuid_t *thread_id, const char *
 	ids = episode_ids(nepisodes, episodes);
 	if (nepisodes <= MEMAI_EMBED_SLICE)
 	{
-		MemaiModelInfo *model = memai_model_lookup(NULL, "embed");
+		MemaiModelInfo *model = memai_model_lookup_for(scope, NULL, "embed");
 		MemaiVector **vectors = palloc(sizeof(MemaiVector *) * nepisodes);
 
 		memai_model_embed(model, MEMAI_INPUT_DOCUMENT, nepisodes, texts, vectors);

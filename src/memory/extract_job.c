@@ -235,8 +235,8 @@ extract(MemaiJob *job)
 	Extraction	run = {.job = job,.after = DT_NOBEGIN,.limit = BATCH_MESSAGES};
 	bool		more;
 
-	run.chat = memai_model_lookup(job->model[0] ? job->model : NULL, "chat");
-	run.embed = memai_model_lookup(NULL, "embed");
+	run.chat = memai_model_lookup_for(&job->scope, job->model[0] ? job->model : NULL, "chat");
+	run.embed = memai_model_lookup_for(&job->scope, NULL, "embed");
 	do
 	{
 		MemoryContextSwitchTo(batch_context);

@@ -286,7 +286,7 @@ raise_concurrent_change(void)
 void
 memai_fact_embed(MemaiFact *fact)
 {
-	MemaiModelInfo *model = memai_model_lookup(NULL, "embed");
+	MemaiModelInfo *model = memai_model_lookup_for(fact->scope, NULL, "embed");
 	MemaiSpan	span = memai_search_text(NULL, fact->content);
 
 	memai_model_embed(model, MEMAI_INPUT_DOCUMENT, 1, &span, &fact->vector);

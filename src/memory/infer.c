@@ -200,7 +200,7 @@ void
 memai_infer(const MemaiScope *scope, const char *model_name, int nepisodes, const MemaiEpisode *episodes)
 {
 	MemaiInference inference = {.scope = scope,.context = CurrentMemoryContext};
-	MemaiModelInfo *model = memai_model_lookup(model_name, "chat");
+	MemaiModelInfo *model = memai_model_lookup_for(scope, model_name, "chat");
 	const char *problem;
 	MemaiJson  *answer;
 	MemaiOperation *operations;
@@ -213,6 +213,6 @@ memai_infer(const MemaiScope *scope, const char *model_name, int nepisodes, cons
 	if (answer == NULL)
 		memai_infer_raise_unusable(model, problem);
 	operations = memai_operations_read(&inference, answer, &noperations);
-	memai_operations_embed(memai_model_lookup(NULL, "embed"), noperations, operations);
+	memai_operations_embed(memai_model_lookup_for(scope, NULL, "embed"), noperations, operations);
 	memai_operations_apply(&inference, noperations, operations);
 }

@@ -215,7 +215,7 @@ void
 memai_embeddings_store(const MemaiScope *scope, const char *model_name, bool is_memory, int nitems,
 					   const pg_uuid_t *const *ids, const MemaiSpan *texts)
 {
-	MemaiModelInfo *model = memai_model_lookup(model_name, "embed");
+	MemaiModelInfo *model = memai_model_lookup_for(scope, model_name, "embed");
 	MemoryContext slice_context = AllocSetContextCreate(CurrentMemoryContext, "memai memory embed",
 														ALLOCSET_DEFAULT_SIZES);
 

@@ -36,10 +36,11 @@ CREATE FUNCTION memai.reembed_status(model text DEFAULT NULL)
 BEGIN ATOMIC
 	SELECT m.name, m.is_default, i.items, coalesce(v.vectors, 0), coalesce(j.unfinished, 0), coalesce(j.failed, 0)
 	FROM memai.models m
-		CROSS JOIN (SELECT (SELECT count(*) FROM memai.episode) + (SELECT count(*) FROM memai.memory) AS items) i
-		LEFT JOIN (SELECT e.model, count(*) AS vectors FROM memai.embedding e GROUP BY e.model) v ON v.model = m.name
+		CROSS JOIN (SELECT (SELECT count(*) FROM memai.episode e WHERE e.tenant = (SELECT memai.current_tenant()))
+			+ (SELECT count(*) FROM memai.memory m WHERE m.tenant = (SELECT memai.current_tenant())) AS items) i
+		LEFT JOIN (SELECT e.model, count(*) AS vectors FROM memai.embedding e WHERE e.tenant = (SELECT memai.current_tenant()) GROUP BY e.model) v ON v.model = m.name
 		LEFT JOIN (SELECT b.model, count(*) FILTER (WHERE b.finished_at IS NULL) AS unfinished, count(*) FILTER (WHERE b.status = 'failed') AS failed
-			FROM memai.job b WHERE b.kind = 'reembed' GROUP BY b.model) j ON j.model = m.name
+			FROM memai.job b WHERE b.tenant = (SELECT memai.current_tenant()) AND b.kind = 'reembed' GROUP BY b.model) j ON j.model = m.name
 	WHERE m.kind = 'embed' AND (reembed_status.model IS NULL OR m.name = reembed_status.model)
 	ORDER BY m.name;
 END;

@@ -285,7 +285,7 @@ BEGIN ATOMIC
 						AND coalesce(x.merged_into, x.id) = memai._entity_id(m.scope, timeline.entity)))) t
 	WHERE (timeline.since IS NULL OR t.at >= timeline.since) AND (timeline.until IS NULL OR t.at < timeline.until)
 	ORDER BY t.at, t.id
-	LIMIT timeline.max_rows;
+	LIMIT memai._check_range('max_rows', timeline.max_rows, 0);
 END;
 COMMENT ON FUNCTION memai.timeline(text, text, text, timestamptz, timestamptz, integer) IS
 	'what happened and what became true, in order, from since until before until; with entity the memories about it alone';
@@ -398,11 +398,12 @@ BEGIN ATOMIC
 	SELECT i.user_id, i.namespace, count(*) FILTER (WHERE i.is_episode), count(*) FILTER (WHERE NOT i.is_episode),
 		count(*) FILTER (WHERE i.needs_review),
 		count(*) FILTER (WHERE NOT EXISTS (SELECT FROM memai.embedding v WHERE v.scope = i.scope AND v.id = i.id))
-	FROM (SELECT e.user_id, e.namespace, e.scope, e.id, true AS is_episode, false AS needs_review FROM memai.episode e
+	FROM (SELECT e.tenant, e.user_id, e.namespace, e.scope, e.id, true AS is_episode, false AS needs_review FROM memai.episode e
 		UNION ALL
-		SELECT m.user_id, m.namespace, m.scope, m.id, false, m.needs_review FROM memai.memory m
+		SELECT m.tenant, m.user_id, m.namespace, m.scope, m.id, false, m.needs_review FROM memai.memory m
 		WHERE m.invalid_at IS NULL AND m.expired_at IS NULL) i
-	WHERE memory_status.user_id IS NULL OR i.user_id = memory_status.user_id
+	WHERE i.tenant = (SELECT memai.current_tenant())
+		AND i.user_id = coalesce(memory_status.user_id, (SELECT memai.current_user_id()), i.user_id)
 	GROUP BY i.user_id, i.namespace
 	ORDER BY i.user_id, i.namespace;
 END;
@@ -443,7 +444,7 @@ BEGIN ATOMIC
 		AND (p.similarity >= find_duplicates.min_similarity OR p.overlap >= find_duplicates.min_overlap)
 		AND memai._same_claim(a.content, b.content)
 	ORDER BY greatest(p.similarity, p.overlap) DESC, a.id, b.id
-	LIMIT find_duplicates.max_pairs;
+	LIMIT memai._check_range('max_pairs', find_duplicates.max_pairs, 0);
 END;
 COMMENT ON FUNCTION memai.find_duplicates(text, text, double precision, double precision, integer) IS
 	'pairs of live memories that say nearly the same: by cosine of their vectors or by Jaccard overlap of their words, with the same numbers and both or neither a denial; compares all pairs of the scope';

@@ -457,7 +457,7 @@ memai_apply_operations(PG_FUNCTION_ARGS)
 	SPI_connect();
 	read_sources(&inference, PG_GETARG_ARRAYTYPE_P(1));
 	operations = memai_operations_read(&inference, array, &noperations);
-	memai_operations_embed(memai_model_lookup(NULL, "embed"), noperations, operations);
+	memai_operations_embed(memai_model_lookup_for(&scope, NULL, "embed"), noperations, operations);
 	memai_operations_apply(&inference, noperations, operations);
 	SPI_finish();
 	return (Datum) 0;

@@ -506,8 +506,8 @@ memai_recall_run(const MemaiRecallQuery *query, MemoryContext result_context, Me
 	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "memai memory recall",
 											   ALLOCSET_DEFAULT_SIZES);
 	MemoryContext previous = MemoryContextSwitchTo(work);
-	MemaiModelInfo *model = memai_model_lookup(query->model, "embed");
-	MemaiModelInfo *rerank_model = query->rerank ? memai_model_lookup(query->rerank, "rerank") : NULL;
+	MemaiModelInfo *model = memai_model_lookup_for(query->scope, query->model, "embed");
+	MemaiModelInfo *rerank_model = query->rerank ? memai_model_lookup_for(query->scope, query->rerank, "rerank") : NULL;
 	Recall		recall = {.query = query};
 	Choices		choices = {0};
 	RankItem   *items;

@@ -21,7 +21,8 @@
 
 /* one of the tenant's scopes that lacks vectors */
 static MemaiStatement select_scope = {
-	.sql = "SELECT user_id, namespace FROM " ITEMS "WHERE " LACKS " LIMIT 1",
+	.sql = "SELECT user_id, namespace FROM " ITEMS "WHERE i.tenant = (SELECT memai.current_tenant()) "
+	"AND i.user_id = coalesce((SELECT memai.current_user_id()), i.user_id) AND " LACKS " LIMIT 1",
 	.nargs = 1,
 	.argtypes = {TEXTOID},
 };

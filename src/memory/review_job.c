@@ -178,7 +178,7 @@ review_memories(MemaiJob *job)
 	char	   *question;
 
 	review->job = job;
-	review->model = memai_model_lookup(job->model[0] ? job->model : NULL, "chat");
+	review->model = memai_model_lookup_for(&job->scope, job->model[0] ? job->model : NULL, "chat");
 	while ((question = read_memories(review)) != NULL)
 	{
 		if (!review->model->is_local)

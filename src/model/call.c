@@ -209,7 +209,7 @@ static const struct
 };
 
 Jsonb *
-memai_model_call(const char *call, const char *model, const Jsonb *payload)
+memai_model_call(const MemaiScope *scope, const char *call, const char *model, const Jsonb *payload)
 {
 	StringInfoData out;
 
@@ -219,7 +219,7 @@ memai_model_call(const char *call, const char *model, const Jsonb *payload)
 
 		if (strcmp(calls[i].call, call) != 0)
 			continue;
-		info = memai_model_lookup(model, calls[i].kind);
+		info = memai_model_lookup_for(scope, model, calls[i].kind);
 		initStringInfo(&out);
 		appendStringInfoChar(&out, '{');
 		calls[i].run(info, payload, &out);

@@ -145,6 +145,7 @@ read_fallback(const MemaiModel *first, const char *name)
 	if (model == NULL || !usable || strcmp(model->info.kind, first->info.kind) != 0 ||
 		model->info.dimensions != first->info.dimensions)
 		return NULL;
+	model->info.user_id = first->info.user_id;
 	return model;
 }
 

@@ -28,6 +28,8 @@ typedef struct MemaiModelInfo
 	double		recall_weight;	/* embed: weight of its ranking in hybrid
 								 * recall */
 	bool		is_local;		/* runs in this process: calls nobody */
+	const char *user_id;		/* whom calls are accounted to; NULL: the setting
+								 * memai.user_id */
 } MemaiModelInfo;
 
 /* a span of bytes in the server's encoding, not NUL-terminated */
@@ -118,6 +120,9 @@ typedef struct MemaiChatResult
  * is palloc'd in the current context.
  */
 extern MemaiModelInfo *memai_model_lookup(const char *name, const char *kind);
+
+/* The same, for calls that are made for a user, who is accounted for them and limited. */
+extern MemaiModelInfo *memai_model_lookup_for(const MemaiScope *scope, const char *name, const char *kind);
 
 /*
  * Embeds ninputs texts (server encoding) in one go; vectors[i] belongs to
@@ -211,7 +216,7 @@ extern char *memai_endpoint_post(const MemaiEndpoint *endpoint, const char *body
  * JSON object, answered by one.  model may be NULL.  Raises 22023 for arguments
  * that do not fit, and as the others.
  */
-extern Jsonb *memai_model_call(const char *call, const char *model, const Jsonb *payload);
+extern Jsonb *memai_model_call(const MemaiScope *scope, const char *call, const char *model, const Jsonb *payload);
 
 extern void memai_model_init(void);
 

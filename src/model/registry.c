@@ -250,6 +250,15 @@ memai_model_lookup(const char *name, const char *kind)
 	return &model->info;
 }
 
+MemaiModelInfo *
+memai_model_lookup_for(const MemaiScope *scope, const char *name, const char *kind)
+{
+	MemaiModelInfo *info = memai_model_lookup(name, kind);
+
+	info->user_id = text_to_cstring(scope->user_id);
+	return info;
+}
+
 void
 memai_registry_init(void)
 {

@@ -312,11 +312,20 @@ check_limits(const MemaiUsageCall *call)
 					 errhint("Set its options input_price and output_price with memai.alter_model.")));
 }
 
+/* whom a call of model is made for; NULL: nobody said */
+static const char *
+accounted_user(const MemaiModel *model)
+{
+	const char *user_id = model->info.user_id ? model->info.user_id : GetConfigOption("memai.user_id", true, false);
+
+	return user_id != NULL && user_id[0] != '\0' ? user_id : NULL;
+}
+
 MemaiUsageCall *
 memai_usage_open(const MemaiModel *model, MemaiOperation operation)
 {
 	MemaiUsageCall *call = palloc0(sizeof(MemaiUsageCall));
-	const char *user_id = GetConfigOption("memai.user_id", true, false);
+	const char *user_id = accounted_user(model);
 
 	register_callbacks();
 	if (statement.started_at != GetCurrentStatementStartTimestamp())
@@ -330,7 +339,7 @@ memai_usage_open(const MemaiModel *model, MemaiOperation operation)
 	call->input_price = memai_option_number(model->options, "input_price", NAN);
 	call->output_price = memai_option_number(model->options, "output_price", NAN);
 	call->role = GetUserId();
-	call->user_id = user_id != NULL && user_id[0] != '\0' ? pstrdup(user_id) : NULL;
+	call->user_id = user_id ? pstrdup(user_id) : NULL;
 	call->tenant = text_to_cstring(memai_current_tenant_text());
 	dlist_init(&call->attempts);
 	if (memai_usage_fuller_than(FULL))
@@ -501,12 +510,11 @@ memai_usage_sent(MemaiAttempt *attempt)
 void
 memai_usage_cached(const MemaiModel *model, MemaiOperation operation)
 {
-	const char *user_id = GetConfigOption("memai.user_id", true, false);
 	MemaiUsage	usage = {0};
 
 	usage.at = GetCurrentTimestamp();
 	usage.role = GetUserId();
-	usage.user_id = user_id != NULL && user_id[0] != '\0' ? user_id : NULL;
+	usage.user_id = accounted_user(model);
 	usage.tenant = text_to_cstring(memai_current_tenant_text());
 	usage.model = model->info.name;
 	usage.operation = operation;
