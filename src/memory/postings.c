@@ -70,7 +70,9 @@ is_usable(Relation index)
 {
 	Form_pg_index form = index->rd_index;
 
-	return index->rd_rel->relam == GIN_AM_OID && form->indisvalid && form->indnkeyatts == 1 &&
+	/* that of a partitioned table has no pages of its own */
+	return index->rd_rel->relkind == RELKIND_INDEX && index->rd_rel->relam == GIN_AM_OID &&
+		form->indisvalid && form->indnkeyatts == 1 &&
 		(!form->indcheckxmin ||
 		 TransactionIdPrecedes(HeapTupleHeaderGetXmin(index->rd_indextuple->t_data), TransactionXmin));
 }
