@@ -89,8 +89,9 @@ memai_postings_open(bool memories)
 		return NULL;
 	postings = palloc0(sizeof(RecallPostings));
 	postings->table = relation_open(table, AccessShareLock);
-	postings->index = relation_open(index, AccessShareLock);
-	if (!is_usable(postings->index))
+	/* a REINDEX CONCURRENTLY may have dropped it before the table was locked */
+	postings->index = try_relation_open(index, AccessShareLock);
+	if (postings->index == NULL || !is_usable(postings->index))
 	{
 		memai_postings_close(postings);
 		return NULL;
@@ -105,7 +106,8 @@ memai_postings_close(RecallPostings *postings)
 {
 	if (postings->scan != NULL)
 		index_endscan(postings->scan);
-	relation_close(postings->index, AccessShareLock);
+	if (postings->index != NULL)
+		relation_close(postings->index, AccessShareLock);
 	relation_close(postings->table, AccessShareLock);
 }
 
