@@ -90,6 +90,14 @@ extern void memai_statement_forget(MemaiStatement *statement);
  */
 extern ErrorData *memai_catch(void (*body) (void *), void *arg, bool (*wanted) (const ErrorData *));
 
+/* ---- raise.c ---- */
+
+/*
+ * Raises 53200: for what is allocated outside of memory contexts, by malloc or
+ * in a library.  Never call it in a library's callback.
+ */
+pg_noreturn extern void memai_raise_out_of_memory(void);
+
 /* ---- tenant.c ---- */
 
 #define MEMAI_DEFAULT_NAMESPACE "default"

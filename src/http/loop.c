@@ -99,9 +99,7 @@ memai_http_multi(void)
 	init_library();
 	multi = curl_multi_init();
 	if (multi == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("out of memory")));
+		memai_raise_out_of_memory();
 	multi_generation = generation;
 	(void) curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long) MAX_IDLE_CONNECTIONS);
 #if LIBCURL_VERSION_NUM >= 0x081400

@@ -294,18 +294,10 @@ memai_http_transfer_finish(MemaiHttpTransfer *transfer, CURLcode result)
 	check_option(curl_easy_setopt((transfer)->easy, (option), (value)), #option)
 
 static void
-raise_out_of_memory(void)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_OUT_OF_MEMORY),
-			 errmsg("out of memory")));
-}
-
-static void
 check_option(CURLcode result, const char *option)
 {
 	if (result == CURLE_OUT_OF_MEMORY)
-		raise_out_of_memory();
+		memai_raise_out_of_memory();
 	if (result != CURLE_OK)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -375,7 +367,7 @@ add_header(MemaiHttpTransfer *transfer, const MemaiHttpHeader *header)
 	explicit_bzero(line, strlen(line));
 	pfree(line);
 	if (list == NULL)
-		raise_out_of_memory();
+		memai_raise_out_of_memory();
 	transfer->header_list = list;
 }
 
@@ -554,7 +546,7 @@ memai_http_open(const MemaiHttpRequest *request)
 	transfer->deadline = transfer->started + request->timeout;
 	transfer->easy = curl_easy_init();
 	if (transfer->easy == NULL || transfer->guard == NULL)
-		raise_out_of_memory();
+		memai_raise_out_of_memory();
 	transfer->guard->private_allowed = private_allowed;
 	set_target(transfer, request);
 	set_behaviour(transfer, request);
@@ -576,7 +568,7 @@ memai_http_wait(MemaiHttpTransfer *transfer)
 	while (!transfer->finished)
 		memai_http_loop_turn(true);
 	if (transfer->out_of_memory)
-		raise_out_of_memory();
+		memai_raise_out_of_memory();
 	return &transfer->response;
 }
 

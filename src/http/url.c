@@ -43,20 +43,12 @@ check_bytes(const char *text)
 			refuse_url(text, "holds a space, a backslash or a byte that is not printable ASCII");
 }
 
-static void
-raise_out_of_memory(void)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_OUT_OF_MEMORY),
-			 errmsg("out of memory")));
-}
-
 /* nothing is wrong with a URL when libcurl lacks memory for it */
 static CURLUcode
 memory_checked(CURLUcode code)
 {
 	if (code == CURLUE_OUT_OF_MEMORY)
-		raise_out_of_memory();
+		memai_raise_out_of_memory();
 	return code;
 }
 
@@ -74,7 +66,7 @@ url_part(CURLU *handle, CURLUPart part, unsigned int flags)
 		strcpy(copy, value);
 	curl_free(value);
 	if (copy == NULL)
-		raise_out_of_memory();
+		memai_raise_out_of_memory();
 	return copy;
 }
 
@@ -128,7 +120,7 @@ new_handle(void)
 	CURLU	   *handle = curl_url();
 
 	if (handle == NULL)
-		raise_out_of_memory();
+		memai_raise_out_of_memory();
 	callback->func = release_url;
 	callback->arg = handle;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);

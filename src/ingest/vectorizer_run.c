@@ -86,14 +86,13 @@ result_json(const char *key, int64 value)
 static char *
 payload_name(const MemaiJob *job)
 {
-	JsonbValue	value;
+	char	   *name = memai_job_payload_text(job, "vectorizer");
 
-	if (getKeyJsonValueFromContainer(&job->payload->root, "vectorizer", strlen("vectorizer"), &value) == NULL ||
-		value.type != jbvString)
+	if (name == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the job names no vectorizer")));
-	return pnstrdup(value.val.string.val, value.val.string.len);
+	return name;
 }
 
 /*

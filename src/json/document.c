@@ -12,6 +12,7 @@
 #include <json-c/json.h>
 #include <json-c/json_object_iterator.h>
 
+#include "core/core.h"
 #include "json/json.h"
 #include "mb/pg_wchar.h"
 #include "utils/memutils.h"
@@ -26,14 +27,6 @@ release_document(void *arg)
 #define ROOM_OF_BYTE 16
 #define ROOM_OF_DOCUMENT (64 * 1024)
 
-static void
-raise_out_of_memory(void)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_OUT_OF_MEMORY),
-			 errmsg("out of memory")));
-}
-
 /*
  * json-c does not survive an allocation of its own that fails, or leaves out what
  * it was for; so there is a look beforehand whether there is room.
@@ -44,7 +37,7 @@ check_room(size_t len)
 	void	   *room = malloc(len * ROOM_OF_BYTE + ROOM_OF_DOCUMENT);
 
 	if (room == NULL)
-		raise_out_of_memory();
+		memai_raise_out_of_memory();
 	free(room);
 }
 
@@ -78,7 +71,7 @@ parse_document(const char *data, size_t len, const char **problem)
 	/* to json-c a scalar is a level, too */
 	tokener = json_tokener_new_ex(MEMAI_JSON_MAX_DEPTH + 1);
 	if (tokener == NULL)
-		raise_out_of_memory();
+		memai_raise_out_of_memory();
 	json = json_tokener_parse_ex(tokener, data, (int) len);
 	if (json == NULL)
 		*problem = json_tokener_error_desc(json_tokener_get_error(tokener));
@@ -223,7 +216,7 @@ memai_json_serialize(MemaiJson *json)
 	text = json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN |
 										  JSON_C_TO_STRING_NOSLASHESCAPE);
 	if (text == NULL)
-		raise_out_of_memory();
+		memai_raise_out_of_memory();
 	return pstrdup(text);
 }
 

@@ -70,7 +70,9 @@ is_usable(Relation index)
 {
 	Form_pg_index form = index->rd_index;
 
-	return index->rd_rel->relam == GIN_AM_OID && form->indisvalid && form->indnkeyatts == 1 &&
+	/* that of a partitioned table has no pages of its own */
+	return index->rd_rel->relkind == RELKIND_INDEX && index->rd_rel->relam == GIN_AM_OID &&
+		form->indisvalid && form->indnkeyatts == 1 &&
 		(!form->indcheckxmin ||
 		 TransactionIdPrecedes(HeapTupleHeaderGetXmin(index->rd_indextuple->t_data), TransactionXmin));
 }
@@ -87,8 +89,9 @@ memai_postings_open(bool memories)
 		return NULL;
 	postings = palloc0(sizeof(RecallPostings));
 	postings->table = relation_open(table, AccessShareLock);
-	postings->index = relation_open(index, AccessShareLock);
-	if (!is_usable(postings->index))
+	/* a REINDEX CONCURRENTLY may have dropped it before the table was locked */
+	postings->index = try_relation_open(index, AccessShareLock);
+	if (postings->index == NULL || !is_usable(postings->index))
 	{
 		memai_postings_close(postings);
 		return NULL;
@@ -103,7 +106,8 @@ memai_postings_close(RecallPostings *postings)
 {
 	if (postings->scan != NULL)
 		index_endscan(postings->scan);
-	relation_close(postings->index, AccessShareLock);
+	if (postings->index != NULL)
+		relation_close(postings->index, AccessShareLock);
 	relation_close(postings->table, AccessShareLock);
 }
 

@@ -14,7 +14,8 @@
  *
  * The functions are for administrators (EXECUTE), as models are.  All work as
  * the owner of the tables, without row-level security: an index is of all
- * tenants.  They lock the partition against writes until the transaction ends.
+ * tenants.  Until the transaction ends they lock the partition against writes,
+ * and where they drop an index against reads, too.
  */
 #include "postgres.h"
 

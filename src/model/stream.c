@@ -190,7 +190,6 @@ raise_broken_off(const MemaiModelStream *stream)
 			 errdetail("The stream ended before its last event.")));
 }
 
-
 /* the tool calls that were assembled, as in MemaiChatResult */
 static char *
 assembled_tool_calls(const MemaiWireStream *state)

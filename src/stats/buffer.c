@@ -46,7 +46,8 @@ map_file(Size total)
 	void	   *map = MAP_FAILED;
 
 	/* blocks that are missing when a page is written would end the process */
-	if (file >= 0 && ftruncate(file, (off_t) total) == 0 && posix_fallocate(file, 0, (off_t) total) == 0)
+	if (file >= 0 && ftruncate(file, (off_t) total) == 0 &&
+		(errno = posix_fallocate(file, 0, (off_t) total)) == 0)
 		map = mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
 	if (map == MAP_FAILED)
 		ereport(LOG,
@@ -121,6 +122,7 @@ load_saved(void)
 		(head.used == 0 || fread(buffer->data, head.used, 1, file) == 1))
 	{
 		buffer->dropped = head.dropped;
+		buffer->last_id = head.last_id;
 		recover(head.used);
 	}
 	else

@@ -124,7 +124,7 @@ replace(const char *data, Size size)
 	{
 		MemaiRecord *record = (MemaiRecord *) (buffer->data + offset);
 
-		if (record->id == id && record->database == MyDatabaseId && record->size == size)
+		if (record->under_way && record->id == id && record->database == MyDatabaseId && record->size == size)
 		{
 			memcpy(record, data, size);
 			return true;

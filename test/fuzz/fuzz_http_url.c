@@ -4,7 +4,7 @@
  *	  in plain form that the text begins with, means the same when it is read
  *	  again, and is covered by itself and by nothing that names another host.
  */
-/* sources: src/http/url.c */
+/* sources: src/http/url.c src/core/raise.c */
 /* libraries: -lcurl */
 /* seconds: 30 */
 #include "postgres.h"

@@ -150,6 +150,8 @@ sql("DO \$\$ BEGIN PERFORM memai.flush_usage(); RAISE division_by_zero; EXCEPTIO
 is(sql('SELECT count(*) FROM memai.usage'), $count, 'nor one in a subtransaction');
 $node->restart;
 is(sql('SELECT count(*) FROM memai.usage'), $count, 'records outlive a restart');
+sql("SELECT memai.generate('hi', '$plain')");
+is(sql('SELECT count(*) FROM memai.usage'), ++$count, 'and the next call takes the place of none of them');
 
 # RL8: the server crashes while a call waits for its answer
 my $lost = priced_model('hang');
@@ -174,7 +176,7 @@ is(sql('SELECT memai.flush_usage() > 0; SELECT memai.flush_usage(), count(*) FRO
 $node->stop('immediate');
 $node->start;
 is(sql('SELECT count(*) FROM memai.usage'), $count, 'RL8 what the table has is not in memory after a crash');
-sql("SELECT memai.generate('hi', '$plain') FROM generate_series(1, 500)");
+sql("SELECT memai.generate('hi', '$plain') FROM generate_series(1, 499)");
 is(ledger($plain, 'count(*)'), '503', 'a backend moves records when their memory fills up');
 cmp_ok(sql('SELECT count(*) FROM memai._usage'), '>', $count, 'into the table');
 sql("BEGIN READ ONLY; SELECT memai.generate('hi', '$plain') FROM generate_series(1, 1000); COMMIT");

@@ -10,7 +10,7 @@
  * reader.  The shortest of each format are also read anew for each prefix, which
  * then arrives in one piece.
  */
-/* sources: src/model/stream.c src/model/wire_json.c src/model/openai.c src/model/anthropic.c src/model/gemini.c src/model/ollama.c src/model/cohere.c src/json/document.c src/json/scan.c src/json/write.c src/json/utf8.c src/http/sse.c */
+/* sources: src/model/stream.c src/model/wire_json.c src/model/openai.c src/model/anthropic.c src/model/gemini.c src/model/ollama.c src/model/cohere.c src/json/document.c src/json/scan.c src/json/write.c src/json/utf8.c src/http/sse.c src/core/raise.c */
 /* libraries: -ljson-c -no-pie -Wl,--unresolved-symbols=ignore-all */
 #include "postgres.h"
 
