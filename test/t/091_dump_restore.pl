@@ -43,7 +43,7 @@ $node->safe_psql('source', q{
 	SELECT memai.forget_user('user 2 of forget_user', confirm => true);
 	SELECT memai.merge_entities('Ann', 'boats', user_id => 'user 1');
 	SELECT memai.remember('expires', user_id => 'user 1', expires_at => '2100-01-01');
-	SELECT memai.build_persona(user_id => 'user 1');
+	SELECT memai.build_persona(user_id => 'user 1', overwrite => true);
 	CALL memai.run_jobs();
 	SELECT memai.set_pii_policy('redact', '{card}');
 	SELECT memai.add_document(E'# Guide\n\n"quotes" \\ ünïcode\n\n## Second\n\n' || repeat('text ', 3000), source_uri => 'guide.md', user_id => 'user 1');
