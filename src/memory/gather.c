@@ -71,9 +71,10 @@ typedef struct Row
 } Row;
 
 /* parameter 8 of a selection is an array of places or of ids */
-#define AT_PLACES " AND ctid = ANY ($8)"
-#define OF_IDS " AND id = ANY ($8)"
-#define OF_ENTITIES " AND (subject_id = ANY ($8) OR object_id = ANY ($8))"
+#define ALL_OF(table) "memai." table " WHERE scope = $1"
+#define AT_PLACES(table) EACH_OF(table, "ctid", "$8") " WHERE true"
+#define OF_IDS(table) EACH_OF(table, "id", "$8") " WHERE true"
+#define OF_ENTITIES(table) ALL_OF(table) " AND (subject_id = ANY ($8) OR object_id = ANY ($8))"
 #define NPARAMETERS 8
 
 #define MATCHES_FILTER "($2 IS NULL OR memai._metadata_matches(metadata, $2)) "
@@ -83,15 +84,15 @@ typedef struct Row
 	.sql = "SELECT id, thread_id, terms, occurred_at, about_from, about_until, asking, name, " \
 	MATCHES_FILTER "AND ($5 OR role <> 'assistant' OR source <> 'chat') " \
 	"AND ($6 IS NULL OR thread_id IS DISTINCT FROM $6) " \
-	"FROM memai.episode WHERE scope = $1" which " AND ($7 OR occurred_at <= $3) AND created_at <= $4", \
+	"FROM " which " AND ($7 OR occurred_at <= $3) AND created_at <= $4", \
 	.nargs = NPARAMETERS, \
 	.argtypes = {INT8OID, JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID, BOOLOID, UUIDOID, BOOLOID, array}, \
 }
 
 static MemaiStatement select_episodes[] = {
-	[RECALL_ALL] = SELECT_EPISODES("", UUIDARRAYOID),
-	[RECALL_PLACES] = SELECT_EPISODES(AT_PLACES, TIDARRAYOID),
-	[RECALL_IDS] = SELECT_EPISODES(OF_IDS, UUIDARRAYOID),
+	[RECALL_ALL] = SELECT_EPISODES(ALL_OF("episode"), UUIDARRAYOID),
+	[RECALL_PLACES] = SELECT_EPISODES(AT_PLACES("episode"), TIDARRAYOID),
+	[RECALL_IDS] = SELECT_EPISODES(OF_IDS("episode"), UUIDARRAYOID),
 };
 
 /* what was closed after known_at was not known to be closed then */
@@ -103,7 +104,7 @@ static MemaiStatement select_episodes[] = {
 	"AND (expires_at IS NULL OR is_pinned OR expires_at > $6) AS is_live, " \
 	"needs_review, superseded_by, CASE WHEN is_pinned THEN 1 ELSE importance END, confidence, subject_id, object_id, " \
 	source_thread ", provenance " \
-	"FROM memai.memory WHERE scope = $1" which ") m WHERE is_live OR superseded_by IS NOT NULL", \
+	"FROM " which ") m WHERE is_live OR superseded_by IS NOT NULL", \
 	.nargs = NPARAMETERS, \
 	.argtypes = {INT8OID, JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTARRAYOID, TIMESTAMPTZOID, BOOLOID, array}, \
 }
@@ -111,10 +112,10 @@ static MemaiStatement select_episodes[] = {
 #define NO_SOURCE "NULL::uuid"
 
 static MemaiStatement select_memories[] = {
-	[RECALL_ALL] = SELECT_MEMORIES("", UUIDARRAYOID, NO_SOURCE),
-	[RECALL_PLACES] = SELECT_MEMORIES(AT_PLACES, TIDARRAYOID, NO_SOURCE),
-	[RECALL_IDS] = SELECT_MEMORIES(OF_IDS, UUIDARRAYOID, NO_SOURCE),
-	[RECALL_ENTITIES] = SELECT_MEMORIES(OF_ENTITIES, UUIDARRAYOID, NO_SOURCE),
+	[RECALL_ALL] = SELECT_MEMORIES(ALL_OF("memory"), UUIDARRAYOID, NO_SOURCE),
+	[RECALL_PLACES] = SELECT_MEMORIES(AT_PLACES("memory"), TIDARRAYOID, NO_SOURCE),
+	[RECALL_IDS] = SELECT_MEMORIES(OF_IDS("memory"), UUIDARRAYOID, NO_SOURCE),
+	[RECALL_ENTITIES] = SELECT_MEMORIES(OF_ENTITIES("memory"), UUIDARRAYOID, NO_SOURCE),
 };
 
 /* with the conversation that each was taken from, for max_per_thread */
@@ -122,23 +123,24 @@ static MemaiStatement select_memories[] = {
 	"WHERE s.scope = $1 AND s.memory_id = memory.id LIMIT 1)"
 
 static MemaiStatement select_sourced_memories[] = {
-	[RECALL_ALL] = SELECT_MEMORIES("", UUIDARRAYOID, SOURCE),
-	[RECALL_PLACES] = SELECT_MEMORIES(AT_PLACES, TIDARRAYOID, SOURCE),
-	[RECALL_IDS] = SELECT_MEMORIES(OF_IDS, UUIDARRAYOID, SOURCE),
-	[RECALL_ENTITIES] = SELECT_MEMORIES(OF_ENTITIES, UUIDARRAYOID, SOURCE),
+	[RECALL_ALL] = SELECT_MEMORIES(ALL_OF("memory"), UUIDARRAYOID, SOURCE),
+	[RECALL_PLACES] = SELECT_MEMORIES(AT_PLACES("memory"), TIDARRAYOID, SOURCE),
+	[RECALL_IDS] = SELECT_MEMORIES(OF_IDS("memory"), UUIDARRAYOID, SOURCE),
+	[RECALL_ENTITIES] = SELECT_MEMORIES(OF_ENTITIES("memory"), UUIDARRAYOID, SOURCE),
 };
 
 /* which: of all candidates, or of $2; a scope without such rows costs one look */
 #define SELECT_FEEDBACK(which) { \
 	.sql = "SELECT memory_id, (useful - harmful)::float8 / (useful + harmful + 2) " \
-	"FROM memai.memory_stat WHERE scope = $1" which " AND useful + harmful > 0", \
+	"FROM " which " AND useful + harmful > 0", \
 	.nargs = 2, \
 	.argtypes = {INT8OID, UUIDARRAYOID}, \
 }
 
 static MemaiStatement select_feedback[] = {
-	[RECALL_ALL] = SELECT_FEEDBACK(""),
-	[RECALL_IDS] = SELECT_FEEDBACK(" AND (SELECT true FROM memai.memory_stat WHERE scope = $1 LIMIT 1) AND memory_id = ANY ($2)"),
+	[RECALL_ALL] = SELECT_FEEDBACK(ALL_OF("memory_stat")),
+	[RECALL_IDS] = SELECT_FEEDBACK(EACH_OF("memory_stat", "memory_id", "$2")
+								   " WHERE (SELECT true FROM memai.memory_stat WHERE scope = $1 LIMIT 1)"),
 };
 
 #define SELECT_LINKS(which) { \

@@ -177,6 +177,14 @@ extern void memai_expire_schedule(const MemaiScope *scope);
  */
 extern void memai_infer(const MemaiScope *scope, const char *model_name, int nepisodes, const MemaiEpisode *episodes);
 
+/*
+ * The rows of a scope ($1) whose key is in an array, each by a look of its own.  A
+ * plan that is kept for all scopes takes them for small, and would read a large
+ * one whole to compare each row with the array; OFFSET 0 keeps the looks apart.
+ */
+#define EACH_OF(table, key, array) "unnest(" array ") AS wanted (wanted_key), " \
+	"LATERAL (SELECT * FROM memai." table " WHERE scope = $1 AND " key " = wanted_key OFFSET 0) AS " table
+
 /* ---- gather.c: what a recall reads ---- */
 
 /* what is known of a row while it is ranked */

@@ -39,13 +39,13 @@
 #define RERANK_POOL 50
 
 static MemaiStatement select_episode_contents = {
-	.sql = "SELECT id, content, role, name, metadata, NULL::text, NULL::text FROM memai.episode WHERE scope = $1 AND id = ANY ($2)",
+	.sql = "SELECT id, content, role, name, metadata, NULL::text, NULL::text FROM " EACH_OF("episode", "id", "$2"),
 	.nargs = 2,
 	.argtypes = {INT8OID, UUIDARRAYOID},
 };
 
 static MemaiStatement select_memory_contents = {
-	.sql = "SELECT id, content, NULL::text, NULL::text, metadata, category, provenance FROM memai.memory WHERE scope = $1 AND id = ANY ($2)",
+	.sql = "SELECT id, content, NULL::text, NULL::text, metadata, category, provenance FROM " EACH_OF("memory", "id", "$2"),
 	.nargs = 2,
 	.argtypes = {INT8OID, UUIDARRAYOID},
 };

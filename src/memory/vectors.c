@@ -50,7 +50,7 @@ static MemaiStatement select_sample = {
 };
 
 static MemaiStatement select_some = {
-	.sql = "SELECT id, embedding FROM memai.embedding WHERE scope = $1 AND model = $2 AND id = ANY ($3)",
+	.sql = "SELECT id, embedding FROM " EACH_OF("embedding", "model = $2 AND id", "$3"),
 	.nargs = 3,
 	.argtypes = {INT8OID, TEXTOID, UUIDARRAYOID},
 };
