@@ -28,6 +28,17 @@ SELECT count(*) FROM memai.recall('zithers', user_id => 'ann', namespace => 'wor
 SELECT content FROM memai.recall('parcel on 1 January 2025', k => 1) WHERE content IN (SELECT pg_temp.statement(n) FROM generate_series(1, 1439) n);
 SELECT * FROM pg_temp.read('parcel on 1 January 2025');
 
+-- a plan that was made where most scopes are small reads no more of this one: rows read by twelve recalls
+BEGIN;
+INSERT INTO memai.memory (tenant, user_id, namespace, scope, content, terms)
+SELECT 'regress', u, 'default', memai.scope_hash('regress', u, 'default'), 'a parcel', memai._terms('a parcel') FROM (SELECT 'user ' || n AS u FROM generate_series(1, 1000) n) s;
+ANALYZE memai.memory, memai.embedding;
+SET LOCAL plan_cache_mode = force_generic_plan;
+SELECT sum(seq_tup_read + idx_tup_fetch) AS before FROM pg_stat_xact_user_tables WHERE schemaname = 'memai' \gset
+SELECT sum((SELECT count(*) FROM memai.recall('zithers ' || n))) FROM generate_series(1, 12) n;
+SELECT sum(seq_tup_read + idx_tup_fetch) - :before < 12 * 1000 AS few FROM pg_stat_xact_user_tables WHERE schemaname = 'memai';
+ROLLBACK;
+
 -- what this transaction stored, and what was rolled back
 BEGIN;
 SELECT memai.remember('The zithers of parcel nine are out of tune') IS NOT NULL AS stored;
