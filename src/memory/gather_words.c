@@ -25,12 +25,15 @@
 #define LEAST_COMPARED 64
 #define COMPARED_PER_RESULT 5
 #define SAMPLE_ITEMS 48
+/* a word that more of the sample have is common */
+#define COMMON_SHARE 0.25
 
 typedef struct Words
 {
 	Recall	   *recall;
 	RecallPostings *postings[2];	/* of episodes and of memories; NULL: not asked for */
-	int			nread;			/* languages whose terms were read */
+	int			nread;			/* languages whose terms were read, but for common ones */
+	int			ncommon;		/* languages whose common terms were dealt with */
 } Words;
 
 static bool
@@ -103,6 +106,26 @@ gather_sample(const Words *words, const Datum *sample)
 	recall->average_length = recall->nsampled > 0 ? length / recall->nsampled : 0;
 }
 
+static int
+wanted_items(const Recall *recall)
+{
+	return Max(LEAST_ITEMS, ITEMS_PER_RESULT * recall->query->k);
+}
+
+/* the items that the words which were read lead to */
+static int64
+count_found(const Words *words)
+{
+	int64		n = 0;
+
+	for (int memories = 0; memories < 2; memories++)
+	{
+		if (words->postings[memories] != NULL)
+			n += memai_postings_count(words->postings[memories]);
+	}
+	return n;
+}
+
 /* whether an earlier language has the same term for the same word */
 static bool
 is_read(const Recall *recall, int language, int word)
@@ -115,7 +138,36 @@ is_read(const Recall *recall, int language, int word)
 	return false;
 }
 
-/* Reads who has the question's words, in the languages that are new. */
+/* the share of the sampled items that have a word, in one language */
+static double
+sampled_share(const Recall *recall, uint32 term)
+{
+	int			n = 0;
+
+	for (int i = 0; i < recall->nsampled; i++)
+		n += memai_terms_frequency(&recall->candidates[i].terms, term) > 0;
+	return (double) n / Max(recall->nsampled, 1);
+}
+
+static void
+read_word(Words *words, uint32 term, int word)
+{
+	Recall	   *recall = words->recall;
+	int64		key = memai_item_key(recall->query->scope->scope, term);
+
+	for (int memories = 0; memories < 2; memories++)
+	{
+		if (words->postings[memories] != NULL)
+			recall->holders[word] += memai_postings_read(words->postings[memories], key, word);
+	}
+}
+
+/*
+ * Reads who has the question's words, in the languages that are new.  What the
+ * words that many items have add to the choice is little, and their lists are
+ * long: they are read only when the others lead to too few items, and else
+ * their frequency is that of the sample.
+ */
 static void
 read_words(Words *words)
 {
@@ -123,17 +175,29 @@ read_words(Words *words)
 
 	for (; words->nread < recall->nlanguages; words->nread++)
 	{
+		const uint32 *terms = recall->terms + words->nread * recall->nterms;
+
 		for (int word = 0; word < recall->nterms; word++)
 		{
-			int64		key = memai_item_key(recall->query->scope->scope, recall->terms[words->nread * recall->nterms + word]);
+			if (!is_read(recall, words->nread, word) && sampled_share(recall, terms[word]) <= COMMON_SHARE)
+				read_word(words, terms[word], word);
+		}
+	}
+	for (; words->ncommon < words->nread; words->ncommon++)
+	{
+		const uint32 *terms = recall->terms + words->ncommon * recall->nterms;
+		bool		enough = count_found(words) >= wanted_items(recall);
 
-			if (is_read(recall, words->nread, word))
+		for (int word = 0; word < recall->nterms; word++)
+		{
+			double		share = sampled_share(recall, terms[word]);
+
+			if (is_read(recall, words->ncommon, word) || share <= COMMON_SHARE)
 				continue;
-			for (int memories = 0; memories < 2; memories++)
-			{
-				if (words->postings[memories] != NULL)
-					recall->holders[word] += memai_postings_read(words->postings[memories], key, word);
-			}
+			if (enough)
+				recall->holders[word] += share * recall->population;
+			else
+				read_word(words, terms[word], word);
 		}
 	}
 }
@@ -187,7 +251,7 @@ static void
 gather_best(const Words *words)
 {
 	Recall	   *recall = words->recall;
-	int			wanted = Max(LEAST_ITEMS, ITEMS_PER_RESULT * recall->query->k);
+	int			wanted = wanted_items(recall);
 
 	if (recall->ncompared == 0)
 	{

@@ -338,6 +338,9 @@ extern void memai_postings_close(RecallPostings *postings);
 /* Notes under a word, 0..63, the items that have a key; returns their number. */
 extern int64 memai_postings_read(RecallPostings *postings, int64 key, int word);
 
+/* How many items were noted so far. */
+extern int64 memai_postings_count(const RecallPostings *postings);
+
 /* Orders the items that were noted and not taken by the sum of their words' weights. */
 extern void memai_postings_weigh(RecallPostings *postings, const double *weights);
 

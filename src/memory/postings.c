@@ -169,6 +169,12 @@ memai_postings_read(RecallPostings *postings, int64 key, int word)
 	return n;
 }
 
+int64
+memai_postings_count(const RecallPostings *postings)
+{
+	return postings->items->members;
+}
+
 /* ---- the best ---- */
 
 /* heavier first; of equals the one stored later */
