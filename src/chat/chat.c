@@ -203,8 +203,8 @@ store_answer(void *arg)
 	memai_chat_store_answer(arg);
 }
 
-static bool
-is_model_error(const ErrorData *error)
+bool
+memai_chat_is_model_error(const ErrorData *error)
 {
 	return ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_TO_CATEGORY(ERRCODE_MEMAI_PROVIDER_ERROR);
 }
@@ -226,7 +226,7 @@ run_step(Chat *chat, void (*step) (void *))
 		step(chat);
 		return;
 	}
-	error = memai_catch(step, chat, is_model_error);
+	error = memai_catch(step, chat, memai_chat_is_model_error);
 	if (error != NULL)
 		chat->error = psprintf("%s: %s", unpack_sql_state(error->sqlerrcode), error->message);
 }
