@@ -88,17 +88,6 @@ check_message(const text *message)
 				 errhint("Store long texts with memai.remember_messages and ask about them.")));
 }
 
-/* What may not be stored is not sent to a model either; what is redacted is, until it is stored. */
-static void
-check_refused(text *message)
-{
-	MemaiPiiPolicy policy;
-
-	memai_pii_policy(&policy);
-	policy.kinds = policy.refused;
-	(void) memai_pii_clean(&policy, "message", message);
-}
-
 /* stop as a JSON array of strings; NULL when there is none */
 static char *
 stop_argument(FunctionCallInfo fcinfo)
@@ -149,7 +138,6 @@ memai_chat_arguments(FunctionCallInfo fcinfo, Chat *chat)
 	INSTR_TIME_SET_CURRENT(chat->start);
 	chat->message = PG_ARGISNULL(CHAT_ARG_MESSAGE) ? NULL : PG_GETARG_TEXT_PP(CHAT_ARG_MESSAGE);
 	check_message(chat->message);
-	check_refused(chat->message);
 	chat->user_id = PG_ARGISNULL(CHAT_ARG_USER_ID) ? NULL : PG_GETARG_TEXT_PP(CHAT_ARG_USER_ID);
 	memai_scope_resolve(&chat->scope, chat->user_id, PG_ARGISNULL(CHAT_ARG_NAMESPACE) ? NULL : PG_GETARG_TEXT_PP(CHAT_ARG_NAMESPACE));
 	chat->has_namespace = !PG_ARGISNULL(CHAT_ARG_NAMESPACE);
