@@ -29,23 +29,13 @@ PG_FUNCTION_INFO_V1(memai_chat_preview);
 
 /* ---- the steps ---- */
 
-/* What may not be stored is not sent to a model either; what is redacted is, until it is stored. */
-static void
-check_refused(text *message)
-{
-	MemaiPiiPolicy policy;
-
-	memai_pii_policy(&policy);
-	policy.kinds = policy.refused;
-	(void) memai_pii_clean(&policy, "message", message);
-}
-
 static void
 find_thread(Chat *chat)
 {
 	char	   *model;
 
-	check_refused(chat->message);
+	/* what may not be stored is not sent to a model either */
+	chat->message = memai_pii_clean_one("message", chat->message);
 	if (chat->thread_id != NULL)
 	{
 		memai_see_own_changes();

@@ -73,6 +73,7 @@ foreach my $name (sort keys %form)
 	error_is($say->('Pays with 4111 1111 1111 1111'), '23514', qr/message holds personal data/, "$name: AU15 what is refused");
 	is(scalar($stub->requests), 0, "$name: AU15 is sent to nobody");
 	ok(!$say->('I am bo@example.com')->{sqlstate}, "$name: AU15 what is redacted is answered");
+	unlike(join(' ', map { $_->{body} } $stub->requests), qr/bo\@example/, "$name: AU15 the model is sent what is stored");
 	is($node->safe_psql('postgres', "SELECT string_agg(rtrim(content), '; ' ORDER BY id) FROM memai.episode WHERE user_id = '$name'"), 'I am [email]; echo: I am [email]', "$name: AU15 and stored without it");
 }
 
