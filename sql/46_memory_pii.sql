@@ -41,6 +41,19 @@ SELECT what, imported FROM memai.import_user('[{"table": "episode", "id": "00000
 	{"table": "block", "label": "b", "value": "bo@example.com", "char_limit": 100, "is_read_only": false, "version": 1, "updated_at": "2026-01-01Z"}, 7]', 'bea') WHERE imported > 0;
 SELECT id, content, metadata, occurred_at FROM memai.episode WHERE user_id = 'bea';
 SELECT value FROM memai.blocks('bea');
+-- a chat: the message, and the answer that quotes it
+SELECT (SELECT thread_id FROM memai.chat('Where does bo@example.com live, and who has 10.0.0.1?', 'cleo')) AS thread \gset
+SELECT role, content LIKE '%@%' AS holds FROM memai.messages(:'thread', 'cleo');
+SELECT content FROM memai.messages(:'thread', 'cleo') LIMIT 1;
+SELECT memai.create_thread('cleo', title => 'mail bo@example.com') AS titled \gset
+SELECT title FROM memai.thread(:'titled', 'cleo');
+SELECT memai.remember('Gone soon', 'cleo') AS gone \gset
+SELECT memai.forget(:'gone', 'cleo', reason => 'asked by bo@example.com');
+SELECT reason FROM memai.history(:'gone', 'cleo') WHERE event = 'FORGET';
+SELECT error FROM memai.chat('I am 811218-9876', 'cleo');
+SELECT count(*) FROM memai.chat_preview('I am 811218-9876', 'cleo');
+SELECT count(*) > 0 AS erased FROM memai.forget_user('cleo', confirm => true, reason => 'asked by bo@example.com');
+SELECT reason FROM memai.erasure WHERE user_id = 'cleo';
 -- what is refused is not stored, and not repeated in the error
 \set VERBOSITY default
 SELECT memai.remember('Pays with 4111 1111 1111 1111', 'ann');
@@ -72,6 +85,6 @@ SELECT memai.remember('Now mail bo@example.com', 'ann') AS now \gset
 SELECT content FROM memai.get_memory(:'now', 'ann');
 RESET ROLE;
 DELETE FROM memai.memory WHERE tenant LIKE 'regress%'; DELETE FROM memai.episode WHERE tenant LIKE 'regress%'; DELETE FROM memai.block WHERE tenant LIKE 'regress%';
-DELETE FROM memai.memory_history WHERE tenant LIKE 'regress%';
+DELETE FROM memai.memory_history WHERE tenant LIKE 'regress%'; DELETE FROM memai.erasure WHERE tenant LIKE 'regress%';
 DROP ROLE regress_memai_clinic;
 DROP ROLE regress_memai_ops;

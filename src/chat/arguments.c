@@ -34,8 +34,8 @@ name_argument(FunctionCallInfo fcinfo, int argument)
 	return PG_ARGISNULL(argument) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(argument));
 }
 
-static int
-int_argument(FunctionCallInfo fcinfo, int argument, const char *name, int missing, int min, int max)
+int
+memai_chat_int_argument(FunctionCallInfo fcinfo, int argument, const char *name, int missing, int min, int max)
 {
 	int			value = PG_ARGISNULL(argument) ? missing : PG_GETARG_INT32(argument);
 
@@ -60,10 +60,10 @@ number_argument(FunctionCallInfo fcinfo, int argument, const char *name, double 
 	return value;
 }
 
-static bool
-on_error_argument(FunctionCallInfo fcinfo)
+bool
+memai_chat_raises_errors(FunctionCallInfo fcinfo, int argument)
 {
-	char	   *on_error = PG_ARGISNULL(CHAT_ARG_ON_ERROR) ? "raise" : text_to_cstring(PG_GETARG_TEXT_PP(CHAT_ARG_ON_ERROR));
+	char	   *on_error = PG_ARGISNULL(argument) ? "raise" : text_to_cstring(PG_GETARG_TEXT_PP(argument));
 
 	if (strcmp(on_error, "raise") != 0 && strcmp(on_error, "null") != 0)
 		ereport(ERROR,
@@ -144,7 +144,7 @@ memai_chat_arguments(FunctionCallInfo fcinfo, Chat *chat)
 	chat->model_name = name_argument(fcinfo, CHAT_ARG_MODEL);
 	chat->system_prompt = text_argument(fcinfo, CHAT_ARG_SYSTEM_PROMPT, "system_prompt");
 	chat->temperature = number_argument(fcinfo, CHAT_ARG_TEMPERATURE, "temperature", get_float8_nan(), 0, 2);
-	chat->max_tokens = int_argument(fcinfo, CHAT_ARG_MAX_TOKENS, "max_tokens", 0, 1, 1000000);
+	chat->max_tokens = memai_chat_int_argument(fcinfo, CHAT_ARG_MAX_TOKENS, "max_tokens", 0, 1, 1000000);
 	chat->top_p = number_argument(fcinfo, CHAT_ARG_TOP_P, "top_p", 0, 0.000001, 1);
 	chat->presence_penalty = number_argument(fcinfo, CHAT_ARG_PRESENCE_PENALTY, "presence_penalty", 0, -2, 2);
 	chat->frequency_penalty = number_argument(fcinfo, CHAT_ARG_FREQUENCY_PENALTY, "frequency_penalty", 0, -2, 2);
@@ -154,14 +154,14 @@ memai_chat_arguments(FunctionCallInfo fcinfo, Chat *chat)
 		chat->response_schema = JsonbToCString(NULL, &schema->root, VARSIZE(schema));
 	chat->tools = jsonb_argument(fcinfo, CHAT_ARG_TOOLS, "tools", true);
 	chat->use_memory = PG_ARGISNULL(CHAT_ARG_USE_MEMORY) || PG_GETARG_BOOL(CHAT_ARG_USE_MEMORY);
-	chat->k = int_argument(fcinfo, CHAT_ARG_K, "k", 8, 1, MEMAI_RECALL_MAX_K);
-	chat->max_context_tokens = int_argument(fcinfo, CHAT_ARG_MAX_CONTEXT_TOKENS, "max_context_tokens", 2000, 0, 1000000);
+	chat->k = memai_chat_int_argument(fcinfo, CHAT_ARG_K, "k", 8, 1, MEMAI_RECALL_MAX_K);
+	chat->max_context_tokens = memai_chat_int_argument(fcinfo, CHAT_ARG_MAX_CONTEXT_TOKENS, "max_context_tokens", 2000, 0, 1000000);
 	chat->context = text_argument(fcinfo, CHAT_ARG_CONTEXT, "context");
 	chat->intent = name_argument(fcinfo, CHAT_ARG_INTENT);
 	chat->filter = PG_ARGISNULL(CHAT_ARG_FILTER) ? NULL : PG_GETARG_JSONB_P(CHAT_ARG_FILTER);
 	memai_check_filter(chat->filter);
-	chat->max_messages = int_argument(fcinfo, CHAT_ARG_MAX_MESSAGES, "max_messages", MEMAI_CHAT_WINDOW, 0, 1000);
-	chat->raise_errors = on_error_argument(fcinfo);
+	chat->max_messages = memai_chat_int_argument(fcinfo, CHAT_ARG_MAX_MESSAGES, "max_messages", MEMAI_CHAT_WINDOW, 0, 1000);
+	chat->raise_errors = memai_chat_raises_errors(fcinfo, CHAT_ARG_ON_ERROR);
 	chat->router = PG_ARGISNULL(CHAT_ARG_ROUTER) ? memai_chat_default_router() : memai_chat_router(name_argument(fcinfo, CHAT_ARG_ROUTER));
 	chat->max_cost = number_argument(fcinfo, CHAT_ARG_MAX_COST, "max_cost", get_float8_nan(), 0, 1e9);
 	chat->thread_id = PG_ARGISNULL(CHAT_ARG_THREAD_ID) ? NULL : PG_GETARG_UUID_P(CHAT_ARG_THREAD_ID);

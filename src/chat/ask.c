@@ -114,19 +114,6 @@ typedef struct Ask
 
 /* ---- arguments ---- */
 
-static int
-int_argument(FunctionCallInfo fcinfo, int argument, const char *name, int missing, int min, int max)
-{
-	int			value = PG_ARGISNULL(argument) ? missing : PG_GETARG_INT32(argument);
-
-	if (value < min || value > max)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s is out of range: %d", name, value),
-				 errdetail("The range is %d to %d.", min, max)));
-	return value;
-}
-
 static char *
 name_argument(FunctionCallInfo fcinfo, int argument)
 {
@@ -172,19 +159,6 @@ functions_argument(FunctionCallInfo fcinfo, int argument)
 	return functions;
 }
 
-static bool
-on_error_argument(FunctionCallInfo fcinfo)
-{
-	char	   *on_error = name_argument(fcinfo, ARG_ON_ERROR);
-
-	if (on_error != NULL && strcmp(on_error, "raise") != 0 && strcmp(on_error, "null") != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid value of on_error"),
-				 errhint("It is 'raise' or 'null'.")));
-	return on_error == NULL || strcmp(on_error, "raise") == 0;
-}
-
 /* The chat model; raises for one that only quotes. */
 static MemaiModelInfo *
 model_argument(FunctionCallInfo fcinfo)
@@ -206,11 +180,11 @@ read_arguments(FunctionCallInfo fcinfo, Ask *ask)
 	INSTR_TIME_SET_CURRENT(ask->start);
 	ask->question = question_argument(fcinfo);
 	ask->instructions = name_argument(fcinfo, ARG_INSTRUCTIONS);
-	ask->max_repairs = int_argument(fcinfo, ARG_MAX_REPAIRS, "max_repairs", 2, 0, MAX_REPAIRS);
-	ask->raise_errors = on_error_argument(fcinfo);
+	ask->max_repairs = memai_chat_int_argument(fcinfo, ARG_MAX_REPAIRS, "max_repairs", 2, 0, MAX_REPAIRS);
+	ask->raise_errors = memai_chat_raises_errors(fcinfo, ARG_ON_ERROR);
 	ask->rules.functions = functions_argument(fcinfo, ARG_FUNCTIONS);
-	ask->query.max_rows = int_argument(fcinfo, ARG_MAX_ROWS, "max_rows", 100, 1, 10000);
-	ask->query.timeout = int_argument(fcinfo, ARG_TIMEOUT_MS, "timeout_ms", 5000, 1, 600000);
+	ask->query.max_rows = memai_chat_int_argument(fcinfo, ARG_MAX_ROWS, "max_rows", 100, 1, 10000);
+	ask->query.timeout = memai_chat_int_argument(fcinfo, ARG_TIMEOUT_MS, "timeout_ms", 5000, 1, 600000);
 	ask->query.search_path = PG_ARGISNULL(ARG_SEARCH_PATH) ? "" : name_argument(fcinfo, ARG_SEARCH_PATH);
 	ask->query.as_json = true;
 	ask->query.check = memai_ask_check;
@@ -475,7 +449,7 @@ static const AskSchema *
 load_schema(FunctionCallInfo fcinfo, const Ask *ask)
 {
 	int			window = ask->model->context_window > 0 ? ask->model->context_window : DEFAULT_CONTEXT_WINDOW;
-	int			max_tokens = int_argument(fcinfo, ARG_MAX_SCHEMA_TOKENS, "max_schema_tokens", 6000, 1, 1000000);
+	int			max_tokens = memai_chat_int_argument(fcinfo, ARG_MAX_SCHEMA_TOKENS, "max_schema_tokens", 6000, 1, 1000000);
 	const AskSchema *schema = memai_ask_schema(array_argument(fcinfo, ARG_TABLES), array_argument(fcinfo, ARG_SCHEMAS),
 											   ask->query.search_path, Min(max_tokens, window / 2));
 

@@ -15,6 +15,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
@@ -156,6 +157,10 @@ check_function(Oid function, void *context)
 		((strncmp(name, "pg_", 3) == 0 && !is_among(name, harmless, lengthof(harmless))) ||
 		 is_among(name, reading_by_name, lengthof(reading_by_name))))
 		refuse_function(function, "It looks into the server.");
+	/* crosstab and its like run a query that they are given as a string, and call themselves stable */
+	if (func_volatile(function) == PROVOLATILE_STABLE && get_func_retset(function) &&
+		OidIsValid(getExtensionOfObject(ProcedureRelationId, function)))
+		refuse_function(function, "It is an extension's and may read other tables.");
 	if (func_volatile(function) == PROVOLATILE_VOLATILE)
 		refuse_function(function, "It is volatile: it may do more than compute.");
 	return false;

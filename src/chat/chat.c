@@ -34,6 +34,8 @@ find_thread(Chat *chat)
 {
 	char	   *model;
 
+	/* what may not be stored is not sent to a model either */
+	chat->message = memai_pii_clean_one("message", chat->message);
 	if (chat->thread_id != NULL)
 	{
 		memai_see_own_changes();
@@ -203,8 +205,8 @@ store_answer(void *arg)
 	memai_chat_store_answer(arg);
 }
 
-static bool
-is_model_error(const ErrorData *error)
+bool
+memai_chat_is_model_error(const ErrorData *error)
 {
 	return ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_TO_CATEGORY(ERRCODE_MEMAI_PROVIDER_ERROR);
 }
@@ -226,7 +228,7 @@ run_step(Chat *chat, void (*step) (void *))
 		step(chat);
 		return;
 	}
-	error = memai_catch(step, chat, is_model_error);
+	error = memai_catch(step, chat, memai_chat_is_model_error);
 	if (error != NULL)
 		chat->error = psprintf("%s: %s", unpack_sql_state(error->sqlerrcode), error->message);
 }

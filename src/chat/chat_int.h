@@ -168,6 +168,12 @@ typedef enum ChatArgument
 /* Reads and checks the arguments that all forms of chat have, from argument 0 on. */
 extern void memai_chat_arguments(FunctionCallInfo fcinfo, Chat *chat);
 
+/* An argument from min to max, or what is missing stands for; raises 22023. */
+extern int	memai_chat_int_argument(FunctionCallInfo fcinfo, int argument, const char *name, int missing, int min, int max);
+
+/* Whether the argument on_error is 'raise', which null is, too; false for 'null'.  Raises 22023. */
+extern bool memai_chat_raises_errors(FunctionCallInfo fcinfo, int argument);
+
 /* ---- summary.c ---- */
 
 /*
@@ -220,6 +226,9 @@ extern ChatRouter memai_chat_router(const char *name);
  * nothing.  The caller is connected to SPI.
  */
 extern void memai_chat_prepare(Chat *chat);
+
+/* For memai_catch: whether a call of a model failed. */
+extern bool memai_chat_is_model_error(const ErrorData *error);
 
 /*
  * The steps of a chat, in this order: finding the thread, or opening one, and

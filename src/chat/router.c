@@ -202,12 +202,6 @@ route_by_model(void *arg)
 	read_answer(routing, model);
 }
 
-static bool
-is_model_error(const ErrorData *error)
-{
-	return ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_TO_CATEGORY(ERRCODE_MEMAI_PROVIDER_ERROR);
-}
-
 /* ---- the decision ---- */
 
 static void
@@ -268,7 +262,7 @@ memai_router_apply(Chat *chat)
 		return;
 	if (chat->router == CHAT_ROUTER_MODEL)
 	{
-		error = memai_catch(route_by_model, &routing, is_model_error);
+		error = memai_catch(route_by_model, &routing, memai_chat_is_model_error);
 		if (error != NULL)
 			problem = psprintf("%s: %s", unpack_sql_state(error->sqlerrcode), error->message);
 	}

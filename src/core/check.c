@@ -121,7 +121,9 @@ memai_check(PG_FUNCTION_ARGS)
 	need_argument(fcinfo, 2);
 	state = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	if (strlen(state) != 5)
-		elog(ERROR, "SQLSTATE \"%s\" does not have 5 characters", state);
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("an SQLSTATE has 5 characters")));
 	ereport(ERROR,
 			(errcode(MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4])),
 			 errmsg("%s", text_to_cstring(PG_GETARG_TEXT_PP(2))),

@@ -138,9 +138,11 @@ memai_forget_user(PG_FUNCTION_ARGS)
 	Erasure		erasure = {.confirm = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1)};
 	char	  **tables;
 	uint64		ntables;
+	text	   *reason;
 
 	erasure.namespace = PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2);
 	memai_scope_resolve(&erasure.scope, PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0), erasure.namespace);
+	reason = memai_pii_clean_one("reason", PG_ARGISNULL(3) ? NULL : PG_GETARG_TEXT_PP(3));
 	InitMaterializedSRF(fcinfo, 0);
 	erasure.rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	initStringInfo(&erasure.removed);
@@ -157,7 +159,7 @@ memai_forget_user(PG_FUNCTION_ARGS)
 	{
 		/* cached answers of models do not say whom they are about */
 		memai_statement_run(&clear_cache, NULL, NULL, false, 0);
-		certify(&erasure, PG_ARGISNULL(3) ? NULL : PG_GETARG_TEXT_PP(3));
+		certify(&erasure, reason);
 		/* who it was stands in the certificate */
 		memai_audit("forget_user", "", "tenant", text_to_cstring(erasure.scope.tenant), NULL);
 	}

@@ -109,6 +109,7 @@ memai_forget(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid mode of forgetting"),
 				 errhint("The mode is hard (remove) or soft (keep the row of a memory, stop recalling it).")));
+	reason = memai_pii_clean_one("reason", reason);
 
 	SPI_connect();
 	found = strcmp(mode, "hard") == 0 ? forget_hard(&scope, id, reason) : forget_soft(&scope, id, reason);

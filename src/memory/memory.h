@@ -189,6 +189,9 @@ extern void memai_pii_policy(MemaiPiiPolicy *policy);
  */
 extern text *memai_pii_clean(const MemaiPiiPolicy *policy, const char *what, text *content);
 
+/* The same by the policy of the current tenant, for one text. */
+extern text *memai_pii_clean_one(const char *what, text *content);
+
 /* Whether it would raise, for a text with a NUL at its end. */
 extern bool memai_pii_refuses(const MemaiPiiPolicy *policy, const char *data);
 

@@ -425,7 +425,7 @@ BEGIN ATOMIC
 			WHERE m.scope = memai._scope(clear_memory.user_id, clear_memory.namespace) AND NOT (m.is_pinned AND clear_memory.keep_pinned)) END;
 END;
 COMMENT ON FUNCTION memai.clear_memory(text, text, boolean, boolean) IS
-	'remove the memories of a namespace for good, except pinned ones; episodes and blocks stay; returns how many, and without confirm only that';
+	'remove the memories of a namespace for good, except pinned ones; episodes, blocks and the history with its texts stay; returns how many, and without confirm only that';
 
 CREATE FUNCTION memai.find_duplicates(user_id text DEFAULT NULL, namespace text DEFAULT NULL, min_similarity double precision DEFAULT 0.95, min_overlap double precision DEFAULT 0.9,
 		max_pairs integer DEFAULT 100)

@@ -144,6 +144,17 @@ memai_pii_clean(const MemaiPiiPolicy *policy, const char *what, text *content)
 	return cleaned ? cleaned : content;
 }
 
+text *
+memai_pii_clean_one(const char *what, text *content)
+{
+	MemaiPiiPolicy policy;
+
+	if (content == NULL)
+		return NULL;
+	memai_pii_policy(&policy);
+	return memai_pii_clean(&policy, what, content);
+}
+
 /* what a string of JSON is cleaned by */
 typedef struct JsonCleaning
 {

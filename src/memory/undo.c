@@ -129,6 +129,7 @@ memai_undo(PG_FUNCTION_ARGS)
 				 errhint("memai.history shows the history_id and the job_id of each change.")));
 	memai_scope_resolve(&scope, PG_ARGISNULL(3) ? NULL : PG_GETARG_TEXT_PP(3),
 						PG_ARGISNULL(4) ? NULL : PG_GETARG_TEXT_PP(4));
+	reason = memai_pii_clean_one("reason", reason);
 	SPI_connect();
 	changes = read_changes(&scope, fcinfo, &nchanges);
 	for (uint64 i = 0; i < nchanges; i++)

@@ -62,6 +62,21 @@ ok(wait_until($node, "SELECT count(*) FROM pg_stat_activity WHERE pid = $session
 like($session->answer(30), qr/"model": "\Q$backup\E"/, 'which answers');
 $session->close;
 
+# AU15: a policy on personal data, in every form of chat
+my $quick = chat_model();
+$node->safe_psql('postgres', "SELECT memai.grant_model('$quick', 'app'); SELECT memai.set_pii_policy('refuse', '{card}', 'app'); SELECT memai.set_pii_policy('redact', '{email}', 'app')");
+my %form = (chat => 'SELECT memai.chat(%s)', chat_stream => 'SELECT memai.chat_stream(%s)', converse => 'CALL memai.converse(%s)', chat_notify => 'SELECT memai.chat_notify(%s); CALL memai.run_jobs()');
+foreach my $name (sort keys %form)
+{
+	my $say = sub { return run_sql("SET ROLE app; SET memai.user_id = '$name'; SET memai.chat_extract = off; " . sprintf($form{$name}, "'$_[0]', model => '$quick'")) };
+	$stub->reset;
+	error_is($say->('Pays with 4111 1111 1111 1111'), '23514', qr/message holds personal data/, "$name: AU15 what is refused");
+	is(scalar($stub->requests), 0, "$name: AU15 is sent to nobody");
+	ok(!$say->('I am bo@example.com')->{sqlstate}, "$name: AU15 what is redacted is answered");
+	unlike(join(' ', map { $_->{body} } $stub->requests), qr/bo\@example/, "$name: AU15 the model is sent what is stored");
+	is($node->safe_psql('postgres', "SELECT string_agg(rtrim(content), '; ' ORDER BY id) FROM memai.episode WHERE user_id = '$name'"), 'I am [email]; echo: I am [email]', "$name: AU15 and stored without it");
+}
+
 $stub->stop;
 $node->stop;
 done_testing();
