@@ -17,6 +17,9 @@ SELECT * FROM pg_temp.read('Which parcel holds the zithers?');
 -- of 60 that have the word the ten best have it; a number tells one
 SELECT count(*) FILTER (WHERE content LIKE '% zithers') AS have_it, count(*) FROM memai.recall('Which parcel holds the zithers?');
 SELECT content FROM memai.recall('What does parcel 777 hold?', k => 1);
+-- the same rows with the same scores, however often
+SELECT n, count(DISTINCT answer) FROM (SELECT n, (SELECT array_agg((r.id, r.score) ORDER BY r.score DESC, r.id)::text FROM memai.recall('Which parcel holds ' || n || ' zithers?', k => 30 + 0 * i) r) AS answer
+	FROM generate_series(1, 3) n, generate_series(1, 4) i) a GROUP BY n ORDER BY n;
 -- as many rows as are asked for or there are, found by words or not
 SELECT k FROM unnest(ARRAY[1, 61, 999]) k WHERE k <> (SELECT count(*) FROM memai.recall('zithers', k => k));
 SELECT count(*) FROM memai.recall('nothing like it', k => 50);
@@ -91,6 +94,10 @@ SET memai.user_id = 'ann';
 -- without the index the scope is read
 BEGIN;
 DROP INDEX memai.memory_words_idx;
+SELECT vectors_read FROM pg_temp.read('Which parcel holds the zithers?');
+-- and where it is the index of a partitioned table, which has no pages
+CREATE TABLE memai.parts (scope bigint, id uuid, terms bytea) PARTITION BY HASH (scope);
+CREATE INDEX memory_words_idx ON memai.parts USING gin (memai._item_keys(scope, id, terms));
 SELECT vectors_read FROM pg_temp.read('Which parcel holds the zithers?');
 ROLLBACK;
 RESET memai.user_id;

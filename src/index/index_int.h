@@ -252,7 +252,6 @@ extern void memai_search_consume(MemaiSearch *search);
 extern float memai_search_refine(MemaiSearch *search, const MemaiCandidate *candidate, float *margin);
 /* Reads more lists if returned rows are many in relation to those read. */
 extern void memai_search_returned(MemaiSearch *search, int64 returned);
-extern int64 memai_search_scanned(const MemaiSearch *search);
 
 /* nearest list of a route for an entry (insert, split) */
 extern BlockNumber memai_route_nearest(MemaiIndex *index, BlockNumber route, const float *rotated);

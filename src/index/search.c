@@ -406,12 +406,6 @@ memai_search_returned(MemaiSearch *search, int64 returned)
 		read_more_lists(search);
 }
 
-int64
-memai_search_scanned(const MemaiSearch *search)
-{
-	return search->scanned;
-}
-
 float
 memai_search_estimate(MemaiSearch *search, const MemaiLayout *layout, const MemaiCandidate *c, float *margin)
 {

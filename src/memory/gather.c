@@ -1,8 +1,9 @@
 /*
  * gather.c
  *	  What a recall reads: episodes, memories, their statistics and links of
- *	  one scope, each by one index scan on the scope, none of their contents;
- *	  vectors.c reads their vectors.
+ *	  one scope, none of their contents.  All of a small scope, each table by one
+ *	  index scan; of a large one what is asked for by place or id, which
+ *	  gather_words.c and graph.c find.  vectors.c reads their vectors.
  *
  * Memories that were superseded are read too: they may match a question that
  * their successor does not ("does she still live in Lund?"), and then the

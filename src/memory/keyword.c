@@ -6,9 +6,10 @@
  * "Yes, next Tuesday" answers a question that the turn itself does not name.
  * So BM25 (text/bm25.c) is computed over three kinds of documents and added
  * up: the item alone, the item with its two neighbours on each side, and the
- * whole conversation.  The statistics (document frequency, average length) are
- * those of the scope, counted in the same pass over its rows: exact at any
- * moment, nothing to maintain when rows are written.
+ * whole conversation.  The statistics (document frequency, average length) of a
+ * scope that was read whole are counted in the same pass over its rows: exact at
+ * any moment, nothing to maintain when rows are written.  Items that were found
+ * in a large scope bring them along (RankQuestion), counted in its indexes.
  *
  * Who spoke.  "What did Ann say of boats?" is mostly answered by Ann: an item
  * whose speaker the question names gets the rarity of the name on top.

@@ -160,9 +160,7 @@ memai_postings_read(RecallPostings *postings, int64 key, int word)
 	{
 		CHECK_FOR_INTERRUPTS();
 		for (int i = 0; i < ntuples; i++)
-		{
 			note(postings, make_place(block, offsets[i]))->words |= UINT64CONST(1) << word;
-		}
 	}
 	memai_bitmap_end(iterator);
 	tbm_free(bitmap);
@@ -201,6 +199,7 @@ memai_postings_weigh(RecallPostings *postings, const double *weights)
 	posting_start_iterate(postings->items, &iterator);
 	while ((posting = posting_iterate(postings->items, &iterator)) != NULL)
 	{
+		CHECK_FOR_INTERRUPTS();
 		posting->weight = 0;
 		for (uint64 words = posting->words; words != 0; words &= words - 1)
 			posting->weight += (float) weights[pg_rightmost_one_pos64(words)];

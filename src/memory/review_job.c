@@ -19,6 +19,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
 
 #define MAX_MEMORIES 50			/* of one question */
 #define MAX_TEXT_BYTES 500
@@ -55,7 +56,7 @@ static const char *const decisions_schema =
 "\"required\":[\"ref\",\"decision\"],\"additionalProperties\":false}}},"
 "\"required\":[\"decisions\"],\"additionalProperties\":false}";
 
-/* one run of the job; palloc'd in its context */
+/* one run of the job; palloc'd in its context, which outlives the questions */
 typedef struct Review
 {
 	MemaiJob   *job;
@@ -174,17 +175,25 @@ apply(Review *review, MemaiJson *decisions)
 static Jsonb *
 review_memories(MemaiJob *job)
 {
+	MemoryContext job_context = CurrentMemoryContext;
+	MemoryContext question_context = AllocSetContextCreate(job_context, "memai memory review", ALLOCSET_DEFAULT_SIZES);
 	Review	   *review = palloc0(sizeof(Review));
 	char	   *question;
 
 	review->job = job;
 	review->model = memai_model_lookup_for(&job->scope, job->model[0] ? job->model : NULL, "chat");
-	while ((question = read_memories(review)) != NULL)
+	for (;;)
 	{
+		MemoryContextSwitchTo(question_context);
+		if ((question = read_memories(review)) == NULL)
+			break;
 		if (!review->model->is_local)
 			apply(review, ask(review, question));
 		memai_job_checkpoint(job, review->nreviewed, review->nreviewed);
+		MemoryContextReset(question_context);
 	}
+	MemoryContextSwitchTo(job_context);
+	MemoryContextDelete(question_context);
 	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(psprintf(
 		"{\"reviewed\": %lld, \"confirmed\": %lld, \"ended\": %lld}",
 		(long long) review->nreviewed, (long long) review->nconfirmed, (long long) review->nended))));
