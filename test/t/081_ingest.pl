@@ -65,7 +65,10 @@ $one = MemAI::Session->new($node);
 $one->query('SET ROLE app');
 $one->query('BEGIN');
 $one->query(add(5));
+my $log_size = -s $node->logfile;
 kill 'KILL', int $one->{backend};
+# until the postmaster notices, the others go on
+$node->wait_for_log(qr/all server processes terminated; reinitializing/, $log_size);
 ok(wait_until($node, "SELECT count(*) FROM memai.document", 1, 30), 'the server is back after kill -9 in between');
 is_version(4, 'the version before is stored, whole');
 $_->close for $one, $two;

@@ -5,12 +5,14 @@
 # a vectorizer costs a writer, and how many short rows a second one worker makes
 # vectors of with the model local/hash-384.
 # Needs psql on the PATH and PGHOST, PGPORT, PGUSER and PGDATABASE of an empty
-# database where memai is installed; a superuser, and a free worker slot.
+# database where memai can be installed; a superuser, and a free worker slot.
 set -eu
 cd "$(dirname "$0")"
 rows=${JOBS:-1000000}
 
 sql() { psql --no-psqlrc --quiet --tuples-only --no-align --set ON_ERROR_STOP=1 "$@"; }
+
+sql --command 'CREATE EXTENSION IF NOT EXISTS memai'
 
 # the median of psql's "Time: n ms" lines, and the largest
 summary() {
