@@ -23,7 +23,7 @@ my ($node, $stub) = start_gateway('crash', conf => "shared_preload_libraries = '
 	  . "memai.worker_restart_delay = '20ms'\nmemai.http_private_hosts = '127.0.0.1'\nmemai.model_max_retries = 0\n");
 prepare_memories($node, $users, 1);
 # jobs of one model share requests: with several there is more to interrupt
-my @models = map { embed_model(4, 'delay', 150) } 1 .. 10;
+my @models = map { embed_model(4, 'delay', 15 * $worker_kills) } 1 .. 10;
 my $models = join(', ', map { "'$_'" } @models);
 $node->safe_psql('postgres', "SELECT memai.grant_model(m, 'memai_user') FROM unnest(ARRAY[$models]) AS m;
 	SELECT memai.set_default_model('embed', '$models[0]');
