@@ -20,6 +20,7 @@
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "chat/ask.h"
+#include "chat/query.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/analyze.h"
@@ -42,15 +43,6 @@ static const char *const reading_by_name[] = {
 
 /* ---- as the raw parser leaves it ---- */
 
-static void
-refuse(const char *problem)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("the query %s", problem),
-			 errhint("It must be one SELECT that changes and locks nothing.")));
-}
-
 static bool
 check_raw_node(Node *node, void *context)
 {
@@ -60,18 +52,18 @@ check_raw_node(Node *node, void *context)
 	{
 		case T_SelectStmt:
 			if (((SelectStmt *) node)->intoClause != NULL)
-				refuse("has an INTO clause");
+				memai_query_refuse("has an INTO clause");
 			if (((SelectStmt *) node)->lockingClause != NIL)
-				refuse("locks rows");
+				memai_query_refuse("locks rows");
 			break;
 		case T_InsertStmt:
 		case T_UpdateStmt:
 		case T_DeleteStmt:
 		case T_MergeStmt:
-			refuse("changes data");
+			memai_query_refuse("changes data");
 			break;
 		case T_ParamRef:
-			refuse("has a parameter");
+			memai_query_refuse("has a parameter");
 			break;
 		default:
 			break;
@@ -92,10 +84,10 @@ parse(const char *sql)
 				 errdetail("The limit is %d bytes.", MAX_LENGTH)));
 	statements = raw_parser(sql, RAW_PARSE_DEFAULT);
 	if (list_length(statements) != 1)
-		refuse("is not one statement");
+		memai_query_refuse("is not one statement");
 	statement = linitial_node(RawStmt, statements);
 	if (!IsA(statement->stmt, SelectStmt))
-		refuse("is no SELECT");
+		memai_query_refuse("is no SELECT");
 	(void) check_raw_node(statement->stmt, NULL);
 	return statement;
 }
@@ -206,6 +198,6 @@ memai_ask_check(const char *sql, void *arg)
 	Query	   *query = parse_analyze_fixedparams(statement, sql, NULL, 0, NULL);
 
 	if (query->commandType != CMD_SELECT || query->hasModifyingCTE || query->rowMarks != NIL)
-		refuse("is no SELECT that only reads");
+		memai_query_refuse("is no SELECT that only reads");
 	(void) check_node((Node *) query, arg);
 }

@@ -152,8 +152,8 @@ set_up_parser(ParseState *pstate, void *arg)
 
 /* ---- preparing ---- */
 
-static void
-refuse(const char *problem)
+void
+memai_query_refuse(const char *problem)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -170,17 +170,17 @@ check_plan(SPIPlanPtr plan)
 	Query	   *query;
 
 	if (list_length(sources) != 1)
-		refuse("is not one statement");
+		memai_query_refuse("is not one statement");
 	source = linitial(sources);
 	if (list_length(source->query_list) != 1)
-		refuse("is not one statement");
+		memai_query_refuse("is not one statement");
 	query = linitial(source->query_list);
 	if (query->commandType != CMD_SELECT || query->utilityStmt != NULL)
-		refuse("is no SELECT");
+		memai_query_refuse("is no SELECT");
 	if (query->hasModifyingCTE)
-		refuse("changes data");
+		memai_query_refuse("changes data");
 	if (query->rowMarks != NIL)
-		refuse("locks rows");
+		memai_query_refuse("locks rows");
 }
 
 static SPIPlanPtr
@@ -189,7 +189,7 @@ prepare(const char *sql, Parameters *parameters)
 	SPIPlanPtr	plan = SPI_prepare_params(sql, set_up_parser, parameters, 0);
 
 	if (plan == NULL)
-		refuse("cannot be prepared");
+		memai_query_refuse("cannot be prepared");
 	check_plan(plan);
 	return plan;
 }
@@ -408,7 +408,7 @@ run_query(void *arg)
 		run->query->check(run->query->sql, run->query->check_arg);
 	plan = prepare(run->query->sql, &parameters);
 	if (SPI_execute_plan_with_paramlist(plan, make_param_list(&parameters), true, run->query->max_rows + 1L) != SPI_OK_SELECT)
-		refuse("is no SELECT");
+		memai_query_refuse("is no SELECT");
 	MemoryContextSwitchTo(context);
 	run->rows = take_rows(run->query);
 	SPI_freeplan(plan);

@@ -55,4 +55,7 @@ extern List *memai_query_check(const ChatQuery *query);
  */
 extern void memai_run_limited(const char *what, const char *search_path, int timeout, void (*body) (void *), void *arg);
 
+/* Raises 22023: the query ... */
+extern void memai_query_refuse(const char *problem);
+
 #endif							/* MEMAI_CHAT_QUERY_H */

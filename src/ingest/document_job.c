@@ -89,15 +89,24 @@ chunk_document(MemaiJob *job, const pg_uuid_t *id)
 	return n;
 }
 
-/* handler of the kind ingest */
-static Jsonb *
-prepare_document(MemaiJob *job)
+/* Parts the payload's document and commits that; its id. */
+static pg_uuid_t
+prepare_chunks(MemaiJob *job)
 {
 	pg_uuid_t	id = document_of(job);
 	int			nchunks = chunk_document(job, &id);
 
 	if (nchunks >= 0)
 		memai_job_checkpoint(job, 0, nchunks);
+	return id;
+}
+
+/* handler of the kind ingest */
+static Jsonb *
+prepare_document(MemaiJob *job)
+{
+	pg_uuid_t	id = prepare_chunks(job);
+
 	return memai_embed_missing(job, &id);
 }
 
@@ -105,11 +114,8 @@ prepare_document(MemaiJob *job)
 static void *
 prepare_share(MemaiJob *job, int *ntexts)
 {
-	pg_uuid_t	id = document_of(job);
-	int			nchunks = chunk_document(job, &id);
+	pg_uuid_t	id = prepare_chunks(job);
 
-	if (nchunks >= 0)
-		memai_job_checkpoint(job, 0, nchunks);
 	return memai_embed_share_prepare(job, &id, ntexts);
 }
 
