@@ -556,6 +556,12 @@ memai_http_wait(MemaiHttpTransfer *transfer)
 	return &transfer->response;
 }
 
+const MemaiHttpResponse *
+memai_http_ended(const MemaiHttpTransfer *transfer)
+{
+	return transfer->finished && !transfer->out_of_memory ? &transfer->response : NULL;
+}
+
 int
 memai_http_wait_status(MemaiHttpTransfer *transfer)
 {
