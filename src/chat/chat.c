@@ -84,6 +84,8 @@ recall(const Chat *chat, MemoryContext context)
 		.query = chat->message,
 		.k = Min(chat->heard ? chat->k + 1 : chat->k, MEMAI_RECALL_MAX_K),
 		.filter = chat->filter,
+		.max_per_thread = memai_chat_max_of_source(chat->k),
+		.limit_others = true,
 	};
 	List	   *recalled = memai_recall_run(&query, context, NULL);
 	ListCell   *cell;

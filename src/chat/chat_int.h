@@ -210,6 +210,9 @@ extern bool memai_chat_extract(void);
 /* how many earlier messages a chat that names no thread is shown */
 extern int	memai_chat_recent_messages(void);
 
+/* how many of k recalled items may be of one source; 0: any number */
+extern int	memai_chat_max_of_source(int k);
+
 /* how often a chat may go back to the model with results of tools */
 extern int	memai_chat_max_tool_rounds(void);
 
