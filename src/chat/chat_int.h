@@ -95,7 +95,7 @@ typedef struct Chat
 	pg_uuid_t  *thread_id;		/* NULL: none */
 	bool		has_namespace;	/* else the thread's is meant */
 	MemaiScope	scope;			/* whose memory is recalled */
-	char	   *model_name;		/* NULL: of the intent or thread, or the default */
+	char	   *model_name;		/* or a size; NULL: of the thread, or the default */
 	text	   *system_prompt;	/* NULL: of the intent or thread, or memai's own */
 	double		temperature;	/* NaN: the model's default */
 	int			max_tokens;		/* 0: the model's default */
@@ -162,6 +162,7 @@ typedef enum ChatArgument
 	CHAT_ARG_ON_ERROR,
 	CHAT_ARG_ROUTER,
 	CHAT_ARG_MAX_COST,
+	CHAT_ARG_SIZE,
 	CHAT_ARGUMENTS
 } ChatArgument;
 
