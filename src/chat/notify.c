@@ -7,7 +7,8 @@
  *	  the job (kind chat): build the prompt -> commit -> the model speaks
  *		-> (begin, notify, commit) for each piece -> store the answer, notify
  *
- * No transaction is open while the model is silent.  The message stands in its
+ * No transaction is open while the model is silent, nor while another embeds the
+ * message or decides what it needs (prepare.c).  The message stands in its
  * episode alone and not in the job, so whoever forgets it forgets all of it.  Each
  * notification is JSON with a number that counts from 1; the last one has
  * "done": true and the result, or the error.  A cancelled job stores what was
@@ -371,6 +372,22 @@ goes_on(Speech *speech)
 	return more;
 }
 
+static void
+begin_calls(void)
+{
+	SPI_finish();
+	memai_job_call_begin();
+}
+
+static void
+end_calls(void)
+{
+	memai_job_call_end();
+	SPI_connect();
+}
+
+static const ChatCalls calls = {begin_calls, end_calls};
+
 /* handler of the kind chat */
 static Jsonb *
 answer(MemaiJob *job)
@@ -386,6 +403,7 @@ answer(MemaiJob *job)
 	SPI_connect();
 	MemoryContextSwitchTo(context);
 	read_chat(speech);
+	speech->chat.calls = &calls;
 	memai_chat_hear(&speech->chat);
 	MemoryContextSwitchTo(context);
 	speech->loop = memai_tool_loop_start(&speech->chat);
