@@ -8,6 +8,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time usleep);
 use MemAI::Index;
+use MemAI::Processes;
 use MemAI::Session;
 
 my $kills = $ENV{MEMAI_KILLED_BACKENDS} // 5;
@@ -106,9 +107,8 @@ for my $n (1 .. $kills)
 	$next += 50;
 	$session->send("INSERT INTO item SELECT n, n % 50, vec(n) FROM generate_series($next, $next + 4999) n");
 	usleep(20000 + 7000 * ($n % 13));
-	kill 'KILL', $session->{backend};
+	kill_backend($node, $session->{backend});
 	$session->close;
-	$node->poll_query_until('postgres', 'SELECT true') or die 'the server does not come back';
 	my $rows = $node->safe_psql('postgres', "SELECT count(*) FROM item WHERE id >= $next - 50");
 	$lost++ if $rows < 50;
 	$damaged++ if in_order($node, 'item_v', 'item_c') ne '';
