@@ -42,7 +42,8 @@ is(db(q{SELECT status, attempts, result, done, total, count(*) FROM memai.job GR
 	qq{done|1|{"model": "$model", "embedded": 1}|1|1|$users}, 'each is done, with its own result');
 is(db(qq{SELECT count(*), count(DISTINCT e.scope), bool_and((e.embedding::real[])[1] = length(m.content))
 	FROM memai.embedding e JOIN memai.memory m USING (scope, id) WHERE e.model = '$model'}), "$users|$users|t", 'each memory has its own vector');
-is(db(qq{SELECT role, count(*), sum(prompt_tokens) > 0 FROM memai.usage WHERE model = '$model' GROUP BY 1}), 'app|1|t', 'the request is counted for the role that submitted them');
+is(db(qq{SELECT role, count(DISTINCT at), count(DISTINCT user_id), count(*) FROM memai.usage WHERE model = '$model' GROUP BY 1}), "app|1|$users|$users", 'the request is counted for the role that submitted them, for each user');
+is(db(qq{SELECT sum(prompt_tokens) FROM memai.usage WHERE model = '$model'}), $stub->tokens->{prompt}, 'with what the provider counts');
 
 # ---- another role's jobs are another request; max_jobs holds ----
 db(q{DELETE FROM memai.job; DELETE FROM memai.embedding; CREATE ROLE other LOGIN IN ROLE memai_user; SET ROLE other;
