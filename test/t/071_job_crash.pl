@@ -20,7 +20,8 @@ my $samples = $ENV{MEMAI_XMIN_SAMPLES} // 100;
 my $max_attempts = 8;
 
 my ($node, $stub) = start_gateway('crash', conf => "shared_preload_libraries = 'memai'\nmemai.workers = 2\nrestart_after_crash = on\n"
-	  . "memai.worker_restart_delay = '20ms'\nmemai.http_private_hosts = '127.0.0.1'\nmemai.model_max_retries = 0\n");
+	  . "memai.worker_restart_delay = '20ms'\nmemai.http_private_hosts = '127.0.0.1'\nmemai.model_max_retries = 0\n"
+	  . "memai.http_attempt_timeout = '2min'\nmemai.http_call_timeout = '2min'\n");
 prepare_memories($node, $users, 1);
 # Jobs of one model share requests: with several there is more to interrupt.  Calls are long enough for the kills to
 # find one, and the more jobs there are, the shorter: those that are lost with a worker are done one by one afterwards.
