@@ -260,6 +260,7 @@ memai_create_vectorizer(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("source must not be null")));
+	PreventCommandDuringRecovery("memai.create_vectorizer");
 	v.source = PG_GETARG_OID(0);
 	memai_vectorizer_check_source(v.source);
 	SPI_connect();
