@@ -21,10 +21,13 @@ my $samples = $ENV{MEMAI_XMIN_SAMPLES} // 100;
 my $max_attempts = 8;
 
 my ($node, $stub) = start_gateway('crash', conf => "shared_preload_libraries = 'memai'\nmemai.workers = 2\nrestart_after_crash = on\n"
-	  . "memai.worker_restart_delay = '20ms'\nmemai.http_private_hosts = '127.0.0.1'\nmemai.model_max_retries = 0\n");
+	  . "memai.worker_restart_delay = '20ms'\nmemai.http_private_hosts = '127.0.0.1'\nmemai.model_max_retries = 0\n"
+	  . "memai.http_attempt_timeout = '2min'\nmemai.http_call_timeout = '2min'\n");
 prepare_memories($node, $users, 1);
-# jobs of one model share requests: with several there is more to interrupt
-my @models = map { embed_model(4, 'delay', 15 * $worker_kills) } 1 .. 10;
+# Jobs of one model share requests: with several there is more to interrupt.  Calls are long enough for the kills to
+# find one, and the more jobs there are, the shorter: those that are lost with a worker are done one by one afterwards.
+my $delay = 15 * $worker_kills * 300 / $users;
+my @models = map { embed_model(4, 'delay', $delay < 40 ? 40 : int $delay) } 1 .. 10;
 my $models = join(', ', map { "'$_'" } @models);
 $node->safe_psql('postgres', "SELECT memai.grant_model(m, 'memai_user') FROM unnest(ARRAY[$models]) AS m;
 	SELECT memai.set_default_model('embed', '$models[0]');
@@ -86,10 +89,27 @@ sub all_is_stored_once
 
 # ---- workers are ended in the middle of jobs, BW1 ----
 submit_all('workers are ended');
+# the launcher lets more and more time pass before it starts a worker that is lost again and again, until it is not wanted
+sub restart_at_once
+{
+	$node->safe_psql('postgres', 'ALTER SYSTEM SET memai.workers = 0');
+	$node->reload;
+	wait_until($node, q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'memai worker'}, 0, 60) or die 'workers stay';
+	$node->safe_psql('postgres', 'ALTER SYSTEM RESET memai.workers');
+	$node->reload;
+	return;
+}
+
 my $killed = 0;
+my $reset_at = 10;
 for (1 .. 4 * $worker_kills)
 {
 	last if $killed == $worker_kills;
+	if ($killed >= $reset_at)
+	{
+		restart_at_once();
+		$reset_at += 10;
+	}
 	sleep 0.05 + rand 0.1;
 	$node->safe_psql('postgres', $due_now);
 	$killed += $node->safe_psql('postgres', q{SELECT count(*) FROM (SELECT pg_terminate_backend(pid) FROM memai.worker_status
@@ -145,7 +165,7 @@ my $bad = grep { /\|2$/ && !/^0\|0\|/ } @samples;
 cmp_ok($waiting, '>=', $samples * 0.9, "$waiting samples while both workers wait");
 is($bad, 0, 'in none of them a worker has a transaction, a snapshot or a lock');
 $node->safe_psql('postgres', 'VACUUM memai.memory');
-ok(wait_until($node, $unfinished, 0, 20), 'and then the jobs are done');
+ok(wait_until($node, $unfinished, 0, 30 + $samples * 0.15), 'and then the jobs are done');
 is($node->safe_psql('postgres', "SELECT count(*) FROM memai.embedding WHERE model IN ('$slow', '$slow_too')"), 2, 'with their results');
 
 # ---- a worker that is told to end while a call waits ----
