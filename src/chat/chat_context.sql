@@ -108,6 +108,10 @@ CREATE POLICY isolation ON memai.preference USING (tenant = (SELECT memai.curren
 	AND user_id = coalesce((SELECT memai.current_user_id()), user_id));
 COMMENT ON POLICY isolation ON memai.preference IS 'own tenant only, and own user in a narrowed session';
 
+CREATE TRIGGER preference_pii_policy BEFORE INSERT OR UPDATE OF preferences ON memai.preference
+	FOR EACH ROW WHEN (memai._has_pii_policies()) EXECUTE FUNCTION memai._apply_pii_policy('preferences');
+COMMENT ON TRIGGER preference_pii_policy ON memai.preference IS 'what the policy of the tenant says of personal data, however the row is stored';
+
 GRANT SELECT, INSERT, UPDATE, DELETE ON memai.intent, memai.source, memai.preference TO memai_user;
 ALTER TABLE memai.preference ALTER COLUMN preferences SET STATISTICS 0;
 SELECT pg_catalog.pg_extension_config_dump('memai.intent', '');

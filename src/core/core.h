@@ -71,6 +71,21 @@ extern uint64 memai_statement_run_latest(MemaiStatement *statement, Datum *value
 extern void memai_see_own_changes(void);
 
 /*
+ * Before a statement is run: has one plan made for all values, where the server would else plan for those of a
+ * call as long as that promises anything.  For statements whose best plan does not depend on values.
+ */
+extern void memai_statement_plan_once(MemaiStatement *statement);
+
+/*
+ * Runs the read-only statement and hands each row to receive, as the executor has it: nothing is copied, and what is not
+ * passed by value is gone when receive returns.  receive runs in the caller's memory context and must not use SPI.  The
+ * rest is as of memai_statement_run.
+ */
+typedef void (*MemaiReceiveRow) (TupleTableSlot *slot, void *arg);
+extern uint64 memai_statement_each(MemaiStatement *statement, Datum *values, const char *nulls, long max_rows,
+								   MemaiReceiveRow receive, void *arg);
+
+/*
  * Opens a cursor on the read-only statement instead; fetch with
  * SPI_cursor_fetch, close with SPI_cursor_close.
  */

@@ -10,20 +10,38 @@
 
 #include "access/xact.h"
 #include "core/core.h"
+#include "miscadmin.h"
+#include "tcop/dest.h"
 #include "utils/snapmgr.h"
 
+/* where the rows of memai_statement_each go */
+typedef struct RowReceiver
+{
+	DestReceiver destination;
+	MemaiReceiveRow receive;
+	void	   *arg;
+	MemoryContext context;		/* of the caller */
+} RowReceiver;
+
 static void
-prepare_statement(MemaiStatement *statement)
+prepare(MemaiStatement *statement, int cursor_options)
 {
 	SPIPlanPtr	plan;
 
 	Assert(statement->nargs <= MEMAI_STATEMENT_MAX_ARGS);
-	plan = SPI_prepare(statement->sql, statement->nargs, statement->argtypes);
+	plan = SPI_prepare_cursor(statement->sql, statement->nargs, statement->argtypes, cursor_options);
 	if (plan == NULL)
-		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+		elog(ERROR, "SPI_prepare_cursor failed: %s", SPI_result_code_string(SPI_result));
 	if (SPI_keepplan(plan) != 0)
 		elog(ERROR, "SPI_keepplan failed");
 	statement->plan = plan;
+}
+
+void
+memai_statement_plan_once(MemaiStatement *statement)
+{
+	if (statement->plan == NULL)
+		prepare(statement, CURSOR_OPT_GENERIC_PLAN);
 }
 
 uint64
@@ -34,7 +52,7 @@ memai_statement_run(MemaiStatement *statement, Datum *values,
 	int			result;
 
 	if (statement->plan == NULL)
-		prepare_statement(statement);
+		prepare(statement, 0);
 	result = SPI_execute_plan(statement->plan, values, nulls, read_only, max_rows);
 	if (result < 0)
 		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(result));
@@ -49,7 +67,7 @@ memai_statement_run_latest(MemaiStatement *statement, Datum *values, const char 
 	int			result;
 
 	if (statement->plan == NULL)
-		prepare_statement(statement);
+		prepare(statement, 0);
 	CommandCounterIncrement();
 	result = SPI_execute_snapshot(statement->plan, values, nulls, GetLatestSnapshot(), InvalidSnapshot, false, false, 0);
 	if (result < 0)
@@ -64,6 +82,72 @@ memai_see_own_changes(void)
 	PushActiveSnapshot(GetTransactionSnapshot());
 }
 
+/* ---- row by row ---- */
+
+static bool
+receive_row(TupleTableSlot *slot, DestReceiver *self)
+{
+	RowReceiver *receiver = (RowReceiver *) self;
+	MemoryContext previous;
+
+	CHECK_FOR_INTERRUPTS();
+	slot_getallattrs(slot);
+	previous = MemoryContextSwitchTo(receiver->context);
+	receiver->receive(slot, receiver->arg);
+	MemoryContextSwitchTo(previous);
+	return true;
+}
+
+static void
+start_receiving(DestReceiver *self, int operation, TupleDesc desc)
+{
+}
+
+static void
+stop_receiving(DestReceiver *self)
+{
+}
+
+static ParamListInfo
+make_parameters(const MemaiStatement *statement, const Datum *values, const char *nulls)
+{
+	ParamListInfo parameters = makeParamList(statement->nargs);
+
+	for (int i = 0; i < statement->nargs; i++)
+	{
+		parameters->params[i].value = values[i];
+		parameters->params[i].isnull = nulls != NULL && nulls[i] == 'n';
+		parameters->params[i].pflags = PARAM_FLAG_CONST;
+		parameters->params[i].ptype = statement->argtypes[i];
+	}
+	return parameters;
+}
+
+uint64
+memai_statement_each(MemaiStatement *statement, Datum *values, const char *nulls, long max_rows,
+					 MemaiReceiveRow receive, void *arg)
+{
+	MemoryContext context = CurrentMemoryContext;
+	RowReceiver receiver = {
+		.destination = {receive_row, start_receiving, stop_receiving, stop_receiving, DestTuplestore},
+		.receive = receive,
+		.arg = arg,
+		.context = context,
+	};
+	SPIExecuteOptions options = {.read_only = true,.tcount = max_rows,.dest = &receiver.destination};
+	int			result;
+
+	if (statement->plan == NULL)
+		prepare(statement, 0);
+	if (statement->nargs > 0)
+		options.params = make_parameters(statement, values, nulls);
+	result = SPI_execute_plan_extended(statement->plan, &options);
+	if (result < 0)
+		elog(ERROR, "SPI_execute_plan_extended failed: %s", SPI_result_code_string(result));
+	MemoryContextSwitchTo(context);
+	return SPI_processed;
+}
+
 Portal
 memai_statement_open(MemaiStatement *statement, Datum *values, const char *nulls)
 {
@@ -71,7 +155,7 @@ memai_statement_open(MemaiStatement *statement, Datum *values, const char *nulls
 	Portal		portal;
 
 	if (statement->plan == NULL)
-		prepare_statement(statement);
+		prepare(statement, 0);
 	portal = SPI_cursor_open(NULL, statement->plan, values, nulls, true);
 	if (portal == NULL)
 		elog(ERROR, "SPI_cursor_open failed: %s", SPI_result_code_string(SPI_result));

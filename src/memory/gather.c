@@ -18,9 +18,9 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 
-#define FETCH_ROWS 1000
 #define SPEAKER_CACHE 8
 #define MAX_SUCCESSORS 1000
 #define WANTED_STEP 64
@@ -62,18 +62,10 @@ struct RecallIds
 	idtable_hash *table;
 };
 
-#define MAX_COLUMNS 17
-
-/* a row of one of the statements below, taken apart */
-typedef struct Row
-{
-	Datum		values[MAX_COLUMNS];
-	bool		nulls[MAX_COLUMNS];
-} Row;
-
 /* parameter 8 of a selection is an array of places or of ids */
 #define ALL_OF(table) "memai." table " WHERE scope = $1"
-#define AT_PLACES(table) EACH_OF(table, "ctid", "$8") " WHERE true"
+/* no index has the scope here: none may seem cheaper than to go where the places say */
+#define AT_PLACES(table) "memai." table " WHERE ctid = ANY ($8) AND (scope = $1) IS TRUE"
 #define OF_IDS(table) EACH_OF(table, "id", "$8") " WHERE true"
 #define OF_ENTITIES(table) ALL_OF(table) " AND (subject_id = ANY ($8) OR object_id = ANY ($8))"
 #define NPARAMETERS 8
@@ -130,25 +122,29 @@ static MemaiStatement select_feedback[] = {
 								   " WHERE (SELECT true FROM memai.memory_stat WHERE scope = $1 LIMIT 1)"),
 };
 
-#define SELECT_LINKS(which) { \
-	.sql = "SELECT from_id, to_id FROM memai.memory_link WHERE scope = $1 AND kind IN ('depends_on', 'derives')" which, \
+#define LINKS "SELECT from_id, to_id FROM memai.memory_link WHERE scope = $1 AND kind IN ('depends_on', 'derives')"
+#define SELECT_LINKS(query) { \
+	.sql = query, \
 	.nargs = 2, \
 	.argtypes = {INT8OID, UUIDARRAYOID}, \
 }
 
+/* by id a link of two of them comes twice; each end by a look of its own, as EACH_OF does */
 static MemaiStatement select_links[] = {
-	[RECALL_ALL] = SELECT_LINKS(""),
-	[RECALL_IDS] = SELECT_LINKS(" AND (SELECT true FROM memai.memory_link WHERE scope = $1 LIMIT 1) "
-								"AND (from_id = ANY ($2) OR to_id = ANY ($2))"),
+	[RECALL_ALL] = SELECT_LINKS(LINKS),
+	[RECALL_IDS] = SELECT_LINKS("SELECT from_id, to_id FROM unnest($2) AS wanted (id), LATERAL ("
+								LINKS " AND from_id = wanted.id UNION ALL " LINKS " AND to_id = wanted.id OFFSET 0) AS link "
+								"WHERE (SELECT true FROM memai.memory_link WHERE scope = $1 LIMIT 1)"),
 };
 
 /* ---- rows ---- */
 
+/* 0 when it is null, which is what the flags that may be mean then */
 static Datum
-column(const Row *row, int attribute, bool *null)
+column(const TupleTableSlot *row, int attribute, bool *null)
 {
-	*null = row->nulls[attribute - 1];
-	return row->values[attribute - 1];
+	*null = row->tts_isnull[attribute - 1];
+	return *null ? (Datum) 0 : row->tts_values[attribute - 1];
 }
 
 RecallCandidate *
@@ -234,7 +230,7 @@ mentioned_terms(const Recall *recall, const MemaiTermsView *content, int languag
 
 /* whether the item happened in the days of the question, or speaks of them */
 static void
-set_times(const Recall *recall, RecallCandidate *candidate, const Row *row)
+set_times(const Recall *recall, RecallCandidate *candidate, const TupleTableSlot *row)
 {
 	bool		null;
 	DateADT		from = DatumGetDateADT(column(row, 5, &null));
@@ -269,7 +265,7 @@ language_row(Recall *recall, int language)
 
 /* an id that may be NULL; false when it is */
 static bool
-nullable_id(const Row *row, int attribute, pg_uuid_t *id)
+nullable_id(const TupleTableSlot *row, int attribute, pg_uuid_t *id)
 {
 	bool		null;
 	Datum		value = column(row, attribute, &null);
@@ -279,13 +275,9 @@ nullable_id(const Row *row, int attribute, pg_uuid_t *id)
 	return !null;
 }
 
-/*
- * Where a memory comes from: the conversation that it was taken from, or, when
- * it is not the user's own word, whose it is.
- */
 /* what only memories have */
 static void
-set_memory(const Recall *recall, RecallCandidate *candidate, const Row *row)
+set_memory(const Recall *recall, RecallCandidate *candidate, const TupleTableSlot *row)
 {
 	bool		null;
 
@@ -304,7 +296,7 @@ set_memory(const Recall *recall, RecallCandidate *candidate, const Row *row)
 
 /* a row of select_episodes or select_memories */
 static void
-gather_item(Recall *recall, const Row *row, bool is_memory)
+gather_item(Recall *recall, const TupleTableSlot *row, bool is_memory)
 {
 	RecallCandidate *candidate;
 	IdEntry    *entry;
@@ -339,9 +331,21 @@ gather_item(Recall *recall, const Row *row, bool is_memory)
 		set_memory(recall, candidate, row);
 }
 
+static void
+receive_episode(TupleTableSlot *row, void *recall)
+{
+	gather_item(recall, row, false);
+}
+
+static void
+receive_memory(TupleTableSlot *row, void *recall)
+{
+	gather_item(recall, row, true);
+}
+
 /* a row of select_feedback */
 static void
-gather_feedback(Recall *recall, const Row *row)
+receive_feedback(TupleTableSlot *row, void *recall)
 {
 	bool		null;
 	RecallCandidate *candidate = memai_gather_find(recall, *DatumGetUUIDP(column(row, 1, &null)));
@@ -352,8 +356,9 @@ gather_feedback(Recall *recall, const Row *row)
 
 /* a row of select_links */
 static void
-gather_link(Recall *recall, const Row *row)
+receive_link(TupleTableSlot *row, void *arg)
 {
+	Recall	   *recall = arg;
 	bool		null;
 	IdEntry    *from = idtable_lookup(recall->by_id->table, *DatumGetUUIDP(column(row, 1, &null)));
 	IdEntry    *to = idtable_lookup(recall->by_id->table, *DatumGetUUIDP(column(row, 2, &null)));
@@ -374,64 +379,42 @@ gather_link(Recall *recall, const Row *row)
 
 /* ---- statements ---- */
 
-typedef enum GatherKind
-{
-	GATHER_EPISODES,
-	GATHER_MEMORIES,
-	GATHER_FEEDBACK,
-	GATHER_LINKS
-} GatherKind;
-
-static void
-gather_row(Recall *recall, GatherKind kind, const Row *row)
-{
-	switch (kind)
-	{
-		case GATHER_EPISODES:
-		case GATHER_MEMORIES:
-			gather_item(recall, row, kind == GATHER_MEMORIES);
-			break;
-		case GATHER_FEEDBACK:
-			gather_feedback(recall, row);
-			break;
-		case GATHER_LINKS:
-			gather_link(recall, row);
-			break;
-	}
-}
-
-/* Runs one of the gathering statements, a bounded number of rows at a time, max_rows at most; returns their number. */
-static int64
-gather_rows(Recall *recall, GatherKind kind, MemaiStatement *statement, Datum *values, const char *nulls, int64 max_rows)
-{
-	int64		left = max_rows;
-	Row			row;
-	Portal		portal = memai_statement_open(statement, values, nulls);
-
-	while (left > 0)
-	{
-		SPI_cursor_fetch(portal, true, Min(FETCH_ROWS, left));
-		if (SPI_processed == 0)
-			break;
-		left -= SPI_processed;
-		for (uint64 i = 0; i < SPI_processed; i++)
-		{
-			CHECK_FOR_INTERRUPTS();
-			heap_deform_tuple(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, row.values, row.nulls);
-			gather_row(recall, kind, &row);
-		}
-		SPI_freetuptable(SPI_tuptable);
-	}
-	SPI_cursor_close(portal);
-	return max_rows - left;
-}
-
 bool
 memai_gather_wants(const MemaiRecallQuery *query, bool memories)
 {
 	if (!memories && query->categories != NULL)
 		return false;
 	return query->layer == NULL || strcmp(query->layer, memories ? "memory" : "episode") == 0;
+}
+
+/*
+ * Lets the planner go to places one by one, whatever it expects of the table: a
+ * plan is kept, and the table may have been small when it was made.  Until
+ * AtEOXact_GUC of the level that it returns.
+ */
+static int
+plan_for_places(void)
+{
+	int			level = NewGUCNestLevel();
+
+	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("enable_indexscan", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	return level;
+}
+
+static int64
+gather_rows(Recall *recall, MemaiStatement *statement, RecallSelection selection, Datum *values, const char *nulls, int64 max_rows,
+			MemaiReceiveRow receive)
+{
+	int			level = selection == RECALL_PLACES ? plan_for_places() : 0;
+	uint64		nrows;
+
+	if (selection == RECALL_PLACES || selection == RECALL_IDS)
+		memai_statement_plan_once(statement);
+	nrows = memai_statement_each(statement, values, nulls, max_rows, receive, recall);
+	if (selection == RECALL_PLACES)
+		AtEOXact_GUC(true, level);
+	return (int64) nrows;
 }
 
 int64
@@ -458,12 +441,12 @@ memai_gather_items(Recall *recall, bool memories, RecallSelection selection, Dat
 		values[4] = PointerGetDatum(query->categories);
 		nulls[4] = query->categories ? ' ' : 'n';
 		values[5] = TimestampTzGetDatum(recall->now);
-		return gather_rows(recall, GATHER_MEMORIES, &select_memories[selection], values, nulls, max_rows);
+		return gather_rows(recall, &select_memories[selection], selection, values, nulls, max_rows, receive_memory);
 	}
 	values[4] = BoolGetDatum(query->include_answers);
 	values[5] = UUIDPGetDatum(query->exclude_thread);
 	nulls[5] = query->exclude_thread ? ' ' : 'n';
-	return gather_rows(recall, GATHER_EPISODES, &select_episodes[selection], values, nulls, max_rows);
+	return gather_rows(recall, &select_episodes[selection], selection, values, nulls, max_rows, receive_episode);
 }
 
 /* ---- by id ---- */
@@ -479,27 +462,37 @@ memai_gather_want(Recall *recall, pg_uuid_t id)
 	recall->wanted[recall->nwanted++] = id;
 }
 
-static Datum
-array_of_ids(int n, const pg_uuid_t *ids)
+static int
+compare_ids(const void *left, const void *right)
 {
-	Datum	   *elements = palloc(sizeof(Datum) * Max(n, 1));
+	return memcmp(left, right, UUID_LEN);
+}
 
+Datum
+memai_gather_id_array(int n, pg_uuid_t *ids)
+{
+	Datum	   *elements = palloc(mul_size(sizeof(Datum), Max(n, 1)));
+	Datum		result;
+
+	qsort(ids, n, sizeof(pg_uuid_t), compare_ids);
 	for (int i = 0; i < n; i++)
 		elements[i] = UUIDPGetDatum(&ids[i]);
-	return PointerGetDatum(construct_array(elements, n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+	result = PointerGetDatum(construct_array(elements, n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+	pfree(elements);
+	return result;
 }
 
 bool
 memai_gather_wanted(Recall *recall)
 {
 	int			before = recall->ncandidates;
-	Datum		ids = array_of_ids(recall->nwanted, recall->wanted);
-
 	if (recall->nwanted > 0)
 	{
+		Datum		ids = memai_gather_id_array(recall->nwanted, recall->wanted);
+
 		recall->nwanted = 0;
-		memai_gather_items(recall, false, RECALL_IDS, ids, PG_INT64_MAX);
-		memai_gather_items(recall, true, RECALL_IDS, ids, PG_INT64_MAX);
+		memai_gather_items(recall, false, RECALL_IDS, ids, 0);
+		memai_gather_items(recall, true, RECALL_IDS, ids, 0);
 	}
 	return recall->ncandidates > before;
 }
@@ -525,7 +518,7 @@ gather_successors(Recall *recall)
 /* ---- what is known of the items ---- */
 
 static void
-gather_records(Recall *recall, GatherKind kind, MemaiStatement *statements)
+gather_records(Recall *recall, MemaiStatement *statements, MemaiReceiveRow receive)
 {
 	RecallSelection selection = recall->population > 0 ? RECALL_IDS : RECALL_ALL;
 	Datum		values[2] = {Int64GetDatum(recall->query->scope->scope)};
@@ -537,10 +530,10 @@ gather_records(Recall *recall, GatherKind kind, MemaiStatement *statements)
 
 		for (int i = 0; i < recall->ncandidates; i++)
 			ids[i] = recall->candidates[i].id;
-		values[1] = array_of_ids(recall->ncandidates, ids);
+		values[1] = memai_gather_id_array(recall->ncandidates, ids);
 		nulls[1] = ' ';
 	}
-	gather_rows(recall, kind, &statements[selection], values, nulls, PG_INT64_MAX);
+	gather_rows(recall, &statements[selection], selection, values, nulls, 0, receive);
 }
 
 /* In a large scope what the items rest on is read now, with what that rests on. */
@@ -550,7 +543,7 @@ gather_links(Recall *recall)
 	do
 	{
 		recall->nlinks = 0;
-		gather_records(recall, GATHER_LINKS, select_links);
+		gather_records(recall, select_links, receive_link);
 	} while (memai_gather_wanted(recall));
 }
 
@@ -587,14 +580,14 @@ memai_gather_scope(Recall *recall, const MemaiModelInfo *model, bool all)
 	}
 	else
 	{
-		memai_gather_items(recall, false, RECALL_ALL, (Datum) 0, PG_INT64_MAX);
-		memai_gather_items(recall, true, RECALL_ALL, (Datum) 0, PG_INT64_MAX);
+		memai_gather_items(recall, false, RECALL_ALL, (Datum) 0, 0);
+		memai_gather_items(recall, true, RECALL_ALL, (Datum) 0, 0);
 	}
 	if (recall->population > 0 || has_memories(recall))
 	{
 		memai_gather_graph(recall);
 		gather_successors(recall);
-		gather_records(recall, GATHER_FEEDBACK, select_feedback);
+		gather_records(recall, select_feedback, receive_feedback);
 		gather_links(recall);
 		memai_gather_linked(recall);
 	}

@@ -67,10 +67,10 @@ gather_places(const Words *words, bool memories, Datum places)
 	Recall	   *recall = words->recall;
 	Datum		moved;
 
-	if (memai_gather_items(recall, memories, RECALL_PLACES, places, PG_INT64_MAX) <
+	if (memai_gather_items(recall, memories, RECALL_PLACES, places, 0) <
 		ArrayGetNItems(ARR_NDIM(DatumGetArrayTypeP(places)), ARR_DIMS(DatumGetArrayTypeP(places))) &&
 		memai_postings_moved(words->postings[memories], places, &moved) > 0)
-		memai_gather_items(recall, memories, RECALL_PLACES, moved, PG_INT64_MAX);
+		memai_gather_items(recall, memories, RECALL_PLACES, moved, 0);
 }
 
 /* Estimates the size of the scope; sample receives where the samples are. */

@@ -310,7 +310,7 @@ extern void memai_gather_scope(Recall *recall, const MemaiModelInfo *model, bool
 extern bool memai_gather_wants(const MemaiRecallQuery *query, bool memories);
 
 /*
- * Adds items of a table that are no candidates yet, at most max_rows of them.  selected: an array of tid or of
+ * Adds items of a table that are no candidates yet, at most max_rows of them (0: all).  selected: an array of tid or of
  * uuid, as the selection says.  Returns the number of rows, known ones included.
  */
 extern int64 memai_gather_items(Recall *recall, bool memories, RecallSelection selection, Datum selected, int64 max_rows);
@@ -321,6 +321,9 @@ extern bool memai_gather_wanted(Recall *recall);
 
 /* The candidate of an id, or NULL. */
 extern RecallCandidate *memai_gather_find(const Recall *recall, pg_uuid_t id);
+
+/* An array of uuid, palloc'd.  Sorts the ids: in order, what is looked up in an index next is near what was before. */
+extern Datum memai_gather_id_array(int n, pg_uuid_t *ids);
 
 /* Sorts the candidates as rank.c wants them; links follow. */
 extern void memai_gather_sort(Recall *recall);

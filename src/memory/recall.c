@@ -282,6 +282,7 @@ static void
 fetch_contents(const MemaiRecallQuery *query, bool is_memory, MemaiRecalled *found, int nfound,
 			   MemoryContext result_context)
 {
+	MemaiStatement *statement = is_memory ? &select_memory_contents : &select_episode_contents;
 	Datum	   *ids = palloc(sizeof(Datum) * Max(nfound, 1));
 	int			nids = 0;
 	Datum		values[2];
@@ -296,8 +297,8 @@ fetch_contents(const MemaiRecallQuery *query, bool is_memory, MemaiRecalled *fou
 		return;
 	values[0] = Int64GetDatum(query->scope->scope);
 	values[1] = PointerGetDatum(construct_array(ids, nids, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
-	nrows = memai_statement_run(is_memory ? &select_memory_contents : &select_episode_contents,
-								values, NULL, true, 0);
+	memai_statement_plan_once(statement);
+	nrows = memai_statement_run(statement, values, NULL, true, 0);
 	for (uint64 row = 0; row < nrows; row++)
 	{
 		MemoryContext previous = MemoryContextSwitchTo(result_context);

@@ -78,13 +78,12 @@ add_moment(Moments *moments, double similarity)
 	moments->squares += similarity * similarity;
 }
 
-/* A row of id and vector: the similarity to the question, NaN when there is none. */
+/* An item and its vector: the similarity to the question, NaN when there is none.  context: for the vector. */
 static double
-read_similarity(Recall *recall, int row)
+read_similarity(Recall *recall, const pg_uuid_t *id, Datum embedding, MemoryContext context)
 {
-	bool		null;
+	MemoryContext previous;
 	MemaiVector *vector;
-	pg_uuid_t  *id = DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1, &null));
 	RecallCandidate *candidate = memai_gather_find(recall, *id);
 
 	if (candidate == NULL)
@@ -94,7 +93,9 @@ read_similarity(Recall *recall, int row)
 			memai_gather_want(recall, *id);
 		return NAN;
 	}
-	vector = memai_vector_from_datum(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 2, &null));
+	previous = MemoryContextSwitchTo(context);
+	vector = memai_vector_from_datum(embedding);
+	MemoryContextSwitchTo(previous);
 	if (vector->dim != recall->vector->dim)
 	{
 		recall->nmisfits++;
@@ -145,39 +146,68 @@ find_vector_index(Plan *plan, Oid *index)
 
 /* ---- reading ---- */
 
+/* who takes in the rows of a statement */
+typedef struct VectorReader
+{
+	Recall	   *recall;
+	Moments    *moments;		/* NULL: not wanted */
+	MemoryContext context;		/* of a row */
+} VectorReader;
+
+static void
+receive_vector(TupleTableSlot *slot, void *arg)
+{
+	VectorReader *reader = arg;
+	double		similarity = read_similarity(reader->recall, DatumGetUUIDP(slot->tts_values[0]), slot->tts_values[1], reader->context);
+
+	if (reader->moments != NULL && !isnan(similarity))
+		add_moment(reader->moments, similarity);
+	MemoryContextReset(reader->context);
+}
+
+static MemoryContext
+make_row_context(void)
+{
+	return AllocSetContextCreate(CurrentMemoryContext, "memai memory vectors", ALLOCSET_DEFAULT_SIZES);
+}
+
 /* Reads the rows of a statement; moments may be NULL. */
 static void
 read_vectors(Recall *recall, MemaiStatement *statement, Datum *values, Moments *moments)
 {
-	MemoryContext rows_context = AllocSetContextCreate(CurrentMemoryContext, "memai memory vectors",
-													   ALLOCSET_DEFAULT_SIZES);
-	Portal		portal = memai_statement_open(statement, values, NULL);
+	VectorReader reader = {.recall = recall,.moments = moments,.context = make_row_context()};
 
-	if (statement == &select_nearest)
-		find_vector_index(linitial_node(PlannedStmt, portal->stmts)->planTree, &recall->vector_index);
+	memai_statement_each(statement, values, NULL, 0, receive_vector, &reader);
+	MemoryContextDelete(reader.context);
+}
+
+/* The same of select_nearest; notes which index its plan takes. */
+static void
+read_nearest_rows(Recall *recall, Datum *values)
+{
+	MemoryContext context = make_row_context();
+	Portal		portal = memai_statement_open(&select_nearest, values, NULL);
+
+	find_vector_index(linitial_node(PlannedStmt, portal->stmts)->planTree, &recall->vector_index);
 	for (;;)
 	{
-		MemoryContext previous;
-
 		SPI_cursor_fetch(portal, true, FETCH_ROWS);
 		if (SPI_processed == 0)
 			break;
-		previous = MemoryContextSwitchTo(rows_context);
 		for (uint64 row = 0; row < SPI_processed; row++)
 		{
-			double		similarity;
+			HeapTuple	tuple = SPI_tuptable->vals[row];
+			TupleDesc	desc = SPI_tuptable->tupdesc;
+			bool		null;
 
 			CHECK_FOR_INTERRUPTS();
-			similarity = read_similarity(recall, (int) row);
-			if (moments != NULL && !isnan(similarity))
-				add_moment(moments, similarity);
+			(void) read_similarity(recall, DatumGetUUIDP(SPI_getbinval(tuple, desc, 1, &null)), SPI_getbinval(tuple, desc, 2, &null), context);
+			MemoryContextReset(context);
 		}
-		MemoryContextSwitchTo(previous);
 		SPI_freetuptable(SPI_tuptable);
-		MemoryContextReset(rows_context);
 	}
 	SPI_cursor_close(portal);
-	MemoryContextDelete(rows_context);
+	MemoryContextDelete(context);
 }
 
 /* Prepares the statement to be planned with the values of each call. */
@@ -217,7 +247,7 @@ read_nearest(Recall *recall, Datum *values, double wanted)
 	values[2] = PointerGetDatum(recall->vector);
 	values[3] = Int64GetDatum((int64) wanted);
 	demand_recall();
-	read_vectors(recall, &select_nearest, values, NULL);
+	read_nearest_rows(recall, values);
 	AtEOXact_GUC(true, nest_level);
 }
 
@@ -252,17 +282,18 @@ wanted_items(const Recall *recall)
 static Datum
 ids_of(const Recall *recall, int n, const int *positions)
 {
-	Datum	   *ids = palloc(sizeof(Datum) * Max(n, 1));
+	pg_uuid_t  *ids = palloc(mul_size(sizeof(pg_uuid_t), Max(n, 1)));
 
 	for (int i = 0; i < n; i++)
-		ids[i] = UUIDPGetDatum(&recall->candidates[positions[i]].id);
-	return PointerGetDatum(construct_array(ids, n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+		ids[i] = recall->candidates[positions[i]].id;
+	return memai_gather_id_array(n, ids);
 }
 
 static void
 read_some(Recall *recall, Datum *values, int n, const int *positions)
 {
 	values[2] = ids_of(recall, n, positions);
+	memai_statement_plan_once(&select_some);
 	read_vectors(recall, &select_some, values, NULL);
 }
 
