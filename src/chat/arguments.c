@@ -131,7 +131,7 @@ model_argument(FunctionCallInfo fcinfo)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("model and size must not both be given"),
-				 errhint("size stands for the chat model that memai.set_default_model named for it.")));
+				 errhint("A size stands for the chat model that memai.set_default_model named for it.")));
 	if (strcmp(size, "small") != 0 && strcmp(size, "medium") != 0 && strcmp(size, "large") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

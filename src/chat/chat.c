@@ -89,6 +89,7 @@ memai_chat_note(const Chat *chat)
 		.cost = NAN,
 		.intent = chat->intent,
 		.extract_with = extraction_model(chat),
+		.vector = chat->said,
 	};
 
 	return memai_thread_append(&chat->thread, "user", chat->message, &said);
@@ -131,6 +132,7 @@ memai_chat_store_answer(Chat *chat)
 		.nmemory_ids = chat->prompt->nmemory_ids,
 		.memory_ids = chat->prompt->memory_ids,
 		.tools_invoked = chat->tools_invoked,
+		.vector = chat->answered_with,
 	};
 
 	if (chat->answer.content[0] != '\0')

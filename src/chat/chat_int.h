@@ -36,6 +36,13 @@ typedef struct ChatTurn
 	text	   *content;
 } ChatTurn;
 
+/* a text as an embedding model has it */
+typedef struct ChatVector
+{
+	char	   *model;			/* NULL: there is none yet */
+	MemaiVector *vector;
+} ChatVector;
+
 /* what an answer took */
 typedef struct ChatOutcome
 {
@@ -50,6 +57,8 @@ typedef struct ChatOutcome
 	Jsonb	   *tools_invoked;	/* NULL: none */
 	const char *extract_with;	/* model that a job will ask what of the message to
 								 * remember; NULL: none */
+	ChatVector	vector;			/* of the message; without a model: it is made when
+								 * stored; without a vector: later */
 } ChatOutcome;
 
 /*
@@ -130,8 +139,9 @@ typedef struct Chat
 	const pg_uuid_t *heard;		/* the message is stored already; NULL: not yet */
 	const ChatCalls *calls;		/* NULL: they are part of the caller's transaction */
 	instr_time	start;
-	char	   *question_model; /* NULL: the message was not embedded yet */
-	MemaiVector *question;		/* its vector by that model */
+	ChatVector	question;		/* the message as a query */
+	ChatVector	said;			/* the message and the answer as they are stored; */
+	ChatVector	answered_with;	/* see ChatOutcome */
 	text	   *intent_prompt;	/* instructions of the intent; NULL: none */
 	ChatThread	thread;
 	MemaiModelInfo *model;
@@ -245,6 +255,15 @@ extern ChatRouter memai_chat_router(const char *name);
  * part of the caller's transaction.
  */
 extern ErrorData *memai_chat_call(const Chat *chat, void (*body) (void *), void *arg, bool (*wanted) (const ErrorData *));
+
+/*
+ * Embeds a text that is going to be stored, where chat->calls are set; else
+ * storing it does.  The caller is connected to SPI.
+ */
+extern void memai_chat_embed_text(const Chat *chat, text *content, ChatVector *result);
+
+/* The same for the answer, before it is stored. */
+extern void memai_chat_embed_answer(Chat *chat);
 
 /*
  * Builds the prompt of a chat whose thread and model were found: finds the

@@ -81,6 +81,7 @@ converse(Chat *chat)
 	enter();
 	/* may commit, so there is nothing to commit yet: neither a thread nor a message without the other */
 	memai_chat_prepare(chat);
+	memai_chat_embed_text(chat, chat->message, &chat->said);
 	memai_chat_open_thread(chat);
 	(void) memai_chat_note(chat);
 	leave();
@@ -92,6 +93,7 @@ converse(Chat *chat)
 		(void) memai_chat_call(chat, ask, &asking, NULL);
 	} while (memai_tool_loop_answer(asking.loop));
 	chat->answered = true;
+	memai_chat_embed_answer(chat);
 	memai_chat_store_answer(chat);
 }
 

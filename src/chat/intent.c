@@ -126,7 +126,7 @@ memai_intent_by_words(Chat *chat)
 void
 memai_intent_by_meaning(Chat *chat, const char *model)
 {
-	const MemaiVector *question = chat->question;
+	const MemaiVector *question = chat->question.vector;
 	Datum	   *elements = palloc(sizeof(Datum) * question->dim);
 	Datum		values[2];
 

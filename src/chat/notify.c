@@ -155,6 +155,16 @@ submit_chat(FunctionCallInfo fcinfo, const Chat *chat, text *channel, pg_uuid_t 
 	return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null);
 }
 
+/* The job embeds the message, unless that takes no call. */
+static void
+leave_vector(Chat *chat)
+{
+	MemaiModelInfo *model = memai_model_lookup_for(&chat->thread.scope, NULL, "embed");
+
+	if (!model->is_local)
+		chat->said.model = model->name;
+}
+
 /* chat_notify(...): the arguments of chat, then channel text; returns record */
 Datum
 memai_chat_notify(PG_FUNCTION_ARGS)
@@ -179,6 +189,7 @@ memai_chat_notify(PG_FUNCTION_ARGS)
 	SPI_connect();
 	MemoryContextSwitchTo(context);
 	memai_chat_open(&chat);
+	leave_vector(&chat);
 	message_id = memai_chat_note(&chat);
 	values[0] = submit_chat(fcinfo, &chat, channel, &message_id, chat.thread.is_single);
 	values[1] = UUIDPGetDatum(&chat.thread.id);
@@ -388,6 +399,18 @@ end_calls(void)
 
 static const ChatCalls calls = {begin_calls, end_calls};
 
+/* Makes the vector of a message that was stored without.  Connected to SPI. */
+static void
+embed_message(Chat *chat)
+{
+	const MemaiModelInfo *model = memai_model_lookup_for(&chat->thread.scope, NULL, "embed");
+
+	if (model->is_local)
+		return;
+	memai_chat_embed_text(chat, chat->message, &chat->said);
+	memai_episode_set_vector(&chat->thread.scope, chat->heard, chat->said.model, chat->said.vector);
+}
+
 /* handler of the kind chat */
 static Jsonb *
 answer(MemaiJob *job)
@@ -405,6 +428,7 @@ answer(MemaiJob *job)
 	read_chat(speech);
 	speech->chat.calls = &calls;
 	memai_chat_hear(&speech->chat);
+	embed_message(&speech->chat);
 	MemoryContextSwitchTo(context);
 	speech->loop = memai_tool_loop_start(&speech->chat);
 	SPI_finish();
@@ -418,6 +442,7 @@ answer(MemaiJob *job)
 	speech->chat.answered = true;
 	SPI_connect();
 	MemoryContextSwitchTo(context);
+	memai_chat_embed_answer(&speech->chat);
 	memai_chat_store_answer(&speech->chat);
 	SPI_finish();
 	MemoryContextSwitchTo(context);

@@ -16,6 +16,7 @@
 #include "chat/chat_int.h"
 #include "chat/router.h"
 #include "miscadmin.h"
+#include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
 /* ---- calls ---- */
@@ -62,34 +63,56 @@ memai_chat_call(const Chat *chat, void (*body) (void *), void *arg, bool (*wante
 	return NULL;
 }
 
-/* ---- the question's vector ---- */
+/* ---- vectors ---- */
 
 typedef struct Embedding
 {
-	Chat	   *chat;
-	MemaiModelInfo *model;
+	const MemaiModelInfo *model;
+	MemaiInputType type;
+	MemaiSpan	input;
+	MemaiVector *vector;
 } Embedding;
 
 static void
 embed(void *arg)
 {
 	Embedding  *embedding = arg;
-	Chat	   *chat = embedding->chat;
-	MemaiSpan	span = {VARDATA_ANY(chat->message), VARSIZE_ANY_EXHDR(chat->message)};
 
-	memai_model_embed(embedding->model, MEMAI_INPUT_QUERY, 1, &span, &chat->question);
+	memai_model_embed(embedding->model, embedding->type, 1, &embedding->input, &embedding->vector);
+}
+
+static void
+embed_text(const Chat *chat, const MemaiModelInfo *model, MemaiInputType type, text *content, ChatVector *result)
+{
+	Embedding	embedding = {.model = model, .type = type, .input = {VARDATA_ANY(content), VARSIZE_ANY_EXHDR(content)}};
+
+	(void) memai_chat_call(chat, embed, &embedding, NULL);
+	result->model = model->name;
+	result->vector = embedding.vector;
 }
 
 /* Embeds the message with a model (NULL: the default) unless that was done. */
 static void
-embed_message(Chat *chat, const char *name)
+embed_question(Chat *chat, const char *name)
 {
-	Embedding	embedding = {chat, memai_model_lookup_for(&chat->scope, name, "embed")};
+	const MemaiModelInfo *model = memai_model_lookup_for(&chat->scope, name, "embed");
 
-	if (chat->question_model != NULL && strcmp(chat->question_model, embedding.model->name) == 0)
-		return;
-	(void) memai_chat_call(chat, embed, &embedding, NULL);
-	chat->question_model = embedding.model->name;
+	if (chat->question.model == NULL || strcmp(chat->question.model, model->name) != 0)
+		embed_text(chat, model, MEMAI_INPUT_QUERY, chat->message, &chat->question);
+}
+
+void
+memai_chat_embed_text(const Chat *chat, text *content, ChatVector *result)
+{
+	if (chat->calls != NULL)
+		embed_text(chat, memai_model_lookup_for(&chat->thread.scope, NULL, "embed"), MEMAI_INPUT_DOCUMENT, content, result);
+}
+
+void
+memai_chat_embed_answer(Chat *chat)
+{
+	if (chat->answer.content[0] != '\0')
+		memai_chat_embed_text(chat, cstring_to_text(chat->answer.content), &chat->answered_with);
 }
 
 /* ---- steps with a snapshot ---- */
@@ -103,7 +126,7 @@ choose_intent(Chat *chat)
 	model = memai_intent_by_words(chat);
 	PopActiveSnapshot();
 	if (model != NULL)
-		embed_message(chat, model);
+		embed_question(chat, model);
 	memai_see_own_changes();
 	if (model != NULL)
 		memai_intent_by_meaning(chat, model);
@@ -142,8 +165,8 @@ recall(const Chat *chat, MemoryContext context)
 		.query = chat->message,
 		.k = Min(chat->heard ? chat->k + 1 : chat->k, MEMAI_RECALL_MAX_K),
 		.filter = chat->filter,
-		.model = chat->question_model,
-		.vector = chat->question,
+		.model = chat->question.model,
+		.vector = chat->question.vector,
 		.max_per_thread = memai_chat_max_of_source(chat->k),
 		.limit_others = true,
 	};
@@ -172,8 +195,8 @@ memai_chat_build_prompt(Chat *chat)
 	MemoryContextSwitchTo(context);
 	wants_memory = chat->use_memory && chat->recall_wanted;
 	/* else recall does it */
-	if (wants_memory && (chat->calls != NULL || chat->question != NULL))
-		embed_message(chat, NULL);
+	if (wants_memory && (chat->calls != NULL || chat->question.model != NULL))
+		embed_question(chat, NULL);
 
 	memai_see_own_changes();
 	if (wants_memory)

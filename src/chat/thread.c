@@ -219,6 +219,11 @@ memai_thread_append(const ChatThread *thread, const char *role, text *content, c
 		.occurred_at = GetCurrentTimestamp(),
 	};
 
+	if (outcome != NULL)
+	{
+		episode.vector_model = outcome->vector.model;
+		episode.vector = outcome->vector.vector;
+	}
 	memai_episodes_store(&thread->scope, &thread->id, "chat", outcome ? outcome->extract_with : NULL, 1, &episode);
 	insert_message_row(thread, &episode.id, outcome ? outcome : &none);
 	return episode.id;

@@ -191,6 +191,14 @@ store_episodes(const MemaiScope *scope, const pg_uuid_t *thread_id, const char *
 		return;
 	texts = search_texts(nepisodes, episodes);
 	ids = episode_ids(nepisodes, episodes);
+	if (episodes[0].vector_model != NULL)
+	{
+		Assert(nepisodes == 1);
+		insert_rows(scope, thread_id, NULL, source, extract_with, 1, episodes, texts);
+		if (episodes[0].vector != NULL)
+			memai_vectors_store(scope, episodes[0].vector_model, false, 1, ids, &episodes[0].vector);
+		return;
+	}
 	if (nepisodes <= MEMAI_EMBED_SLICE)
 	{
 		MemaiModelInfo *model = memai_model_lookup_for(scope, NULL, "embed");

@@ -201,6 +201,12 @@ memai_vectors_store(const MemaiScope *scope, const char *model_name, bool is_mem
 	store_vectors(&insert_embeddings, scope, model_name, is_memory, nitems, ids, vectors);
 }
 
+void
+memai_episode_set_vector(const MemaiScope *scope, const pg_uuid_t *id, const char *model, MemaiVector *vector)
+{
+	store_vectors(&insert_missing_embeddings, scope, model, false, 1, &id, &vector);
+}
+
 static void
 store_slice(const MemaiScope *scope, const MemaiModelInfo *model, bool is_memory, int nitems,
 			const pg_uuid_t *const *ids, const MemaiSpan *texts)

@@ -30,6 +30,11 @@ extern void memai_check_metadata(const Jsonb *metadata);
 /* Puts the four scope values into the first four parameters of a statement. */
 extern void memai_scope_values(const MemaiScope *scope, Datum *values);
 
+/* ---- item.c ---- */
+
+/* Stores the vector of an episode that was stored without, unless it is gone.  The caller is connected to SPI. */
+extern void memai_episode_set_vector(const MemaiScope *scope, const pg_uuid_t *id, const char *model, MemaiVector *vector);
+
 /* ---- episode.c ---- */
 
 /* one episode that is to be stored; NULL texts are absent */
@@ -43,6 +48,9 @@ typedef struct MemaiEpisode
 	TimestampTz occurred_at;
 	bool		has_language;	/* of its words; else the setting's, or detected */
 	int			language;		/* see memai_text_language_argument */
+	const char *vector_model;	/* its vector is made already, by this model, or
+								 * left for later; NULL: it is made when stored */
+	MemaiVector *vector;		/* NULL: later */
 } MemaiEpisode;
 
 /*
@@ -50,7 +58,8 @@ typedef struct MemaiEpisode
  * statement a table, as parts of one conversation unless thread_id is NULL;
  * source is message or chat; extract_with is the chat model that a job, which is
  * submitted, will ask what of them to remember, or NULL.
- * The caller is connected to SPI.  May call an embedding model.  Raises 42501
+ * The caller is connected to SPI.  May call an embedding model, unless the
+ * first has a vector_model: then there is one.  Raises 42501
  * when row-level security refuses the scope.
  */
 extern void memai_episodes_store(const MemaiScope *scope, const pg_uuid_t *thread_id, const char *source,

@@ -22,6 +22,7 @@ which may be chained; what is left is the provider's own path:
                              that waited are answered and the client's system has every byte;
                              GET /_waiting/<key> is how many wait
   /switch/<key>/...          status 503 while POST /_switch/<key>/on is in force
+  /hold/<key>/...            waits for as long as POST /_switch/<key>/on is in force
   /poison/<code>/<b64url>/...  that status for embeddings of texts that contain the decoded word
   /twice/<b64url>/...        the answer, and behind it one more with the decoded body
   /chaos/<percent>/...       that share of requests fails, in one of several ways
@@ -314,6 +315,11 @@ class Handler(BaseHTTPRequestHandler):
             return False
         self.send(503, answer.headers, self.error_body(503))
         return True
+
+    def mode_hold(self, answer, parts):
+        key = parts.pop(0)
+        while key in switched_on:
+            time.sleep(0.01)
 
     def mode_poison(self, answer, parts):
         code, word = int(parts.pop(0)), unb64(parts.pop(0)).decode()

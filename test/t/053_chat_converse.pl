@@ -1,8 +1,9 @@
 # CALL memai.converse: while the model thinks no snapshot is held and nothing is
-# locked, what was said is committed; tools, failing models, cancel.
+# locked, nor while a remote embedder or router works; what was said is committed; tools, failing models, cancel.
 use strict;
 use warnings FATAL => 'all';
 
+use JSON::PP;
 use MemAI::Gateway;
 use MemAI::Jobs qw(wait_until);
 use MemAI::Session;
@@ -65,6 +66,72 @@ $session->send("CALL memai.converse('hello', model => '$down')");
 ok(wait_until($node, "SELECT count(*) FROM pg_stat_activity WHERE pid = $session->{backend} AND wait_event_type = 'Extension' AND backend_xmin IS NULL AND query LIKE 'CALL%'", 1, 20), 'no snapshot while the fallback thinks');
 like($session->answer(30), qr/"model": "\Q$backup\E"/, 'which answers');
 $session->close;
+
+# ---- what comes before the answer: an embedder and a router that are remote ----
+my $held = sub {
+	my ($key, $what) = @_;
+	ok($stub->wait_for_request(qr{/hold/$key/}), "$what is asked");
+	is($node->safe_psql('postgres', "SELECT a.backend_xid IS NULL, a.backend_xmin IS NULL, (SELECT count(*) FROM pg_locks l WHERE l.pid = a.pid AND l.locktype <> 'virtualxid')
+		FROM pg_stat_activity a WHERE a.pid = $session->{backend}"), 't|t|0', "no transaction id, no snapshot, no lock while $what thinks");
+	$stub->switch($key, 'off');
+};
+my $embedder = embed_model(8, 'hold', 'embed');
+$stub->script('route', { choices => [ { index => 0, finish_reason => 'stop', message => { role => 'assistant', content => '{"memory": true, "tools": ["add_one"]}' } } ] });
+my $router = chat_model('hold', 'route', 'script', 'route');
+my $answering = chat_model('hold', 'answer');
+$node->safe_psql('postgres', "SELECT memai.grant_model(m, 'app') FROM unnest('{$embedder,$router,$answering}'::text[]) m; SELECT memai.set_default_model('chat', '$router', size => 'small')");
+$session = MemAI::Session->new($node);
+$session->query("SET ROLE app; SET memai.user_id = 'carl'; SET memai.model_default_embed = '$embedder'");
+$stub->reset;
+$stub->switch($_, 'on') for qw(embed route answer);
+$session->send("CALL memai.converse('Add one to my number, please', model => '$answering', router => 'model')");
+$held->('route', 'the router');
+$held->('embed', 'the embedder');
+$held->('answer', 'the model');
+my $answer = $session->answer(60);
+like($answer, qr/"by": "model"/, 'the router decided');
+like($answer, qr/"content": "echo/, 'the answer comes');
+is(join(' ', map { decode_json($_->{body})->{input}[0] =~ /^(\w+)/ } grep { $_->{path} =~ m{/embeddings} } $stub->requests), 'Add Add echo', 'the message is embedded as a question and to be stored, and so is the answer');
+is($node->safe_psql('postgres', "SELECT string_agg(e.role, ' ' ORDER BY m.id), count(DISTINCT m.thread_id) FROM memai.message m JOIN memai.episode e ON e.scope = m.scope AND e.id = m.id WHERE m.user_id = 'carl'"),
+	'user assistant|1', 'both messages are stored, in one thread');
+
+# so are what was said and the answer, before each is stored
+$stub->reset;
+$stub->switch($_, 'on') for qw(embed answer);
+$session->send("CALL memai.converse('Keep this', model => '$answering', use_memory => false)");
+$held->('embed', 'the embedder of the message');
+ok($stub->wait_for_request(qr{/hold/answer/}), 'then the model is asked');
+$stub->reset;
+$stub->switch('embed', 'on');
+$stub->switch('answer', 'off');
+$held->('embed', 'the embedder of the answer');
+like($session->answer(60), qr/"content": "echo/, 'the answer comes');
+is($node->safe_psql('postgres', "SELECT count(*) FROM memai.episode e JOIN memai.embedding v ON v.scope = e.scope AND v.id = e.id WHERE e.content LIKE '%Keep this' AND v.model = '$embedder'"), 2, 'both with a vector');
+
+# an intent by meaning, with the embedding that recall uses too
+$node->safe_psql('postgres', "SELECT memai.grant_model('$embedder', 'app'); SELECT memai.set_default_model('embed', '$embedder');
+	SET ROLE app; SELECT memai.set_intent('garden', description => 'Which flowers are in bloom?')");
+$stub->reset;
+$stub->switch('embed', 'on');
+$session->send("CALL memai.converse('garden Which flowers are in bloom?', model => '$answering')");
+$held->('embed', 'the embedder of an intent');
+like($session->answer(60), qr/"intent": "garden"/, 'which is found');
+is(scalar(grep { $_->{path} =~ m{/embeddings} } $stub->requests), 3, 'with one embedding for it and for recall, and one of each message');
+$node->safe_psql('postgres', "SELECT memai.set_default_model('embed', 'local/hash-384'); SET ROLE app; SELECT memai.drop_intent('garden')");
+
+# a router that fails leaves it to the rules, an embedder that fails ends the call; the session goes on
+my $no_router = chat_model('status', 400);
+my $no_embedder = embed_model(8, 'status', 400);
+$node->safe_psql('postgres', "SELECT memai.grant_model(m, 'app') FROM unnest('{$no_router,$no_embedder}'::text[]) m; SELECT memai.set_default_model('chat', '$no_router', size => 'small')");
+$answer = $session->query("CALL memai.converse('And two?', model => '$answering', router => 'model')");
+like($answer, qr/"by": "rules".*"error": "MA/, 'where the router fails the rules decide');
+like($answer, qr/"content": "echo/, 'and the answer comes');
+like($session->query("SET memai.model_default_embed = '$no_embedder'; CALL memai.converse('And three?', model => '$answering')"), qr/ERROR:  MA/, 'an embedder that fails is an error');
+is($session->query("SELECT count(*) FROM memai.episode WHERE content = 'And three?'"), 0, 'before anything was stored');
+is($session->query("SELECT count(*) FROM memai.thread"), 4, 'no empty thread is left');
+like($session->query("RESET memai.model_default_embed; CALL memai.converse('And four?', model => '$answering')"), qr/"content": "echo/, 'the session goes on');
+$session->close;
+$node->safe_psql('postgres', "SELECT memai.set_default_model('chat', 'local/extract', size => 'small')");
 
 # AU15: a policy on personal data, in every form of chat
 my $quick = chat_model();

@@ -114,6 +114,47 @@ is($events[-1]{seq}, scalar @events, 'an error in mid-stream goes on counting');
 is($events[-1]{error}{sqlstate}, 'MA005', 'a model that falls silent');
 sql('ALTER DATABASE postgres RESET memai.http_call_timeout; SELECT memai.stop_worker()');
 
+# ---- no transaction either while a remote embedder or router works ----
+my $embedder = embed_model(8, 'hold', 'embed');
+my $router = chat_model('hold', 'route', 'script', 'route');
+my $no_embedder = embed_model(8, 'status', 400);
+$stub->script('route', { choices => [ { index => 0, finish_reason => 'stop', message => { role => 'assistant', content => '{"memory": true, "tools": []}' } } ] });
+sql("SELECT memai.grant_model(m, 'app') FROM unnest('{$embedder,$router,$no_embedder,$refused}'::text[]) m; SELECT memai.set_default_model('chat', '$router', size => 'small')");
+sql("CREATE FUNCTION nothing() RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 1'; SET ROLE app; SELECT memai.register_tool('nothing', 'does nothing', 'public.nothing')");
+sql("ALTER DATABASE postgres SET memai.model_default_embed = '$embedder'; SELECT memai.start_worker()");
+$client->query("SET memai.model_default_embed = '$embedder'");
+my $held = sub {
+	my ($key, $what) = @_;
+	ok($stub->wait_for_request(qr{/hold/$key/}), "$what is asked");
+	is(sql(q{SELECT count(backend_xmin), count(backend_xid) FROM pg_stat_activity WHERE application_name = 'memai worker'}), '0|0', "no transaction while $what works");
+	$stub->reset;
+	$stub->switch($_, $_ eq $key ? 'off' : 'on') for qw(route embed answer);
+};
+my $answering = granted('hold', 'answer', 'drip', 2, 1);
+$stub->reset;
+$stub->switch($_, 'on') for qw(route embed answer);
+start('Which boat is mine', "model => '$answering', router => 'model'");
+$held->('route', 'the router');
+$held->('embed', 'the embedder of the question');
+$held->('answer', 'the model');
+$held->('embed', 'the embedder of the answer');
+listen_for();
+is(text(), 'word0 word1 ', 'the answer comes');
+is($events[-1]{result}{router}{by}, 'model', 'as the router decided');
+is(sql("SELECT count(*) FROM memai.episode e JOIN memai.embedding v ON v.scope = e.scope AND v.id = e.id WHERE e.content IN ('Which boat is mine', 'word0 word1 ') AND v.model = '$embedder'"), 2,
+	'message and answer have vectors');
+$stub->switch($_, 'off') for qw(route embed answer);
+sql("SELECT memai.set_default_model('chat', '$refused', size => 'small')");
+start('And whose is the other', "model => '$answering', router => 'model'");
+listen_for();
+is("$events[-1]{result}{router}{by} $events[-1]{result}{finish_reason}", 'rules stop', 'where the router fails the rules decide');
+sql("ALTER DATABASE postgres SET memai.model_default_embed = '$no_embedder'; SELECT memai.stop_worker(); SELECT memai.start_worker()");
+start('Who knows', "model => '$answering'");
+listen_for();
+like($events[-1]{error}{sqlstate}, qr/^MA/, 'an embedder that fails is told');
+sql("ALTER DATABASE postgres RESET memai.model_default_embed; SELECT memai.stop_worker(); SELECT memai.set_default_model('chat', 'local/extract', size => 'small')");
+$client->query('RESET memai.model_default_embed');
+
 # ---- long pieces, in the foreground ----
 my $chunk = sub { return "data: " . JSON::PP->new->ascii->encode($_[0]) . "\n\n" };
 my $long = join('', map { "\x{1F600}\"\\\n\x01 line $_\x{e9} " } 1 .. 2000);

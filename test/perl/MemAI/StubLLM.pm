@@ -80,12 +80,24 @@ sub reset
 	return;
 }
 
-# turns the outage of a /switch/<key>/ on or off
+# turns the outage of a /switch/<key>/, or the wait of a /hold/<key>/, on or off
 sub switch
 {
 	my ($self, $key, $position) = @_;
 	$self->request('POST', "/_switch/$key/$position");
 	return;
+}
+
+# waits until a request whose path matches has come; false after a minute
+sub wait_for_request
+{
+	my ($self, $pattern) = @_;
+	for (1 .. 3000)
+	{
+		return 1 if grep { $_->{path} =~ $pattern } $self->requests;
+		select undef, undef, undef, 0.02;
+	}
+	return 0;
 }
 
 # waits until n requests wait at a /gate/<key>/
