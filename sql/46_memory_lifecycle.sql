@@ -90,6 +90,19 @@ SELECT content, forgotten FROM memai.forget_matching('coffee', namespace => 'twi
 SELECT content, forgotten FROM memai.forget_matching('coffee', namespace => 'twice', k => 1, dry_run => false);
 SELECT count(*) FROM memai.memory WHERE content LIKE '%coffee%';
 SELECT memai.pin(id, namespace => 'twice') FROM memai.memory WHERE content = 'Green tea!';
+-- clearing a namespace takes the texts in its history along, and with episodes what was said, but nothing that is pinned
+SELECT memai.remember('cleared one', namespace => 'cleared', slot => 'x') IS NOT NULL AS one, memai.remember('cleared two', namespace => 'cleared', slot => 'x') IS NOT NULL AS two;
+SELECT count(*) AS said FROM memai.remember_messages('[{"content": "cleared three"}, {"content": "kept four"}]', namespace => 'cleared');
+SELECT memai.remember('kept five', namespace => 'cleared', sources => ARRAY[e.id]) AS pinned FROM memai.episode e WHERE e.content = 'kept four' \gset
+SELECT memai.remember('cleared six', namespace => 'cleared', sources => ARRAY[e.id]) IS NOT NULL AS six FROM memai.episode e WHERE e.content = 'cleared three';
+SELECT memai.pin(:'pinned', namespace => 'cleared'), memai.set_block('note', 'kept seven', namespace => 'cleared') AS block;
+SELECT memai.clear_memory(namespace => 'cleared') AS memories, memai.clear_memory(namespace => 'cleared', keep_pinned => false) AS all_memories,
+	memai.clear_memory(namespace => 'cleared', episodes => true) AS said_too, memai.clear_memory(namespace => 'cleared', keep_pinned => false, episodes => true) AS all;
+SELECT memai.clear_memory(namespace => 'cleared', episodes => true, confirm => true);
+SELECT count(*) FILTER (WHERE to_jsonb(h)::text LIKE '%cleared %') AS texts, count(*) FILTER (WHERE event = 'FORGET') AS forgotten FROM memai.memory_history h WHERE namespace = 'cleared';
+SELECT content FROM memai.memory WHERE namespace = 'cleared' UNION ALL SELECT content FROM memai.episode WHERE namespace = 'cleared' ORDER BY 1;
+SELECT memai.clear_memory(namespace => 'cleared', keep_pinned => false, episodes => true, confirm => true), memai.drop_block('note', namespace => 'cleared');
+SELECT count(*) FROM memai.memory_history h WHERE namespace = 'cleared' AND to_jsonb(h)::text LIKE '%kept%';
 SELECT memai.clear_memory(namespace => 'twice') AS would_go, memai.clear_memory(namespace => 'twice', confirm => true), memai.clear_memory(namespace => 'twice', keep_pinned => false, confirm => true);
 
 -- ---- forgetting a user: nobody else, nothing left ----

@@ -50,6 +50,50 @@ SELECT title FROM memai.thread(:'titled', 'cleo');
 SELECT memai.remember('Gone soon', 'cleo') AS gone \gset
 SELECT memai.forget(:'gone', 'cleo', reason => 'asked by bo@example.com');
 SELECT reason FROM memai.history(:'gone', 'cleo') WHERE event = 'FORGET';
+-- ---- the same by plain SQL, and in what other functions store ----
+\set dan 'memai.scope_hash(''regress_memai_clinic'', ''dan'', ''default'')'
+INSERT INTO memai.memory (tenant, user_id, namespace, scope, content, slot, metadata, terms)
+VALUES ('regress_memai_clinic', 'dan', 'default', :dan, 'Mail bo@example.com', 'of bo@example.com', '{"a": ["bo@example.com", 5]}', memai._terms('Mail bo@example.com'))
+RETURNING content, slot, metadata, terms = memai._terms('Mail [email]') AS terms_follow;
+INSERT INTO memai.episode (tenant, user_id, namespace, scope, content, name, terms)
+VALUES ('regress_memai_clinic', 'dan', 'default', :dan, 'I am here', 'bo@example.com', memai._terms('bo@example.com: I am here')) RETURNING content, name, terms = memai._terms('[email]: I am here') AS terms_follow;
+UPDATE memai.memory SET metadata = '{"ip": "10.0.0.1"}', reason = 'by bo@example.com' WHERE scope = :dan RETURNING metadata, reason;
+INSERT INTO memai.block (tenant, user_id, namespace, scope, label, value) VALUES ('regress_memai_clinic', 'dan', 'default', :dan, 'contact', 'bo@example.com')
+ON CONFLICT (scope, label) DO UPDATE SET value = excluded.value RETURNING value;
+UPDATE memai.block SET value = 'or bo@example.com' WHERE scope = :dan RETURNING value;
+INSERT INTO memai.memory (tenant, user_id, namespace, scope, content, terms) VALUES ('regress_memai_clinic', 'dan', 'default', :dan, 'Is 811218-9876', '');
+UPDATE memai.memory SET reason = 'is 811218-9876' WHERE scope = :dan;
+SELECT memai.rename_thread(:'titled', 'ask bo@example.com', 'cleo');
+SELECT title FROM memai.thread(:'titled', 'cleo');
+SELECT memai.set_preference('mail', '"bo@example.com"', 'dan');
+SELECT memai.create_task('mail bo@example.com', 'or 070-123 45 67', metadata => '{"ip": "10.0.0.1"}', user_id => 'dan') AS task \gset
+SELECT memai.update_task(:'task', title => 'to 811218-9876', user_id => 'dan');
+SELECT title, description, metadata FROM memai.task WHERE id = :'task';
+SELECT memai.submit('generate', '{"prompt": "who is bo@example.com"}', user_id => 'dan') AS job \gset
+SELECT payload ->> 'prompt' AS prompt FROM memai.job WHERE id = :'job';
+-- ids are never taken for personal data, so that jobs find what they are about
+SELECT count(*) FROM generate_series(1, 20000) i, LATERAL memai.find_pii(md5(i::text)::uuid::text);
+-- SP3: the policy is read by the catalog's operators, whatever the path of whoever stores
+RESET ROLE;
+CREATE SCHEMA regress_pii;
+GRANT USAGE ON SCHEMA regress_pii TO regress_memai_clinic;
+CREATE FUNCTION regress_pii.never(text, text) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT false';
+CREATE OPERATOR regress_pii.= (FUNCTION = regress_pii.never, LEFTARG = text, RIGHTARG = text);
+SET ROLE regress_memai_clinic;
+SET search_path = regress_pii, pg_catalog;
+UPDATE memai.block SET value = 'again bo@example.com' WHERE scope = :dan RETURNING value;
+RESET search_path;
+-- the policy is that of the row's tenant, whoever stores it; a dump that is restored (without row-level security) holds what was stored before, and that stays
+RESET ROLE;
+UPDATE memai.block SET value = 'still bo@example.com' WHERE scope = :dan RETURNING value;
+SET row_security = off;
+UPDATE memai.block SET value = 'since long fay@example.com', description = 'x' WHERE scope = :dan RETURNING value;
+RESET row_security;
+UPDATE memai.block SET value = value, description = 'y' WHERE scope = :dan RETURNING value, description;
+UPDATE memai.block SET value = 'replaced' WHERE scope = :dan RETURNING value;
+DROP SCHEMA regress_pii CASCADE;
+SET ROLE regress_memai_clinic;
+
 SELECT error FROM memai.chat('I am 811218-9876', 'cleo');
 SELECT count(*) FROM memai.chat_preview('I am 811218-9876', 'cleo');
 SELECT count(*) > 0 AS erased FROM memai.forget_user('cleo', confirm => true, reason => 'asked by bo@example.com');
@@ -85,6 +129,7 @@ SELECT memai.remember('Now mail bo@example.com', 'ann') AS now \gset
 SELECT content FROM memai.get_memory(:'now', 'ann');
 RESET ROLE;
 DELETE FROM memai.memory WHERE tenant LIKE 'regress%'; DELETE FROM memai.episode WHERE tenant LIKE 'regress%'; DELETE FROM memai.block WHERE tenant LIKE 'regress%';
+DELETE FROM memai.preference WHERE tenant LIKE 'regress%'; DELETE FROM memai.task WHERE tenant LIKE 'regress%'; DELETE FROM memai.job WHERE tenant LIKE 'regress%';
 DELETE FROM memai.memory_history WHERE tenant LIKE 'regress%'; DELETE FROM memai.erasure WHERE tenant LIKE 'regress%';
 DROP ROLE regress_memai_clinic;
 DROP ROLE regress_memai_ops;

@@ -27,5 +27,28 @@ ROLLBACK;
 -- options that nobody reads are refused by models that run in the server, too
 SELECT memai.create_model('regress_local', 'chat', 'local', 'extract', options => '{"context_window": 100}');
 
+-- size names the model that an administrator chose for it, in every form of chat
+BEGIN;
+SELECT memai.create_model('regress_small', 'chat', 'local', 'extract'), memai.create_model('regress_large', 'chat', 'local', 'extract'),
+	memai.set_default_model('chat', 'regress_small', size => 'small'), memai.set_default_model('chat', 'regress_large', size => 'large');
+SELECT memai.remember('Ann likes rye bread') IS NOT NULL AS stored;
+SELECT model, content LIKE '%rye bread%' AS knows FROM memai.chat('Which bread?', size => 'large');
+SELECT model FROM memai.chat_preview('Which bread?', size => 'small');
+SELECT (s).result ->> 'model' AS model FROM (SELECT memai.chat_stream('Which bread?', size => 'small') AS s OFFSET 0) x WHERE (s).done;
+SELECT job_id AS job FROM memai.chat_notify('Which bread?', size => 'large') \gset
+SELECT model, payload ->> 'size' AS size FROM memai.job WHERE id = :'job';
+SELECT memai.create_thread(model => 'regress_small') AS thread \gset
+SELECT model FROM memai.chat_preview('Which bread?', thread_id => :'thread');
+SELECT model FROM memai.chat_preview('Which bread?', thread_id => :'thread', size => 'large');
+SELECT model FROM memai.chat_preview('Which bread?', size => 'medium');
+SAVEPOINT before;
+SELECT memai.chat('Which bread?', size => 'huge');
+ROLLBACK TO before;
+SELECT memai.chat('Which bread?', size => '');
+ROLLBACK TO before;
+SELECT memai.chat('Which bread?', model => 'regress_small', size => 'small');
+ROLLBACK;
+CALL memai.converse('Which bread?', size => 'huge');
+
 DELETE FROM memai.task WHERE tenant = 'regress';
 DELETE FROM memai.preference WHERE tenant = 'regress';

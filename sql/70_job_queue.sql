@@ -27,8 +27,10 @@ SELECT memai.complete_job(:scope, :'id', :'lease', '{"answer": 43}');
 SELECT status, result FROM memai.job WHERE payload = '{"n": 1}';
 
 -- failing: it waits longer each time, and fails for good at last; RL9
+BEGIN;	-- for one now()
 SELECT memai.fail_job(scope, id, lease, 'try again', 'MA004') FROM memai.job WHERE payload = '{"n": 2}';
 SELECT status, attempts, error, sqlstate, run_after - now() BETWEEN '0.5 s' AND '1 s' AS waits FROM memai.job WHERE payload = '{"n": 2}';
+COMMIT;
 UPDATE memai.job SET run_after = now(), attempts = 4 WHERE payload = '{"n": 2}';
 SELECT payload, attempts FROM memai.claim('{custom}');
 SELECT memai.fail_job(scope, id, lease, 'again', 'MA004') FROM memai.job WHERE payload = '{"n": 2}';

@@ -106,6 +106,24 @@ SELECT memai.submit_job('consolidate', user_id => 'dan') IS NOT NULL AS submitte
 CALL memai.run_jobs();
 SELECT status, result FROM memai.job WHERE kind = 'consolidate';
 
+-- a persona is built by a job of its own; one that was edited by hand stays
+SELECT memai.remember('Flo plays the oboe', user_id => 'flo') IS NOT NULL AS stored, memai.set_preference('answers', 'in rhymes', 'flo') IS NOT NULL AS preferred;
+SELECT memai.schedule_task('persona', '@weekly', 'persona', user_id => 'flo') > now() AS later;
+UPDATE memai.job SET run_after = now() WHERE user_id = 'flo' AND status = 'waiting';
+CALL memai.run_jobs();
+SELECT last_result FROM memai.schedule WHERE user_id = 'flo';
+SELECT content, version, cardinality(sources) AS sources, is_edited FROM memai.persona('flo');
+SELECT memai.remember('Flo plays the harp', user_id => 'flo') IS NOT NULL AS stored;
+UPDATE memai.job SET run_after = now() WHERE user_id = 'flo' AND status = 'waiting';
+CALL memai.run_jobs();
+SELECT version, cardinality(sources) AS sources FROM memai.persona('flo');
+SELECT memai.set_block('persona', 'Flo, by hand', 'flo') AS version;
+UPDATE memai.job SET run_after = now() WHERE user_id = 'flo' AND status = 'waiting';
+CALL memai.run_jobs();
+SELECT content, is_edited FROM memai.persona('flo');
+SELECT memai.drop_block('persona', 'flo') AS dropped, memai.drop_schedule('persona', 'flo') AS ended;
+DELETE FROM memai.preference WHERE user_id = 'flo';
+
 -- as its author, whoever runs it; nobody changes what it does
 SELECT memai.schedule_insight('who', '@daily', 'SELECT current_user AS me', user_id => 'eve') IS NOT NULL AS made;
 RESET ROLE;

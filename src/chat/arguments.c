@@ -1,6 +1,6 @@
 /*
  * arguments.c
- *	  The arguments that chat, chat_preview, chat_stream and converse share,
+ *	  The arguments that all forms of chat share,
  *	  checked before anything is read or stored.
  */
 #include "postgres.h"
@@ -118,6 +118,28 @@ stop_argument(FunctionCallInfo fcinfo)
 	return n == 0 ? NULL : json.data;
 }
 
+/* The model or, as the registry takes it for one, the size. */
+static char *
+model_argument(FunctionCallInfo fcinfo)
+{
+	char	   *model = name_argument(fcinfo, CHAT_ARG_MODEL);
+	char	   *size = name_argument(fcinfo, CHAT_ARG_SIZE);
+
+	if (size == NULL)
+		return model;
+	if (model != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("model and size must not both be given"),
+				 errhint("size stands for the chat model that memai.set_default_model named for it.")));
+	if (strcmp(size, "small") != 0 && strcmp(size, "medium") != 0 && strcmp(size, "large") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("there is no size \"%s\"", size),
+				 errhint("It is 'small', 'medium' or 'large'.")));
+	return size;
+}
+
 static Jsonb *
 jsonb_argument(FunctionCallInfo fcinfo, int argument, const char *name, bool array)
 {
@@ -141,7 +163,7 @@ memai_chat_arguments(FunctionCallInfo fcinfo, Chat *chat)
 	chat->user_id = PG_ARGISNULL(CHAT_ARG_USER_ID) ? NULL : PG_GETARG_TEXT_PP(CHAT_ARG_USER_ID);
 	memai_scope_resolve(&chat->scope, chat->user_id, PG_ARGISNULL(CHAT_ARG_NAMESPACE) ? NULL : PG_GETARG_TEXT_PP(CHAT_ARG_NAMESPACE));
 	chat->has_namespace = !PG_ARGISNULL(CHAT_ARG_NAMESPACE);
-	chat->model_name = name_argument(fcinfo, CHAT_ARG_MODEL);
+	chat->model_name = model_argument(fcinfo);
 	chat->system_prompt = text_argument(fcinfo, CHAT_ARG_SYSTEM_PROMPT, "system_prompt");
 	chat->temperature = number_argument(fcinfo, CHAT_ARG_TEMPERATURE, "temperature", get_float8_nan(), 0, 2);
 	chat->max_tokens = memai_chat_int_argument(fcinfo, CHAT_ARG_MAX_TOKENS, "max_tokens", 0, 1, 1000000);

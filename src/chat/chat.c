@@ -13,8 +13,7 @@
 #include <math.h>
 
 #include "catalog/pg_type.h"
-#include "chat/chat_int.h"
-#include "chat/router.h"
+#include "chat/tool.h"
 #include "funcapi.h"
 #include "json/json.h"
 #include "miscadmin.h"
@@ -53,85 +52,25 @@ find_thread(Chat *chat)
 	chat->model = memai_model_lookup_for(&chat->scope, model, "chat");
 }
 
-static bool
-is_heard(const Chat *chat, const pg_uuid_t *id)
-{
-	return chat->heard != NULL && memcmp(chat->heard, id, UUID_LEN) == 0;
-}
-
-/* the newest turns but the message itself */
-static List *
-earlier_turns(const Chat *chat)
-{
-	int			max = chat->thread.is_single ? Min(memai_chat_recent_messages(), chat->max_messages) : chat->max_messages;
-	List	   *turns = memai_thread_turns(&chat->thread, chat->heard ? max + 1 : max);
-	ListCell   *cell;
-
-	foreach(cell, turns)
-	{
-		if (is_heard(chat, &((ChatTurn *) lfirst(cell))->id))
-			turns = foreach_delete_current(turns, cell);
-	}
-	return list_copy_tail(turns, Max(list_length(turns) - max, 0));
-}
-
-/* what memory has on the message, but not the message itself */
-static List *
-recall(const Chat *chat, MemoryContext context)
-{
-	MemaiRecallQuery query = {
-		.scope = &chat->scope,
-		.query = chat->message,
-		.k = Min(chat->heard ? chat->k + 1 : chat->k, MEMAI_RECALL_MAX_K),
-		.filter = chat->filter,
-	};
-	List	   *recalled = memai_recall_run(&query, context, NULL);
-	ListCell   *cell;
-
-	foreach(cell, recalled)
-	{
-		if (is_heard(chat, &((MemaiRecalled *) lfirst(cell))->id))
-			recalled = foreach_delete_current(recalled, cell);
-	}
-	return list_truncate(recalled, chat->k);
-}
-
-static void
-build_prompt(Chat *chat)
-{
-	MemoryContext context = CurrentMemoryContext;
-	List	   *recalled = NIL;
-	List	   *turns;
-
-	memai_see_own_changes();
-	memai_intent_choose(chat);
-	MemoryContextSwitchTo(context);
-	memai_router_apply(chat);
-	MemoryContextSwitchTo(context);
-	if (chat->use_memory && chat->recall_wanted)
-		recalled = recall(chat, context);
-	/* recall and sources leave SPI's */
-	MemoryContextSwitchTo(context);
-	turns = earlier_turns(chat);
-	memai_intent_apply(chat);
-	MemoryContextSwitchTo(context);
-	chat->prompt = memai_prompt_build(chat, memai_preferences_text(&chat->scope), turns, recalled);
-	PopActiveSnapshot();
-}
-
 void
 memai_chat_prepare(Chat *chat)
 {
 	find_thread(chat);
-	build_prompt(chat);
+	memai_chat_build_prompt(chat);
+}
+
+void
+memai_chat_open_thread(Chat *chat)
+{
+	if (chat->thread.is_single)
+		memai_thread_open(&chat->thread, NULL, NULL);
 }
 
 void
 memai_chat_open(Chat *chat)
 {
 	find_thread(chat);
-	if (chat->thread.is_single)
-		memai_thread_open(&chat->thread, NULL, NULL);
+	memai_chat_open_thread(chat);
 }
 
 /* Answers repeat what was recalled, so only the user's own words are a source. */
@@ -159,7 +98,7 @@ memai_chat_note(const Chat *chat)
 void
 memai_chat_hear(Chat *chat)
 {
-	build_prompt(chat);
+	memai_chat_build_prompt(chat);
 	if (chat->heard == NULL)
 		(void) memai_chat_note(chat);
 }

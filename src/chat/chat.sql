@@ -91,6 +91,13 @@ CREATE POLICY isolation ON memai.message USING (tenant = (SELECT memai.current_t
 	AND user_id = coalesce((SELECT memai.current_user_id()), user_id));
 COMMENT ON POLICY isolation ON memai.message IS 'own tenant only, and own user in a narrowed session';
 
+CREATE TRIGGER thread_pii_policy BEFORE INSERT OR UPDATE OF title, metadata, summary ON memai.thread
+	FOR EACH ROW WHEN (memai._has_pii_policies()) EXECUTE FUNCTION memai._apply_pii_policy('title', 'metadata', 'summary');
+COMMENT ON TRIGGER thread_pii_policy ON memai.thread IS 'what the policy of the tenant says of personal data, however the row is stored';
+CREATE TRIGGER message_pii_policy BEFORE INSERT OR UPDATE OF tools_invoked ON memai.message
+	FOR EACH ROW WHEN (memai._has_pii_policies()) EXECUTE FUNCTION memai._apply_pii_policy('tools_invoked');
+COMMENT ON TRIGGER message_pii_policy ON memai.message IS 'what the policy of the tenant says of personal data, however the row is stored';
+
 GRANT SELECT, INSERT, DELETE ON memai.thread, memai.message TO memai_user;
 GRANT UPDATE (title, system_prompt, model, metadata, summary, summary_until, summary_replaces, archived_at) ON memai.thread TO memai_user;
 

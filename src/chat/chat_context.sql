@@ -108,6 +108,10 @@ CREATE POLICY isolation ON memai.preference USING (tenant = (SELECT memai.curren
 	AND user_id = coalesce((SELECT memai.current_user_id()), user_id));
 COMMENT ON POLICY isolation ON memai.preference IS 'own tenant only, and own user in a narrowed session';
 
+CREATE TRIGGER preference_pii_policy BEFORE INSERT OR UPDATE OF preferences ON memai.preference
+	FOR EACH ROW WHEN (memai._has_pii_policies()) EXECUTE FUNCTION memai._apply_pii_policy('preferences');
+COMMENT ON TRIGGER preference_pii_policy ON memai.preference IS 'what the policy of the tenant says of personal data, however the row is stored';
+
 GRANT SELECT, INSERT, UPDATE, DELETE ON memai.intent, memai.source, memai.preference TO memai_user;
 ALTER TABLE memai.preference ALTER COLUMN preferences SET STATISTICS 0;
 SELECT pg_catalog.pg_extension_config_dump('memai.intent', '');
@@ -174,27 +178,58 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION memai._keyword_matches(text, text) IS 'private: whether a text has a keyword of an intent';
 
+-- chat asks these two itself, with a call of a remote model between them
+CREATE FUNCTION memai._intents_by_keywords(content text) RETURNS TABLE (intent text, keywords text[])
+	LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT m.name, m.hits
+	FROM (SELECT i.name, ARRAY(SELECT k FROM unnest(i.keywords) k WHERE memai._keyword_matches(_intents_by_keywords.content, k)) AS hits
+		FROM memai.intent i WHERE i.tenant = memai.current_tenant()) m
+	WHERE m.hits <> '{}'
+	ORDER BY cardinality(m.hits) DESC, m.name;
+END;
+COMMENT ON FUNCTION memai._intents_by_keywords(text) IS 'private: the intents that have a keyword in a text, those with most first';
+
+CREATE FUNCTION memai._intents_by_meaning(model text, embedding real[], min_similarity double precision)
+	RETURNS TABLE (intent text, similarity double precision)
+	LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT m.name, m.similarity
+	FROM (SELECT i.name, CASE WHEN @extschema@.vector_dims(i.embedding) = cardinality(_intents_by_meaning.embedding)
+			THEN 1 - (i.embedding OPERATOR(@extschema@.<=>) _intents_by_meaning.embedding::@extschema@.vector) END AS similarity
+		FROM memai.intent i WHERE i.tenant = memai.current_tenant() AND i.embedding_model = _intents_by_meaning.model) m
+	WHERE m.similarity >= _intents_by_meaning.min_similarity
+	ORDER BY m.similarity DESC, m.name;
+END;
+COMMENT ON FUNCTION memai._intents_by_meaning(text, real[], double precision) IS
+	'private: the intents whose embedding by a model is like that of a text, the most similar first';
+
+CREATE FUNCTION memai._intent_model() RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT d.name FROM memai.models d
+	WHERE d.kind = 'embed' AND d.is_default
+		AND EXISTS (SELECT FROM memai.intent i WHERE i.tenant = memai.current_tenant() AND i.embedding_model = d.name);
+END;
+COMMENT ON FUNCTION memai._intent_model() IS 'private: the model by which intents are compared with a text; none when there are no such intents';
+
 CREATE FUNCTION memai.classify_intent(content text, min_similarity double precision DEFAULT 0.35)
 	RETURNS TABLE (intent text, keywords text[], similarity double precision)
 	LANGUAGE sql VOLATILE PARALLEL UNSAFE
 BEGIN ATOMIC
 	WITH matched AS MATERIALIZED (
-		SELECT i.name, i.embedding_model, i.embedding,
-			ARRAY(SELECT k FROM unnest(i.keywords) k WHERE memai._keyword_matches(classify_intent.content, k)) AS hits
-		FROM memai.intent i WHERE i.tenant = memai.current_tenant()
+		SELECT k.intent, k.keywords FROM memai._intents_by_keywords(classify_intent.content) k
 	), asked AS MATERIALIZED (
 		-- the text is embedded only where no keyword decides
-		SELECT m.embedding_model AS model, memai.embed(classify_intent.content, m.embedding_model, 'query') AS embedding
-		FROM (SELECT DISTINCT m.embedding_model FROM matched m
-			WHERE m.embedding_model = (SELECT d.name FROM memai.models d WHERE d.kind = 'embed' AND d.is_default)
-				AND NOT EXISTS (SELECT FROM matched n WHERE n.hits <> '{}')) m
+		SELECT m.model, memai.embed(classify_intent.content, m.model, 'query') AS embedding
+		FROM (SELECT memai._intent_model() AS model WHERE NOT EXISTS (SELECT FROM matched)) m WHERE m.model IS NOT NULL
 	)
-	SELECT m.name, m.hits, s.similarity
-	FROM matched m LEFT JOIN asked a ON a.model = m.embedding_model
-		CROSS JOIN LATERAL (SELECT CASE WHEN @extschema@.vector_dims(a.embedding) = @extschema@.vector_dims(m.embedding)
-			THEN 1 - (a.embedding OPERATOR(@extschema@.<=>) m.embedding) END AS similarity) s
-	WHERE m.hits <> '{}' OR s.similarity >= classify_intent.min_similarity
-	ORDER BY cardinality(m.hits) DESC, s.similarity DESC NULLS LAST, m.name;
+	SELECT c.intent, c.keywords, c.similarity
+	FROM (SELECT m.intent, m.keywords, NULL::double precision AS similarity FROM matched m
+		UNION ALL
+		SELECT n.intent, '{}', n.similarity
+		FROM asked a CROSS JOIN LATERAL memai._intents_by_meaning(a.model, a.embedding::real[], classify_intent.min_similarity) n) c
+	ORDER BY cardinality(c.keywords) DESC, c.similarity DESC NULLS LAST, c.intent;
 END;
 COMMENT ON FUNCTION memai.classify_intent(text, double precision) IS
 	'the intents of a text, best first: those with most keywords in it; where it has none, those whose description means the same';
@@ -334,6 +369,9 @@ COMMENT ON FUNCTION memai.get_preferences(text, text) IS 'the preferences of a u
 REVOKE ALL ON FUNCTION memai.set_intent(text, text[], text, text[], text[], text, text[], text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.drop_intent(text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai._keyword_matches(text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION memai._intents_by_keywords(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION memai._intents_by_meaning(text, real[], double precision) FROM PUBLIC;
+REVOKE ALL ON FUNCTION memai._intent_model() FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.classify_intent(text, double precision) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.suggestions(text, text, text, integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.register_source(text, text, text, jsonb, text[], integer, interval, text, text[], text, integer, text, text) FROM PUBLIC;
@@ -345,6 +383,9 @@ REVOKE ALL ON FUNCTION memai.get_preferences(text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION memai.set_intent(text, text[], text, text[], text[], text, text[], text),
 	memai.drop_intent(text, text),
 	memai._keyword_matches(text, text),
+	memai._intents_by_keywords(text),
+	memai._intents_by_meaning(text, real[], double precision),
+	memai._intent_model(),
 	memai.classify_intent(text, double precision),
 	memai.suggestions(text, text, text, integer),
 	memai.register_source(text, text, text, jsonb, text[], integer, interval, text, text[], text, integer, text, text),

@@ -86,6 +86,16 @@ typedef enum ChatRouter
 	CHAT_ROUTER_MODEL			/* of size small */
 } ChatRouter;
 
+/*
+ * How a form of chat makes calls while it prepares: without any transaction
+ * between begin and end.  Neither may raise errors of class MA.
+ */
+typedef struct ChatCalls
+{
+	void		(*begin) (void);
+	void		(*end) (void);
+} ChatCalls;
+
 /* what a caller asked for, and what became of it so far */
 typedef struct Chat
 {
@@ -95,7 +105,7 @@ typedef struct Chat
 	pg_uuid_t  *thread_id;		/* NULL: none */
 	bool		has_namespace;	/* else the thread's is meant */
 	MemaiScope	scope;			/* whose memory is recalled */
-	char	   *model_name;		/* NULL: of the intent or thread, or the default */
+	char	   *model_name;		/* or a size; NULL: of the thread, or the default */
 	text	   *system_prompt;	/* NULL: of the intent or thread, or memai's own */
 	double		temperature;	/* NaN: the model's default */
 	int			max_tokens;		/* 0: the model's default */
@@ -118,7 +128,10 @@ typedef struct Chat
 
 	/* state */
 	const pg_uuid_t *heard;		/* the message is stored already; NULL: not yet */
+	const ChatCalls *calls;		/* NULL: they are part of the caller's transaction */
 	instr_time	start;
+	char	   *question_model; /* NULL: the message was not embedded yet */
+	MemaiVector *question;		/* its vector by that model */
 	text	   *intent_prompt;	/* instructions of the intent; NULL: none */
 	ChatThread	thread;
 	MemaiModelInfo *model;
@@ -162,6 +175,7 @@ typedef enum ChatArgument
 	CHAT_ARG_ON_ERROR,
 	CHAT_ARG_ROUTER,
 	CHAT_ARG_MAX_COST,
+	CHAT_ARG_SIZE,
 	CHAT_ARGUMENTS
 } ChatArgument;
 
@@ -210,6 +224,9 @@ extern bool memai_chat_extract(void);
 /* how many earlier messages a chat that names no thread is shown */
 extern int	memai_chat_recent_messages(void);
 
+/* how many of k recalled items may be of one source; 0: any number */
+extern int	memai_chat_max_of_source(int k);
+
 /* how often a chat may go back to the model with results of tools */
 extern int	memai_chat_max_tool_rounds(void);
 
@@ -219,13 +236,30 @@ extern ChatRouter memai_chat_default_router(void);
 /* off, rules or model; raises 22023 */
 extern ChatRouter memai_chat_router(const char *name);
 
-/* ---- chat.c ---- */
+/* ---- prepare.c ---- */
 
 /*
- * Finds the thread and the model, recalls, and builds the prompt; stores
- * nothing.  The caller is connected to SPI.
+ * Runs body(arg), which calls a model, as chat->calls says.  Returns NULL, or the error that it raised
+ * when wanted answers true for it, palloc'd in the current context; other errors are
+ * raised, all of them when wanted is NULL.  What it wrote is undone where it was
+ * part of the caller's transaction.
  */
+extern ErrorData *memai_chat_call(const Chat *chat, void (*body) (void *), void *arg, bool (*wanted) (const ErrorData *));
+
+/*
+ * Builds the prompt of a chat whose thread and model were found: finds the
+ * intent, asks the router, recalls.  Stores nothing.  The caller is connected
+ * to SPI with one active snapshot of its own.
+ */
+extern void memai_chat_build_prompt(Chat *chat);
+
+/* ---- chat.c ---- */
+
+/* Finds the thread and the model, and builds the prompt; stores nothing.  The caller is connected to SPI. */
 extern void memai_chat_prepare(Chat *chat);
+
+/* Opens a thread unless the caller named one. */
+extern void memai_chat_open_thread(Chat *chat);
 
 /* For memai_catch: whether a call of a model failed. */
 extern bool memai_chat_is_model_error(const ErrorData *error);
@@ -259,11 +293,15 @@ extern void memai_sources_append(StringInfo out, const char *intent, Jsonb *para
 /* ---- intent.c ---- */
 
 /*
- * Finds the intent of a chat unless the caller named one ("none": no intent),
- * and with it the instructions.  Raises 42704 for an intent that does not exist.
- * May call an embedding model.  The caller is connected to SPI.
+ * The steps of finding a chat's intent, unless the caller named one ("none": no
+ * intent).  By words: sets chat->intent, or returns the embedding model by
+ * which meanings are compared; NULL: the search is over.  By meaning: with
+ * chat->question by that model.  Load: the instructions of what was found; raises 42704 for
+ * an intent that does not exist.  The caller is connected to SPI.
  */
-extern void memai_intent_choose(Chat *chat);
+extern char *memai_intent_by_words(Chat *chat);
+extern void memai_intent_by_meaning(Chat *chat, const char *model);
+extern void memai_intent_load(Chat *chat);
 
 /* Appends the sources of the chat's intent to chat->context.  The caller is connected to SPI. */
 extern void memai_intent_apply(Chat *chat);

@@ -6,11 +6,12 @@ CREATE FUNCTION memai.chat_notify(message text, user_id text DEFAULT NULL, threa
 		frequency_penalty double precision DEFAULT NULL, stop text[] DEFAULT NULL, response_schema jsonb DEFAULT NULL,
 		tools jsonb DEFAULT NULL, use_memory boolean DEFAULT true, k integer DEFAULT 8, max_context_tokens integer DEFAULT 2000,
 		context text DEFAULT NULL, intent text DEFAULT NULL, filter jsonb DEFAULT NULL, max_messages integer DEFAULT 50,
-		on_error text DEFAULT 'raise', router text DEFAULT NULL, max_cost double precision DEFAULT NULL, channel text DEFAULT NULL,
+		on_error text DEFAULT 'raise', router text DEFAULT NULL, max_cost double precision DEFAULT NULL, size text DEFAULT NULL,
+		channel text DEFAULT NULL,
 		OUT job_id uuid, OUT thread_id uuid, OUT channel text)
 	AS 'MODULE_PATHNAME', 'memai_chat_notify' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000
 	SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION memai.chat_notify(text, text, uuid, text, text, text, double precision, integer, double precision, double precision, double precision, text[], jsonb, jsonb, boolean, integer, integer, text, text, jsonb, integer, text, text, double precision, text) IS
+COMMENT ON FUNCTION memai.chat_notify IS
 	'chat in the background: stores the message and submits a job that sends the answer in pieces by NOTIFY as the model speaks; without a channel it makes a name that nobody can guess and this session listens; cancel_job(job_id) stops it';
-REVOKE ALL ON FUNCTION memai.chat_notify(text, text, uuid, text, text, text, double precision, integer, double precision, double precision, double precision, text[], jsonb, jsonb, boolean, integer, integer, text, text, jsonb, integer, text, text, double precision, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION memai.chat_notify(text, text, uuid, text, text, text, double precision, integer, double precision, double precision, double precision, text[], jsonb, jsonb, boolean, integer, integer, text, text, jsonb, integer, text, text, double precision, text) TO memai_user;
+REVOKE ALL ON FUNCTION memai.chat_notify FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION memai.chat_notify TO memai_user;

@@ -1,4 +1,6 @@
 -- ---- chat: talking with a model that remembers ----
+--
+-- All forms take the same arguments, in the order of ChatArgument in chat_int.h.
 
 CREATE FUNCTION memai.chat(message text, user_id text DEFAULT NULL, thread_id uuid DEFAULT NULL, namespace text DEFAULT NULL,
 		model text DEFAULT NULL, system_prompt text DEFAULT NULL, temperature double precision DEFAULT NULL,
@@ -6,7 +8,7 @@ CREATE FUNCTION memai.chat(message text, user_id text DEFAULT NULL, thread_id uu
 		frequency_penalty double precision DEFAULT NULL, stop text[] DEFAULT NULL, response_schema jsonb DEFAULT NULL,
 		tools jsonb DEFAULT NULL, use_memory boolean DEFAULT true, k integer DEFAULT 8, max_context_tokens integer DEFAULT 2000,
 		context text DEFAULT NULL, intent text DEFAULT NULL, filter jsonb DEFAULT NULL, max_messages integer DEFAULT 50,
-		on_error text DEFAULT 'raise', router text DEFAULT NULL, max_cost double precision DEFAULT NULL,
+		on_error text DEFAULT 'raise', router text DEFAULT NULL, max_cost double precision DEFAULT NULL, size text DEFAULT NULL,
 		OUT content text, OUT thread_id uuid, OUT model text, OUT intent text,
 		OUT prompt_tokens integer, OUT completion_tokens integer, OUT total_tokens integer, OUT cost numeric,
 		OUT context_used boolean, OUT context_length integer, OUT memory_ids uuid[], OUT persona_included boolean,
@@ -14,10 +16,10 @@ CREATE FUNCTION memai.chat(message text, user_id text DEFAULT NULL, thread_id uu
 		OUT error text, OUT router jsonb)
 	AS 'MODULE_PATHNAME', 'memai_chat' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100000
 	SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION memai.chat(text, text, uuid, text, text, text, double precision, integer, double precision, double precision, double precision, text[], jsonb, jsonb, boolean, integer, integer, text, text, jsonb, integer, text, text, double precision) IS
+COMMENT ON FUNCTION memai.chat IS
 	'say something: recalls, stores the message, asks the model with the thread and what was recalled, stores the answer; without thread_id it opens a thread and shows the model the last such exchanges; on_error => ''null'' returns a failed call''s error instead of raising it';
-REVOKE ALL ON FUNCTION memai.chat(text, text, uuid, text, text, text, double precision, integer, double precision, double precision, double precision, text[], jsonb, jsonb, boolean, integer, integer, text, text, jsonb, integer, text, text, double precision) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION memai.chat(text, text, uuid, text, text, text, double precision, integer, double precision, double precision, double precision, text[], jsonb, jsonb, boolean, integer, integer, text, text, jsonb, integer, text, text, double precision) TO memai_user;
+REVOKE ALL ON FUNCTION memai.chat FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION memai.chat TO memai_user;
 
 CREATE FUNCTION memai.chat_preview(message text, user_id text DEFAULT NULL, thread_id uuid DEFAULT NULL, namespace text DEFAULT NULL,
 		model text DEFAULT NULL, system_prompt text DEFAULT NULL, temperature double precision DEFAULT NULL,
@@ -25,15 +27,15 @@ CREATE FUNCTION memai.chat_preview(message text, user_id text DEFAULT NULL, thre
 		frequency_penalty double precision DEFAULT NULL, stop text[] DEFAULT NULL, response_schema jsonb DEFAULT NULL,
 		tools jsonb DEFAULT NULL, use_memory boolean DEFAULT true, k integer DEFAULT 8, max_context_tokens integer DEFAULT 2000,
 		context text DEFAULT NULL, intent text DEFAULT NULL, filter jsonb DEFAULT NULL, max_messages integer DEFAULT 50,
-		on_error text DEFAULT 'raise', router text DEFAULT NULL, max_cost double precision DEFAULT NULL,
+		on_error text DEFAULT 'raise', router text DEFAULT NULL, max_cost double precision DEFAULT NULL, size text DEFAULT NULL,
 		OUT messages jsonb, OUT model text, OUT intent text, OUT tokens jsonb, OUT total_tokens integer,
 		OUT max_prompt_tokens integer, OUT memory_ids uuid[], OUT context_cut boolean, OUT router jsonb)
 	AS 'MODULE_PATHNAME', 'memai_chat_preview' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100000
 	SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION memai.chat_preview(text, text, uuid, text, text, text, double precision, integer, double precision, double precision, double precision, text[], jsonb, jsonb, boolean, integer, integer, text, text, jsonb, integer, text, text, double precision) IS
+COMMENT ON FUNCTION memai.chat_preview IS
 	'what memai.chat with the same arguments would send to the model, without sending or storing anything; tokens are estimated, for each part';
-REVOKE ALL ON FUNCTION memai.chat_preview(text, text, uuid, text, text, text, double precision, integer, double precision, double precision, double precision, text[], jsonb, jsonb, boolean, integer, integer, text, text, jsonb, integer, text, text, double precision) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION memai.chat_preview(text, text, uuid, text, text, text, double precision, integer, double precision, double precision, double precision, text[], jsonb, jsonb, boolean, integer, integer, text, text, jsonb, integer, text, text, double precision) TO memai_user;
+REVOKE ALL ON FUNCTION memai.chat_preview FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION memai.chat_preview TO memai_user;
 
 CREATE FUNCTION memai.chat_stream(message text, user_id text DEFAULT NULL, thread_id uuid DEFAULT NULL, namespace text DEFAULT NULL,
 		model text DEFAULT NULL, system_prompt text DEFAULT NULL, temperature double precision DEFAULT NULL,
@@ -41,15 +43,15 @@ CREATE FUNCTION memai.chat_stream(message text, user_id text DEFAULT NULL, threa
 		frequency_penalty double precision DEFAULT NULL, stop text[] DEFAULT NULL, response_schema jsonb DEFAULT NULL,
 		tools jsonb DEFAULT NULL, use_memory boolean DEFAULT true, k integer DEFAULT 8, max_context_tokens integer DEFAULT 2000,
 		context text DEFAULT NULL, intent text DEFAULT NULL, filter jsonb DEFAULT NULL, max_messages integer DEFAULT 50,
-		on_error text DEFAULT 'raise', router text DEFAULT NULL, max_cost double precision DEFAULT NULL,
+		on_error text DEFAULT 'raise', router text DEFAULT NULL, max_cost double precision DEFAULT NULL, size text DEFAULT NULL,
 		OUT delta text, OUT done boolean, OUT result jsonb)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'memai_chat_stream' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100000
 	SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION memai.chat_stream(text, text, uuid, text, text, text, double precision, integer, double precision, double precision, double precision, text[], jsonb, jsonb, boolean, integer, integer, text, text, jsonb, integer, text, text, double precision) IS
+COMMENT ON FUNCTION memai.chat_stream IS
 	'chat with the answer in pieces: rows with delta as the model speaks, then one with done and the result; called in the select list its rows arrive as they come';
-REVOKE ALL ON FUNCTION memai.chat_stream(text, text, uuid, text, text, text, double precision, integer, double precision, double precision, double precision, text[], jsonb, jsonb, boolean, integer, integer, text, text, jsonb, integer, text, text, double precision) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION memai.chat_stream(text, text, uuid, text, text, text, double precision, integer, double precision, double precision, double precision, text[], jsonb, jsonb, boolean, integer, integer, text, text, jsonb, integer, text, text, double precision) TO memai_user;
+REVOKE ALL ON FUNCTION memai.chat_stream FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION memai.chat_stream TO memai_user;
 
 CREATE PROCEDURE memai.converse(message text, user_id text DEFAULT NULL, thread_id uuid DEFAULT NULL, namespace text DEFAULT NULL,
 		model text DEFAULT NULL, system_prompt text DEFAULT NULL, temperature double precision DEFAULT NULL,
@@ -57,10 +59,10 @@ CREATE PROCEDURE memai.converse(message text, user_id text DEFAULT NULL, thread_
 		frequency_penalty double precision DEFAULT NULL, stop text[] DEFAULT NULL, response_schema jsonb DEFAULT NULL,
 		tools jsonb DEFAULT NULL, use_memory boolean DEFAULT true, k integer DEFAULT 8, max_context_tokens integer DEFAULT 2000,
 		context text DEFAULT NULL, intent text DEFAULT NULL, filter jsonb DEFAULT NULL, max_messages integer DEFAULT 50,
-		on_error text DEFAULT 'raise', router text DEFAULT NULL, max_cost double precision DEFAULT NULL,
+		on_error text DEFAULT 'raise', router text DEFAULT NULL, max_cost double precision DEFAULT NULL, size text DEFAULT NULL,
 		INOUT result jsonb DEFAULT NULL)
 	LANGUAGE C AS 'MODULE_PATHNAME', 'memai_converse';
-COMMENT ON PROCEDURE memai.converse(text, text, uuid, text, text, text, double precision, integer, double precision, double precision, double precision, text[], jsonb, jsonb, boolean, integer, integer, text, text, jsonb, integer, text, text, double precision, jsonb) IS
+COMMENT ON PROCEDURE memai.converse IS
 	'chat in short transactions: stores the message and commits, asks the model while no snapshot is held, stores the answer; result is the row of memai.chat';
-REVOKE ALL ON PROCEDURE memai.converse(text, text, uuid, text, text, text, double precision, integer, double precision, double precision, double precision, text[], jsonb, jsonb, boolean, integer, integer, text, text, jsonb, integer, text, text, double precision, jsonb) FROM PUBLIC;
-GRANT EXECUTE ON PROCEDURE memai.converse(text, text, uuid, text, text, text, double precision, integer, double precision, double precision, double precision, text[], jsonb, jsonb, boolean, integer, integer, text, text, jsonb, integer, text, text, double precision, jsonb) TO memai_user;
+REVOKE ALL ON PROCEDURE memai.converse FROM PUBLIC;
+GRANT EXECUTE ON PROCEDURE memai.converse TO memai_user;

@@ -35,6 +35,9 @@ ALTER TABLE memai.task FORCE ROW LEVEL SECURITY;
 CREATE POLICY isolation ON memai.task USING (tenant = (SELECT memai.current_tenant())
 	AND user_id = coalesce((SELECT memai.current_user_id()), user_id));
 COMMENT ON POLICY isolation ON memai.task IS 'own tenant only, and own user in a narrowed session';
+CREATE TRIGGER task_pii_policy BEFORE INSERT OR UPDATE OF title, description, metadata ON memai.task
+	FOR EACH ROW WHEN (memai._has_pii_policies()) EXECUTE FUNCTION memai._apply_pii_policy('title', 'description', 'metadata');
+COMMENT ON TRIGGER task_pii_policy ON memai.task IS 'what the policy of the tenant says of personal data, however the row is stored';
 GRANT SELECT, INSERT, DELETE ON memai.task TO memai_user;
 GRANT UPDATE (title, description, status, priority, due_at, metadata, updated_at, completed_at) ON memai.task TO memai_user;
 ALTER TABLE memai.task ALTER COLUMN title SET STATISTICS 0, ALTER COLUMN description SET STATISTICS 0, ALTER COLUMN metadata SET STATISTICS 0;

@@ -5,7 +5,8 @@
  *	  recall, store the message -> commit -> the model thinks -> begin
  *		-> (run tools -> commit -> the model thinks -> begin) -> store the answer
  *
- * While the model thinks there is no snapshot and nothing is locked, so a slow
+ * While the model thinks, or one that embeds the message or decides what it
+ * needs (prepare.c), there is no snapshot and nothing is locked, so a slow
  * model holds back neither VACUUM nor anybody else.  What was said stays when the
  * model fails: it is committed before.  Everything lives in the memory of the
  * SPI connection, which a commit leaves alone.
@@ -43,38 +44,53 @@ leave(void)
 
 static const MemaiWaitHooks wait_hooks = {leave, enter};
 
-/* Asks once; what was done before is committed. */
 static void
-ask(Chat *chat, ChatLoop *loop)
+begin_calls(void)
 {
 	memai_wait_set_hooks(&wait_hooks);
-	PG_TRY();
-	{
-		memai_model_complete(chat->model, memai_tool_loop_request(loop), &chat->answer);
-	}
-	PG_FINALLY();
-	{
-		memai_wait_set_hooks(NULL);
-	}
-	PG_END_TRY();
+}
+
+static void
+end_calls(void)
+{
+	memai_wait_set_hooks(NULL);
+}
+
+static const ChatCalls calls = {begin_calls, end_calls};
+
+typedef struct Asking
+{
+	Chat	   *chat;
+	ChatLoop   *loop;
+} Asking;
+
+static void
+ask(void *arg)
+{
+	Asking	   *asking = arg;
+
+	memai_model_complete(asking->chat->model, memai_tool_loop_request(asking->loop), &asking->chat->answer);
 }
 
 static void
 converse(Chat *chat)
 {
-	ChatLoop   *loop;
+	Asking		asking = {.chat = chat};
 
+	chat->calls = &calls;
 	enter();
-	memai_chat_open(chat);
-	memai_chat_hear(chat);
+	/* may commit, so there is nothing to commit yet: neither a thread nor a message without the other */
+	memai_chat_prepare(chat);
+	memai_chat_open_thread(chat);
+	(void) memai_chat_note(chat);
 	leave();
 	enter();
-	loop = memai_tool_loop_start(chat);
+	asking.loop = memai_tool_loop_start(chat);
 	do
 	{
 		CHECK_FOR_INTERRUPTS();
-		ask(chat, loop);
-	} while (memai_tool_loop_answer(loop));
+		(void) memai_chat_call(chat, ask, &asking, NULL);
+	} while (memai_tool_loop_answer(asking.loop));
 	chat->answered = true;
 	memai_chat_store_answer(chat);
 }

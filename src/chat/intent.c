@@ -8,6 +8,7 @@
 #include "catalog/pg_type.h"
 #include "chat/chat_int.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 
@@ -17,10 +18,20 @@ static MemaiStatement select_any_intent = {
 	.argtypes = {TEXTOID},
 };
 
-static MemaiStatement classify = {
-	.sql = "SELECT intent FROM memai.classify_intent($1) LIMIT 1",
+static MemaiStatement select_by_keywords = {
+	.sql = "SELECT intent FROM memai._intents_by_keywords($1) LIMIT 1",
 	.nargs = 1,
 	.argtypes = {TEXTOID},
+};
+
+static MemaiStatement select_model = {
+	.sql = "SELECT memai._intent_model()",
+};
+
+static MemaiStatement select_by_meaning = {
+	.sql = "SELECT intent FROM memai._intents_by_meaning($1, $2, 0.35) LIMIT 1",
+	.nargs = 2,
+	.argtypes = {TEXTOID, FLOAT4ARRAYOID},
 };
 
 static MemaiStatement select_intent = {
@@ -50,23 +61,6 @@ first_text(void)
 	Datum		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null);
 
 	return null ? NULL : DatumGetTextPCopy(value);
-}
-
-/* The name of the message's intent; NULL when it has none. */
-static char *
-find_intent(const Chat *chat, text *tenant)
-{
-	Datum		value = PointerGetDatum(tenant);
-	text	   *name;
-
-	/* most applications have none: no reason to call a model */
-	if (memai_statement_run(&select_any_intent, &value, NULL, true, 0) == 0)
-		return NULL;
-	value = PointerGetDatum(chat->message);
-	if (memai_statement_run(&classify, &value, NULL, false, 1) == 0)
-		return NULL;
-	name = first_text();
-	return text_to_cstring(name);
 }
 
 static void
@@ -103,17 +97,54 @@ append_sources(Chat *chat)
 	chat->context = context.len > 0 ? cstring_to_text_with_len(context.data, context.len) : NULL;
 }
 
-void
-memai_intent_choose(Chat *chat)
+static char *
+first_string(void)
 {
-	text	   *tenant = memai_current_tenant_text();
+	text	   *value = first_text();
 
-	if (chat->intent == NULL)
-		chat->intent = find_intent(chat, tenant);
-	else if (strcmp(chat->intent, "none") == 0)
+	return value ? text_to_cstring(value) : NULL;
+}
+
+char *
+memai_intent_by_words(Chat *chat)
+{
+	Datum		value = PointerGetDatum(memai_current_tenant_text());
+
+	/* most applications have none: no reason to call a model */
+	if (chat->intent != NULL || memai_statement_run(&select_any_intent, &value, NULL, true, 0) == 0)
+		return NULL;
+	value = PointerGetDatum(chat->message);
+	if (memai_statement_run(&select_by_keywords, &value, NULL, true, 1) > 0)
+	{
+		chat->intent = first_string();
+		return NULL;
+	}
+	memai_statement_run(&select_model, NULL, NULL, true, 1);
+	return first_string();
+}
+
+void
+memai_intent_by_meaning(Chat *chat, const char *model)
+{
+	const MemaiVector *question = chat->question;
+	Datum	   *elements = palloc(sizeof(Datum) * question->dim);
+	Datum		values[2];
+
+	for (int i = 0; i < question->dim; i++)
+		elements[i] = Float4GetDatum(question->x[i]);
+	values[0] = CStringGetTextDatum(model);
+	values[1] = PointerGetDatum(construct_array(elements, question->dim, FLOAT4OID, sizeof(float4), true, TYPALIGN_INT));
+	if (memai_statement_run(&select_by_meaning, values, NULL, true, 1) > 0)
+		chat->intent = first_string();
+}
+
+void
+memai_intent_load(Chat *chat)
+{
+	if (chat->intent != NULL && strcmp(chat->intent, "none") == 0)
 		chat->intent = NULL;
 	if (chat->intent != NULL)
-		load_intent(chat, tenant);
+		load_intent(chat, memai_current_tenant_text());
 }
 
 void

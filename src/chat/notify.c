@@ -7,7 +7,8 @@
  *	  the job (kind chat): build the prompt -> commit -> the model speaks
  *		-> (begin, notify, commit) for each piece -> store the answer, notify
  *
- * No transaction is open while the model is silent.  The message stands in its
+ * No transaction is open while the model is silent, nor while another embeds the
+ * message or decides what it needs (prepare.c).  The message stands in its
  * episode alone and not in the job, so whoever forgets it forgets all of it.  Each
  * notification is JSON with a number that counts from 1; the last one has
  * "done": true and the result, or the error.  A cancelled job stores what was
@@ -41,10 +42,10 @@ static MemaiStatement make_payload = {
 	.sql = "SELECT jsonb_build_object('namespace', $1, 'model', $2, 'system_prompt', $3, 'temperature', $4, 'max_tokens', $5, "
 	"'top_p', $6, 'presence_penalty', $7, 'frequency_penalty', $8, 'stop', $9, 'response_schema', $10, 'tools', $11, 'use_memory', $12, "
 	"'k', $13, 'max_context_tokens', $14, 'context', $15, 'intent', $16, 'filter', $17, 'max_messages', $18, 'router', $19, 'max_cost', $20, "
-	"'channel', $21, 'message_id', $22, 'thread_id', $23, 'is_single', $24)",
-	.nargs = 24,
+	"'size', $21, 'channel', $22, 'message_id', $23, 'thread_id', $24, 'is_single', $25)",
+	.nargs = 25,
 	.argtypes = {TEXTOID, TEXTOID, TEXTOID, FLOAT8OID, INT4OID, FLOAT8OID, FLOAT8OID, FLOAT8OID, TEXTARRAYOID, JSONBOID, JSONBOID,
-	BOOLOID, INT4OID, INT4OID, TEXTOID, TEXTOID, JSONBOID, INT4OID, TEXTOID, FLOAT8OID, TEXTOID, UUIDOID, UUIDOID, BOOLOID},
+	BOOLOID, INT4OID, INT4OID, TEXTOID, TEXTOID, JSONBOID, INT4OID, TEXTOID, FLOAT8OID, TEXTOID, TEXTOID, UUIDOID, UUIDOID, BOOLOID},
 };
 
 static MemaiStatement submit = {
@@ -57,11 +58,11 @@ static MemaiStatement submit = {
 static MemaiStatement read_payload = {
 	.sql = "SELECT e.content, $2::text, x.thread_id, x.namespace, x.model, x.system_prompt, x.temperature, x.max_tokens, x.top_p, "
 	"x.presence_penalty, x.frequency_penalty, x.stop, x.response_schema, x.tools, x.use_memory, x.k, x.max_context_tokens, x.context, "
-	"x.intent, x.filter, x.max_messages, NULL::text, x.router, x.max_cost, x.message_id, x.is_single "
+	"x.intent, x.filter, x.max_messages, NULL::text, x.router, x.max_cost, x.size, x.message_id, x.is_single "
 	"FROM jsonb_to_record($1) AS x(thread_id uuid, namespace text, model text, system_prompt text, temperature double precision, "
 	"max_tokens integer, top_p double precision, presence_penalty double precision, frequency_penalty double precision, stop text[], "
 	"response_schema jsonb, tools jsonb, use_memory boolean, k integer, max_context_tokens integer, context text, intent text, "
-	"filter jsonb, max_messages integer, router text, max_cost double precision, message_id uuid, is_single boolean) "
+	"filter jsonb, max_messages integer, router text, max_cost double precision, size text, message_id uuid, is_single boolean) "
 	"JOIN memai.episode e ON e.scope = $3 AND e.id = x.message_id",
 	.nargs = 3,
 	.argtypes = {JSONBOID, TEXTOID, INT8OID},
@@ -371,6 +372,22 @@ goes_on(Speech *speech)
 	return more;
 }
 
+static void
+begin_calls(void)
+{
+	SPI_finish();
+	memai_job_call_begin();
+}
+
+static void
+end_calls(void)
+{
+	memai_job_call_end();
+	SPI_connect();
+}
+
+static const ChatCalls calls = {begin_calls, end_calls};
+
 /* handler of the kind chat */
 static Jsonb *
 answer(MemaiJob *job)
@@ -386,6 +403,7 @@ answer(MemaiJob *job)
 	SPI_connect();
 	MemoryContextSwitchTo(context);
 	read_chat(speech);
+	speech->chat.calls = &calls;
 	memai_chat_hear(&speech->chat);
 	MemoryContextSwitchTo(context);
 	speech->loop = memai_tool_loop_start(&speech->chat);

@@ -21,6 +21,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/json.h"
+#include "utils/snapmgr.h"
 
 #define INSTRUCTIONS \
 	"You decide what an assistant needs to answer a user's message. memory: whether it needs what it knows about the user or what was said " \
@@ -257,12 +258,14 @@ memai_router_apply(Chat *chat)
 	char	   *problem = NULL;
 
 	chat->recall_wanted = true;
+	memai_see_own_changes();
 	chat->toolset = memai_tools_load(chat->tools, chat->intent, chat->router == CHAT_ROUTER_OFF ? NULL : &routing.candidates);
+	PopActiveSnapshot();
 	if (chat->router == CHAT_ROUTER_OFF)
 		return;
 	if (chat->router == CHAT_ROUTER_MODEL)
 	{
-		error = memai_catch(route_by_model, &routing, memai_chat_is_model_error);
+		error = memai_chat_call(chat, route_by_model, &routing, memai_chat_is_model_error);
 		if (error != NULL)
 			problem = psprintf("%s: %s", unpack_sql_state(error->sqlerrcode), error->message);
 	}

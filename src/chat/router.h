@@ -10,8 +10,8 @@
 /*
  * Decides for a chat with a router, before anything is recalled: sets
  * chat->recall_wanted, chat->toolset and chat->routing.  Without a router all of
- * memory is wanted, and the tools that the chat names.  May call a model.  The
- * caller is connected to SPI.
+ * memory is wanted, and the tools that the chat names.  May call a model, as
+ * chat->calls says.  The caller is connected to SPI.
  */
 extern void memai_router_apply(Chat *chat);
 

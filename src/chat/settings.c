@@ -4,6 +4,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "chat/chat_int.h"
 #include "utils/guc.h"
 
@@ -13,6 +15,7 @@ static int	recent_exchanges = 5;
 static int	max_tool_rounds = 5;
 static int	summary_messages = 10;
 static int	router = CHAT_ROUTER_OFF;
+static double source_share = 0.5;
 
 static const struct config_enum_entry routers[] = {
 	{"off", CHAT_ROUTER_OFF, false},
@@ -37,6 +40,12 @@ int
 memai_chat_recent_messages(void)
 {
 	return 2 * recent_exchanges;
+}
+
+int
+memai_chat_max_of_source(int k)
+{
+	return source_share >= 1 ? 0 : Max((int) ceil(source_share * k), 1);
 }
 
 int
@@ -97,6 +106,12 @@ memai_chat_init(void)
 							"An exchange is a message and its answer. Threads show as many messages as max_messages says.",
 							&recent_exchanges, 5, 0, 100, PGC_USERSET, 0,
 							NULL, NULL, NULL);
+	DefineCustomRealVariable("memai.chat_source_share",
+							 "Sets which share of what a chat recalls may be of one source.",
+							 "A source is a conversation, or all that tools (assistants, documents, ...) said. "
+							 "All but tools and assistants may have the room that others leave. One is no limit.",
+							 &source_share, 0.5, 0, 1, PGC_USERSET, 0,
+							 NULL, NULL, NULL);
 	DefineCustomIntVariable("memai.chat_summary_messages",
 							"Sets how many messages are summed up at once before they leave the window of a thread.",
 							"A job does it. Zero makes no summaries but those of memai.summarize_thread.",

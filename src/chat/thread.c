@@ -187,9 +187,7 @@ insert_message_row(const ChatThread *thread, const pg_uuid_t *id, const ChatOutc
 {
 	Datum		values[15];
 	char		nulls[15];
-	MemaiPiiPolicy policy;
 
-	memai_pii_policy(&policy);
 	memset(nulls, ' ', sizeof(nulls));
 	memai_scope_values(&thread->scope, values);
 	values[4] = UUIDPGetDatum(id);
@@ -204,7 +202,7 @@ insert_message_row(const ChatThread *thread, const pg_uuid_t *id, const ChatOutc
 	values[11] = name_value(outcome->intent, &nulls[11]);
 	values[12] = PointerGetDatum(construct_array(outcome->memory_ids, outcome->nmemory_ids,
 												 UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
-	values[13] = JsonbPGetDatum(memai_pii_clean_jsonb(&policy, "a call of a tool", outcome->tools_invoked));
+	values[13] = JsonbPGetDatum(outcome->tools_invoked);
 	nulls[13] = outcome->tools_invoked ? ' ' : 'n';
 	values[14] = Float8GetDatum(outcome->cost);
 	nulls[14] = isnan(outcome->cost) ? 'n' : ' ';
@@ -243,7 +241,6 @@ memai_create_thread(PG_FUNCTION_ARGS)
 						PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1));
 	if (title != NULL)
 		memai_check_content("title", title);
-	title = memai_pii_clean_one("title", title);
 	if (!PG_ARGISNULL(3))
 	{
 		thread.system_prompt = PG_GETARG_TEXT_PP(3);

@@ -81,6 +81,16 @@ memai_wait_event(void)
 #define memai_vacuum_delay_point() vacuum_delay_point()
 #endif
 
+/* since 17 the planner asks the access method whether builds may have workers; before, we ask the planner how many */
+#if MEMAI_PG17_GE
+#define memai_allow_parallel_build(am) ((am)->amcanbuildparallel = true)
+#define memai_build_workers(heap, index, info) ((info)->ii_ParallelWorkers)
+#else
+#define memai_allow_parallel_build(am) ((void) 0)
+#define memai_build_workers(heap, index, info) \
+	plan_create_index_workers(RelationGetRelid(heap), RelationGetRelid(index))
+#endif
+
 /* since 18 the planner counts disabled nodes beside the cost */
 #if MEMAI_PG18_GE
 #define memai_path_disable(index_path) ((index_path)->path.disabled_nodes = 2)

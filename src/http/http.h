@@ -119,6 +119,12 @@ extern MemaiHttpTransfer *memai_http_open(const MemaiHttpRequest *request);
 extern const MemaiHttpResponse *memai_http_wait(MemaiHttpTransfer *transfer);
 
 /*
+ * How a request has ended: NULL while it is under way, or when this process had
+ * no memory for the answer.  Raises nothing.
+ */
+extern const MemaiHttpResponse *memai_http_ended(const MemaiHttpTransfer *transfer);
+
+/*
  * Waits until the status and headers have arrived, or the request has ended.
  * Returns the status so far, 0 for none.  Interrupts as in memai_http_wait.
  */

@@ -213,35 +213,18 @@ headers_complete(const MemaiHttpTransfer *transfer)
 static MemaiHttpOutcome
 outcome_of(const MemaiHttpTransfer *transfer, CURLcode result)
 {
+	MemaiHttpOutcome outcome;
+
 	if (transfer->too_large)
 		return MEMAI_HTTP_TOO_LARGE;
 	if (transfer->guard->stale)
 		return MEMAI_HTTP_BROKEN_OFF;
-	switch (result)
-	{
-		case CURLE_OK:
-			return headers_complete(transfer) ? MEMAI_HTTP_ANSWERED : MEMAI_HTTP_BROKEN_OFF;
-		case CURLE_COULDNT_RESOLVE_HOST:
-		case CURLE_COULDNT_RESOLVE_PROXY:
-		case CURLE_COULDNT_CONNECT:
-			return transfer->guard->blocked ? MEMAI_HTTP_BLOCKED : MEMAI_HTTP_UNREACHABLE;
-		case CURLE_OPERATION_TIMEDOUT:
-			return MEMAI_HTTP_TIMED_OUT;
-		case CURLE_SSL_CONNECT_ERROR:
-		case CURLE_PEER_FAILED_VERIFICATION:
-		case CURLE_SSL_CACERT_BADFILE:
-		case CURLE_SSL_CERTPROBLEM:
-		case CURLE_SSL_CIPHER:
-		case CURLE_SSL_ISSUER_ERROR:
-			return MEMAI_HTTP_TLS_FAILED;
-		case CURLE_PARTIAL_FILE:
-		case CURLE_GOT_NOTHING:
-		case CURLE_SEND_ERROR:
-		case CURLE_RECV_ERROR:
-			return MEMAI_HTTP_BROKEN_OFF;
-		default:
-			return MEMAI_HTTP_INVALID;
-	}
+	outcome = memai_http_outcome_of((int) result);
+	if (outcome == MEMAI_HTTP_ANSWERED && !headers_complete(transfer))
+		return MEMAI_HTTP_BROKEN_OFF;
+	if (outcome == MEMAI_HTTP_UNREACHABLE && transfer->guard->blocked)
+		return MEMAI_HTTP_BLOCKED;
+	return outcome;
 }
 
 /* the header lines of the last answer, after any interim ones */
@@ -276,7 +259,8 @@ memai_http_transfer_finish(MemaiHttpTransfer *transfer, CURLcode result)
 	response->body_len = transfer->body.len;
 	response->elapsed = memai_http_clock() - transfer->started;
 	find_final_headers(transfer);
-	if (response->outcome == MEMAI_HTTP_TOO_LARGE)
+	/* where it is libcurl's own limit, its words say which */
+	if (transfer->too_large)
 		snprintf(response->problem, sizeof(response->problem),
 				 "more than %zu bytes came", transfer->received + transfer->headers.len);
 	else if (response->stale)
@@ -570,6 +554,12 @@ memai_http_wait(MemaiHttpTransfer *transfer)
 	if (transfer->out_of_memory)
 		memai_raise_out_of_memory();
 	return &transfer->response;
+}
+
+const MemaiHttpResponse *
+memai_http_ended(const MemaiHttpTransfer *transfer)
+{
+	return transfer->finished && !transfer->out_of_memory ? &transfer->response : NULL;
 }
 
 int

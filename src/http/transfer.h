@@ -90,4 +90,9 @@ extern void memai_http_loop_turn(bool wait);
 /* Records how the transfer ended.  Raises nothing. */
 extern void memai_http_transfer_finish(MemaiHttpTransfer *transfer, CURLcode result);
 
+/* ---- outcome.c: pure ---- */
+
+/* What a result of libcurl (a CURLcode, perhaps newer than the headers) means. */
+extern MemaiHttpOutcome memai_http_outcome_of(int result);
+
 #endif							/* MEMAI_HTTP_TRANSFER_H */

@@ -8,8 +8,6 @@
  */
 #include "postgres.h"
 
-#include <math.h>
-
 #include "catalog/pg_operator.h"
 #include "commands/progress.h"
 #include "miscadmin.h"
@@ -17,66 +15,11 @@
 #include "utils/memutils.h"
 
 #include "index/build_int.h"
-#include "vector/kernel.h"
-
-/* sample rows of a centroid */
-#define CENTROID_SAMPLE 64
-/* queries to measure with how many lists a search has to read */
-#define SUM_QUERIES 200
-#define ROW_QUERIES 100
-#define QUERIES (SUM_QUERIES + ROW_QUERIES)
-#define PARENTS 3
-/* of the last of them; the others' is 1 */
-#define LAST_SHARE 0.5f
-
-/* ---- samples of entries for centroids ---- */
-
-static void
-reservoir_init(MemaiReservoir *r, Size entry_size)
-{
-	Size		limit = (Size) maintenance_work_mem * 1024 / 2 / entry_size;
-
-	r->size = (int) Min(limit, 256 * 1024);
-	r->size = Max(r->size, 256);
-	r->entries = palloc_extended(sizeof(MemaiEntry *) * (Size) r->size, MCXT_ALLOC_HUGE);
-	r->n = 0;
-	r->seen = 0;
-	pg_prng_seed(&r->random, 20240607);
-}
-
-void
-memai_build_sample(MemaiReservoir *r, const MemaiEntry *entry, Size size)
-{
-	int64		at;
-
-	if (r->entries == NULL)
-		reservoir_init(r, size);
-	if (r->n < r->size)
-	{
-		r->entries[r->n] = palloc(MAXALIGN(size));
-		memcpy(r->entries[r->n++], entry, size);
-		r->seen++;
-		return;
-	}
-	at = (int64) pg_prng_uint64_range(&r->random, 0, r->seen++);
-	if (at < r->n)
-		memcpy(r->entries[at], entry, size);
-}
-
-static void
-reservoir_free(MemaiReservoir *r)
-{
-	for (int i = 0; i < r->n; i++)
-		pfree(r->entries[i]);
-	pfree(r->entries);
-	r->entries = NULL;
-	r->n = 0;
-}
 
 /* ---- tuples of (key, entry) ---- */
 
-Tuplesortstate *
-memai_build_begin_sort(MemaiBuild *build)
+static Tuplesortstate *
+begin_sort(MemaiBuild *build, int memory, SortCoordinate coordinate)
 {
 	AttrNumber	column = 1;
 	Oid			less = Int8LessOperator;
@@ -84,7 +27,48 @@ memai_build_begin_sort(MemaiBuild *build)
 	bool		nulls_first = false;
 
 	return tuplesort_begin_heap(build->desc, 1, &column, &less, &collation, &nulls_first,
-								maintenance_work_mem / 2, NULL, TUPLESORT_NONE);
+								memory, coordinate, TUPLESORT_NONE);
+}
+
+/* what a sort that all participants add to wants to be told; NULL if there is but one */
+static SortCoordinate
+coordinate_sort(MemaiBuild *build, bool merge)
+{
+	SortCoordinate coordinate;
+
+	if (build->shared_sort == NULL)
+		return NULL;
+	coordinate = palloc0(sizeof(SortCoordinateData));
+	coordinate->isWorker = !merge;
+	coordinate->nParticipants = merge ? build->shared->participants : -1;
+	coordinate->sharedsort = build->shared_sort;
+	return coordinate;
+}
+
+void
+memai_build_begin_sort(MemaiBuild *build)
+{
+	build->sort = begin_sort(build, memai_build_memory(build) / 2, coordinate_sort(build, false));
+}
+
+void
+memai_build_end_sort(MemaiBuild *build)
+{
+	tuplesort_performsort(build->sort);
+	if (build->shared_sort == NULL)
+		return;
+	tuplesort_end(build->sort);
+	build->sort = NULL;
+}
+
+/* leader: what all participants have sorted */
+static void
+merge_sort(MemaiBuild *build)
+{
+	if (build->shared_sort == NULL)
+		return;
+	build->sort = begin_sort(build, maintenance_work_mem / 2, coordinate_sort(build, true));
+	tuplesort_performsort(build->sort);
 }
 
 void
@@ -107,16 +91,23 @@ memai_build_store(MemaiBuild *build, Tuplestorestate *store, bytea *payload)
 	tuplestore_putvalues(store, build->desc, values, nulls);
 }
 
-/* a copy of the slot's entry, aligned */
-static MemaiEntry *
-slot_entry(MemaiBuild *build, TupleTableSlot *slot)
+/* copies the slot's entry to where it is aligned */
+static void
+copy_entry(MemaiBuild *build, TupleTableSlot *slot, MemaiEntry *entry)
 {
 	bool		isnull;
 	bytea	   *payload = (bytea *) DatumGetPointer(slot_getattr(slot, 2, &isnull));
-	MemaiEntry *entry = palloc(MAXALIGN(build->entry_size));
 
 	/* a short one may have been packed */
 	memcpy(entry, VARDATA_ANY(payload) + MEMAI_PAYLOAD_OFFSET - VARHDRSZ, build->entry_size);
+}
+
+static MemaiEntry *
+slot_entry(MemaiBuild *build, TupleTableSlot *slot)
+{
+	MemaiEntry *entry = palloc(MAXALIGN(build->entry_size));
+
+	copy_entry(build, slot, entry);
 	return entry;
 }
 
@@ -201,128 +192,54 @@ write_clusters(MemaiBuild *build, const MemaiClusters *clusters, Tuplesortstate 
 							children, nchildren, false);
 }
 
-/* adds so many times the vector that was encoded, still rotated, to a sum */
-static void
-add_vector(const MemaiBuild *build, const MemaiCode *code, float times, float *sum)
+/* ---- a table without keys ---- */
+
+void
+memai_build_assign(MemaiBuild *build)
 {
-	int			padded = build->index->leaf.padded;
-	float	   *y = build->index->work + padded;
+	MemaiClusters *clusters = memai_build_clusters(build);
 
-	memai_decode(padded, code, y);
-	for (int i = 0; i < padded; i++)
-		sum[i] += times * (build->centre ? y[i] + build->index->centre[i] : y[i]);
-}
-
-/* a row of the sample, or a weighted mean of PARENTS rows, the i-th such; false if it is no query */
-static bool
-make_query(const MemaiBuild *build, const MemaiReservoir *sample, int parents, int i, float *query)
-{
-	int			padded = build->index->leaf.padded;
-	float		share = 0;
-	float		norm2;
-	float		scale;
-
-	memset(query, 0, sizeof(float) * padded);
-	for (int p = 0; p < parents; p++)
-	{
-		float		times = p > 0 && p == parents - 1 ? LAST_SHARE : 1;
-
-		add_vector(build, &sample->entries[p * (sample->n / parents) + i]->code, times, query);
-		share += times;
-	}
-	norm2 = memai_kernels->f32_dot((size_t) padded, query, query);
-	if (!(norm2 > 0 && norm2 < MEMAI_HUGE_NORM))
-		return false;
-	scale = build->index->support->metric == MEMAI_METRIC_COSINE ? 1 / sqrtf(norm2) : 1 / share;
-	for (int d = 0; d < padded; d++)
-		query[d] *= scale;
-	return true;
-}
-
-/* of the tenant with most lists so far: queries for probes.c, which says why these */
-static void
-keep_queries(MemaiBuild *build, const MemaiReservoir *sample, uint64 hash, int lists)
-{
-	int			padded = build->index->leaf.padded;
-	int			step = sample->n / (PARENTS * SUM_QUERIES);
-
-	if (lists <= build->queries_lists || step == 0)
-		return;
-	if (build->queries == NULL)
-	{
-		build->queries = palloc(sizeof(float *) * QUERIES);
-		for (int i = 0; i < QUERIES; i++)
-			build->queries[i] = palloc(sizeof(float) * padded);
-	}
-	build->nqueries = 0;
-	build->queries_hash = hash;
-	build->queries_lists = lists;
-	for (int i = 0; i < SUM_QUERIES; i++)
-		if (make_query(build, sample, PARENTS, i * step, build->queries[build->nqueries]))
-			build->nqueries++;
-	build->nsums = build->nqueries;
-	for (int i = 0; i < ROW_QUERIES; i++)
-		if (make_query(build, sample, 1, i * (sample->n / ROW_QUERIES), build->queries[build->nqueries]))
-			build->nqueries++;
-}
-
-/* the route of a tenant of n rows; ends the store */
-static BlockNumber
-cluster_tenant(MemaiBuild *build, Tuplestorestate *store, double n, MemaiReservoir *sample,
-			   uint64 low, uint64 high)
-{
-	int			k = (int) Max(2, n / build->index->meta.list_size);
-	int			used = (int) Min((double) sample->n, (double) k * CENTROID_SAMPLE);
-	MemaiClusters *clusters;
-	Tuplesortstate *sort = memai_build_begin_sort(build);
-	BlockNumber route;
-
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, 4);
-	clusters = memai_cluster(build->index->leaf.padded, sample->entries, used, k);
-	keep_queries(build, sample, low, memai_cluster_count(clusters));
-	reservoir_free(sample);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, 5);
-	while (tuplestore_gettupleslot(store, true, false, build->out))
-	{
-		MemaiEntry *entry = slot_entry(build, build->out);
-		bool		isnull;
-
-		CHECK_FOR_INTERRUPTS();
-		memai_build_put(build, sort, memai_cluster_nearest(clusters, entry),
-				  (bytea *) DatumGetPointer(slot_getattr(build->out, 2, &isnull)));
-		pfree(entry);
-	}
-	tuplestore_end(store);
-	tuplesort_performsort(sort);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, 6);
-	route = write_clusters(build, clusters, sort, low, high);
-	tuplesort_end(sort);
-	return route;
-}
-
-static BlockNumber
-build_flat(MemaiBuild *build)
-{
-	int			n = 0;
-	MemaiEntry **entries = palloc_extended(sizeof(MemaiEntry *) * (Size) (build->rows + 1), MCXT_ALLOC_HUGE);
-
+	memai_build_begin_sort(build);
 	while (tuplestore_gettupleslot(build->store, true, false, build->out))
-		entries[n++] = slot_entry(build, build->out);
+	{
+		CHECK_FOR_INTERRUPTS();
+		copy_entry(build, build->out, build->entry);
+		memai_build_put(build, build->sort, clusters ? memai_cluster_nearest(clusters, build->entry) : 0, build->payload);
+	}
 	tuplestore_end(build->store);
+	memai_build_end_sort(build);
+}
+
+static BlockNumber
+write_flat(MemaiBuild *build, int rows)
+{
+	MemaiEntry **entries = palloc_extended(sizeof(MemaiEntry *) * (Size) rows, MCXT_ALLOC_HUGE);
+	int			n = 0;
+
+	while (n < rows && tuplesort_gettupleslot(build->sort, true, false, build->out, NULL))
+		entries[n++] = slot_entry(build, build->out);
 	return write_list(build, 0, PG_UINT64_MAX, entries, n);
 }
 
 void
 memai_build_without_keys(MemaiBuild *build)
 {
+	double		rows = (double) pg_atomic_read_u64(&build->shared->rows);
+	MemaiClusters *clusters = NULL;
 	BlockNumber root;
 
-	if (build->rows == 0)
+	if (rows == 0)
 		return;
-	if (build->rows <= flat_limit(build))
-		root = build_flat(build);
+	if (rows > flat_limit(build))
+		clusters = memai_build_centroids(build, 0, rows);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, 5);
+	memai_build_run(build, MEMAI_BUILD_ASSIGN);
+	merge_sort(build);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, 6);
+	if (clusters)
+		root = write_clusters(build, clusters, build->sort, 0, PG_UINT64_MAX);
 	else
-		root = cluster_tenant(build, build->store, build->rows, &build->sample, 0, PG_UINT64_MAX);
+		root = write_flat(build, (int) rows);
 	memai_directory_set(build->relation, 0, root);
 }
 
@@ -358,21 +275,54 @@ write_tenant(MemaiBuild *build, uint64 hash, MemaiEntry **entries, int n)
 	build->bucket_low = hash + 1;
 }
 
+/* the route of a tenant of so many rows; ends the store */
+static BlockNumber
+cluster_tenant(MemaiBuild *build, Tuplestorestate *store, double rows, uint64 hash)
+{
+	Tuplesortstate *sort = begin_sort(build, maintenance_work_mem / 2, NULL);
+	MemaiClusters *clusters = memai_build_centroids(build, hash, rows);
+	int			size = memai_build_batch_size(build);
+	BlockNumber route;
+	int			n;
+
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, 5);
+	do
+	{
+		const int  *nearest;
+
+		for (n = 0; n < size && tuplestore_gettupleslot(store, true, false, build->out); n++)
+			copy_entry(build, build->out, memai_build_batch_entry(build, n));
+		CHECK_FOR_INTERRUPTS();
+		nearest = memai_build_batch(build, n);
+		for (int i = 0; i < n; i++)
+		{
+			memcpy(build->entry, memai_build_batch_entry(build, i), build->entry_size);
+			memai_build_put(build, sort, nearest[i], build->payload);
+		}
+	} while (n == size);
+	tuplestore_end(store);
+	tuplesort_performsort(sort);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, 6);
+	route = write_clusters(build, clusters, sort, hash, hash);
+	tuplesort_end(sort);
+	memai_build_forget_centroids(build);
+	return route;
+}
+
 /* a tenant of many rows: those read so far and the rest of them in the sort */
 static void
 write_large_tenant(MemaiBuild *build, uint64 hash, MemaiEntry **entries, int n, bool *more)
 {
 	Tuplestorestate *store = tuplestore_begin_heap(false, false, maintenance_work_mem / 4);
-	MemaiReservoir sample = {0};
 	double		rows = n;
 	BlockNumber route;
 	MinimalTuple next;
 
 	for (int i = 0; i < n; i++)
 	{
-		memcpy((char *) build->payload + MEMAI_PAYLOAD_OFFSET, entries[i], build->entry_size);
+		memcpy(build->entry, entries[i], build->entry_size);
 		memai_build_store(build, store, build->payload);
-		memai_build_sample(&sample, entries[i], build->entry_size);
+		memai_build_sample(build, entries[i]);
 		pfree(entries[i]);
 	}
 	while (*more)
@@ -387,7 +337,7 @@ write_large_tenant(MemaiBuild *build, uint64 hash, MemaiEntry **entries, int n, 
 			break;
 		}
 		memai_build_store(build, store, (bytea *) DatumGetPointer(slot_getattr(build->out, 2, &isnull)));
-		memai_build_sample(&sample, entry, build->entry_size);
+		memai_build_sample(build, entry);
 		pfree(entry);
 		rows++;
 		*more = tuplesort_gettupleslot(build->sort, true, false, build->out, NULL);
@@ -397,7 +347,7 @@ write_large_tenant(MemaiBuild *build, uint64 hash, MemaiEntry **entries, int n, 
 		flush_bucket(build, hash - 1);
 	/* the slot still holds the next tenant's first row */
 	next = *more ? ExecCopySlotMinimalTuple(build->out) : NULL;
-	route = cluster_tenant(build, store, rows, &sample, hash, hash);
+	route = cluster_tenant(build, store, rows, hash);
 	if (next)
 		ExecStoreMinimalTuple(next, build->out, true);
 	memai_directory_set(build->relation, hash, route);
@@ -412,9 +362,8 @@ memai_build_with_keys(MemaiBuild *build)
 	bool		more;
 	bool		last = false;
 
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, 3);
-	tuplesort_performsort(build->sort);
-	if (build->rows == 0)
+	merge_sort(build);
+	if (pg_atomic_read_u64(&build->shared->rows) == 0)
 		return;
 	limit = flat_limit(build);
 	entries = palloc_extended(sizeof(MemaiEntry *) * (Size) (limit + 1), MCXT_ALLOC_HUGE);

@@ -13,6 +13,7 @@
 #include "fmgr.h"
 #include "utils/guc.h"
 
+#include "core/compat.h"
 #include "index/index.h"
 #include "index/index_int.h"
 #include "vector/kernel.h"
@@ -202,6 +203,7 @@ memai_index_handler(PG_FUNCTION_ARGS)
 	am->amoptionalkey = true;	/* without keys: an order is enough */
 	am->ampredlocks = false;
 	am->amusemaintenanceworkmem = true;
+	memai_allow_parallel_build(am);
 	am->amparallelvacuumoptions = VACUUM_OPTION_NO_PARALLEL;
 	am->amkeytype = InvalidOid;
 	am->ambuild = memai_index_build;

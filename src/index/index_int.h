@@ -320,8 +320,25 @@ extern void memai_repair(MemaiIndex *index, uint64 hash);
 extern void memai_reclaim(Relation relation);
 
 /* ---- cluster.c ---- */
+/*
+ * Centroids, found in these steps: divide, part (of each entry), share, and
+ * find for each part.  Several processes may do the steps part and find at once.
+ */
 typedef struct MemaiClusters MemaiClusters;
-/* k centroids at most of the entries (Lloyd's algorithm in two levels) */
+/* Bytes that k centroids of so many floats take. */
+extern Size memai_clusters_size(int padded, int k);
+/* Centroids in memory of this size, to be found or found by another process; palloc'd, the memory is not. */
+extern MemaiClusters *memai_clusters_at(void *memory, int padded, int k);
+/* The upper level, by some of n entries; k of memai_clusters_at must not be above n. */
+extern void memai_clusters_divide(MemaiClusters *clusters, MemaiEntry *const *entries, int n);
+extern int	memai_clusters_parts(const MemaiClusters *clusters);
+/* Which part an entry is in, from 0. */
+extern int	memai_clusters_part(const MemaiClusters *clusters, const MemaiEntry *entry);
+/* How many centroids each part gets, by the parts of n entries. */
+extern void memai_clusters_share(MemaiClusters *clusters, const int *part_of, int n);
+/* The centroids of one part, by those of n entries that are in it. */
+extern void memai_clusters_find(MemaiClusters *clusters, int part, MemaiEntry *const *entries, const int *part_of, int n);
+/* All steps: k centroids at most of the entries, palloc'd. */
 extern MemaiClusters *memai_cluster(int padded, MemaiEntry *const *entries, int n, int k);
 extern int	memai_cluster_count(const MemaiClusters *clusters);
 extern int	memai_cluster_nearest(const MemaiClusters *clusters, const MemaiEntry *entry);
@@ -347,13 +364,24 @@ extern int	memai_probe_count(const MemaiIndex *index, int lists);
 extern float memai_probe_gap(const MemaiIndex *index, float length);
 /* times memai_probe_count at most are read first */
 #define MEMAI_PROBES_MOST 10
+/* neighbours of a query that are to be found */
+#define MEMAI_PROBE_NEIGHBOURS 10
+/* what it takes to find one of them */
+typedef struct MemaiProbeNeed
+{
+	int			lists;
+	float		gap;
+} MemaiProbeNeed;
+
 /*
- * Measures with n rotated queries which of the lists under hash hold their
- * nearest rows; raises probes to that.  are_rows: each is a row of the table,
- * and not its own neighbour.  False when it cannot tell.
+ * What each neighbour of a rotated query takes, after a search of all lists
+ * under hash; how many there are.  is_row: the query is a row of the table,
+ * and not its own neighbour.
  */
-extern bool memai_probes_measure(MemaiIndex *index, uint64 hash, int lists, float *const *queries, int n, bool are_rows,
-								 MemaiProbeTable *probes);
+extern int	memai_probes_query(MemaiSearch *search, uint64 hash, int lists, const float *query, bool is_row,
+							   MemaiProbeNeed *needs);
+/* Raises probes to what count needs, which are sorted, say of so many lists. */
+extern void memai_probes_raise(MemaiProbeTable *probes, MemaiProbeNeed *needs, int count, int lists);
 /* more rows are not read for one query */
 #define MEMAI_MEASURED_ROWS 4000000
 

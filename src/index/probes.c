@@ -21,13 +21,9 @@
 #include <float.h>
 #include <math.h>
 
-#include "miscadmin.h"
-
 #include "index/search_int.h"
 #include "vector/kernel.h"
 
-/* neighbours of each query that are to be found */
-#define NEIGHBOURS 10
 /* of the neighbours that may be missed, this share is found to be on the safe side */
 #define MARGIN 0.1
 
@@ -97,13 +93,6 @@ typedef struct Near
 	int			list;			/* how many lists were read before its own */
 } Near;
 
-/* what it takes to find a neighbour */
-typedef struct Need
-{
-	int			lists;
-	float		gap;
-} Need;
-
 /* the wanted nearest rows after a search of all lists, by 8-bit distance; how many there are */
 static int
 nearest_rows(MemaiSearch *search, int wanted, Near *near)
@@ -142,8 +131,8 @@ nearest_rows(MemaiSearch *search, int wanted, Near *near)
 static int
 compare_lists(const void *a, const void *b)
 {
-	int			x = ((const Need *) a)->lists;
-	int			y = ((const Need *) b)->lists;
+	int			x = ((const MemaiProbeNeed *) a)->lists;
+	int			y = ((const MemaiProbeNeed *) b)->lists;
 
 	return (x > y) - (x < y);
 }
@@ -151,30 +140,31 @@ compare_lists(const void *a, const void *b)
 static int
 compare_gaps(const void *a, const void *b)
 {
-	float		x = ((const Need *) a)->gap;
-	float		y = ((const Need *) b)->gap;
+	float		x = ((const MemaiProbeNeed *) a)->gap;
+	float		y = ((const MemaiProbeNeed *) b)->gap;
 
 	return (x > y) - (x < y);
 }
 
-/*
- * What each neighbour of a query takes, after a search of all lists; how many
- * there are.  A query that is a row is no neighbour of itself.
- */
-static int
-measure_query(MemaiSearch *search, bool is_row, float scale, Need *needs)
+int
+memai_probes_query(MemaiSearch *search, uint64 hash, int lists, const float *query, bool is_row,
+				   MemaiProbeNeed *needs)
 {
-	Near		near[NEIGHBOURS + 1];
-	int			n = nearest_rows(search, is_row ? NEIGHBOURS + 1 : NEIGHBOURS, near);
-	const MemaiPool *lists = &search->lists;
+	Near		near[MEMAI_PROBE_NEIGHBOURS + 1];
+	const MemaiPool *read = &search->lists;
+	float		scale = search->index->support->metric == MEMAI_METRIC_IP ?
+		sqrtf(memai_kernels->f32_norm2(search->index->leaf.padded, query)) : 1;
+	int			n;
 
+	memai_search_start(search, hash, query, (float) memai_epsilon, lists, MEMAI_MEASURED_ROWS);
+	n = nearest_rows(search, MEMAI_PROBE_NEIGHBOURS + is_row, near);
 	for (int i = is_row; i < n; i++)
 	{
 		/* the lists are still there in the order in which they were read */
-		int			at = Min(near[i].list, lists->n - 1);
+		int			at = Min(near[i].list, read->n - 1);
 
 		needs->lists = near[i].list + 1;
-		needs->gap = (lists->least[at].bound - lists->least[0].bound) / scale;
+		needs->gap = (read->least[at].bound - read->least[0].bound) / scale;
 		if (!(needs->gap < MEMAI_HUGE_NORM))
 			needs->gap = MEMAI_HUGE_NORM;
 		needs++;
@@ -189,34 +179,14 @@ need_for(float recall, int count)
 	return (int) ceil((recall + (1 - recall) * MARGIN) * count) - 1;
 }
 
-bool
-memai_probes_measure(MemaiIndex *index, uint64 hash, int lists, float *const *queries, int n,
-					 bool are_rows, MemaiProbeTable *probes)
+void
+memai_probes_raise(MemaiProbeTable *probes, MemaiProbeNeed *needs, int count, int lists)
 {
-	MemaiSearch *search;
-	Need	   *needs;
-	int			count = 0;
-
-	if (index->leaf.refine_bits == 0 || n == 0 || lists < 2)
-		return false;
-	search = memai_search_create(index, CurrentMemoryContext);
-	needs = palloc(sizeof(Need) * n * NEIGHBOURS);
-	for (int i = 0; i < n; i++)
-	{
-		float		length = sqrtf(memai_kernels->f32_norm2(index->leaf.padded, queries[i]));
-
-		CHECK_FOR_INTERRUPTS();
-		memai_search_start(search, hash, queries[i], (float) memai_epsilon, lists, MEMAI_MEASURED_ROWS);
-		count += measure_query(search, are_rows, index->support->metric == MEMAI_METRIC_IP ? length : 1, needs + count);
-	}
-	if (count < n)
-		return false;
-	qsort(needs, count, sizeof(Need), compare_lists);
+	qsort(needs, count, sizeof(MemaiProbeNeed), compare_lists);
 	for (int i = 0; i < MEMAI_PROBE_POINTS; i++)
 		probes->factors[i] = Max(probes->factors[i],
 								 (float) needs[need_for(memai_probe_recall[i], count)].lists / sqrtf((float) lists));
-	qsort(needs, count, sizeof(Need), compare_gaps);
+	qsort(needs, count, sizeof(MemaiProbeNeed), compare_gaps);
 	for (int i = 0; i < MEMAI_PROBE_POINTS; i++)
 		probes->gaps[i] = Max(probes->gaps[i], needs[need_for(memai_probe_recall[i], count)].gap);
-	return true;
 }

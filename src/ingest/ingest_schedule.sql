@@ -27,7 +27,7 @@ CREATE TABLE memai.schedule (
 	CONSTRAINT schedule_pkey PRIMARY KEY (scope, name),
 	CONSTRAINT schedule_scope_check CHECK (scope = memai.scope_hash(tenant, user_id, namespace)),
 	CONSTRAINT schedule_name_check CHECK (length(name) BETWEEN 1 AND 100),
-	CONSTRAINT schedule_task_check CHECK (task IN ('insight', 'alert', 'expire', 'consolidate', 'vectorizer')),
+	CONSTRAINT schedule_task_check CHECK (task IN ('insight', 'alert', 'expire', 'consolidate', 'persona', 'vectorizer')),
 	CONSTRAINT schedule_query_check CHECK (task NOT IN ('insight', 'alert') OR query IS NOT NULL OR (task = 'insight' AND prompt IS NOT NULL)),
 	CONSTRAINT schedule_target_check CHECK ((task = 'vectorizer') = (target IS NOT NULL)),
 	CONSTRAINT schedule_notify_check CHECK (octet_length(notify) BETWEEN 1 AND 63)
@@ -64,7 +64,7 @@ BEGIN ATOMIC
 			search_path, next_run)
 		SELECT memai.current_tenant(), coalesce(_add_schedule.user_id, memai.current_user_id()), coalesce(_add_schedule.namespace, 'default'),
 			memai._scope(_add_schedule.user_id, _add_schedule.namespace), memai._check_length('name', _add_schedule.name, 100),
-			memai._check_word('task', _add_schedule.task, 'insight', 'alert', 'expire', 'consolidate', 'vectorizer'), _add_schedule.every,
+			memai._check_word('task', _add_schedule.task, 'insight', 'alert', 'expire', 'consolidate', 'persona', 'vectorizer'), _add_schedule.every,
 			coalesce(_add_schedule.time_zone, current_setting('TimeZone')), _add_schedule.target,
 			memai._check_query(_add_schedule.query, current_setting('search_path'), _add_schedule.task = 'alert'),
 			_add_schedule.prompt, _add_schedule.notify, coalesce(_add_schedule.model, ''), current_setting('search_path'),
@@ -107,7 +107,7 @@ CREATE FUNCTION memai.schedule_task(name text, every text, task text, target tex
 	LANGUAGE sql VOLATILE PARALLEL UNSAFE
 	RETURN memai._add_schedule(name, task, every, target, NULL, NULL, NULL, NULL, user_id, namespace, time_zone);
 COMMENT ON FUNCTION memai.schedule_task(text, text, text, text, text, text, text) IS
-	'expire or consolidate the memories of a user, or start a vectorizer (target), again and again; returns the first time';
+	'expire or consolidate the memories of a user, build his persona, or start a vectorizer (target), again and again; returns the first time';
 
 CREATE FUNCTION memai.pause_schedule(name text, paused boolean DEFAULT true, user_id text DEFAULT NULL, namespace text DEFAULT NULL) RETURNS boolean
 	LANGUAGE sql VOLATILE PARALLEL UNSAFE

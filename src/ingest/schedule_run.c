@@ -50,6 +50,9 @@ static MemaiStatement expire = {
 static MemaiStatement consolidate = {
 	"SELECT count(*)::text FROM memai.consolidate($1, $2, false)", 2, {TEXTOID, TEXTOID}, NULL
 };
+static MemaiStatement build_persona = {
+	"SELECT 'submitted' FROM memai.build_persona($1, $2)", 2, {TEXTOID, TEXTOID}, NULL
+};
 
 /* the only value of a statement that was just run, in context */
 static char *
@@ -330,6 +333,8 @@ run_task(MemaiJob *job, MemaiSchedule *schedule)
 		return run_statement(&expire, job);
 	if (strcmp(schedule->task, "consolidate") == 0)
 		return run_statement(&consolidate, job);
+	if (strcmp(schedule->task, "persona") == 0)
+		return run_statement(&build_persona, job);
 	return run_vectorizer(schedule);
 }
 

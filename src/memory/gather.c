@@ -89,37 +89,23 @@ static MemaiStatement select_episodes[] = {
 };
 
 /* what was closed after known_at was not known to be closed then */
-#define SELECT_MEMORIES(which, array, source_thread) { \
+#define SELECT_MEMORIES(which, array) { \
 	.sql = "SELECT * FROM (SELECT id, NULL::uuid, terms, valid_at, about_from, about_until, 0::float4, NULL::text, " \
 	MATCHES_FILTER "AND ($5 IS NULL OR category = ANY ($5)), " \
 	"valid_at <= $3 AND (invalid_at IS NULL OR invalid_at > $3 OR closed_at > $4) " \
 	"AND created_at <= $4 AND (expired_at IS NULL OR expired_at > $4) " \
 	"AND (expires_at IS NULL OR is_pinned OR expires_at > $6) AS is_live, " \
-	"needs_review, superseded_by, CASE WHEN is_pinned THEN 1 ELSE importance END, confidence, subject_id, object_id, " \
-	source_thread ", provenance " \
+	"needs_review, superseded_by, CASE WHEN is_pinned THEN 1 ELSE importance END, confidence, subject_id, object_id, provenance " \
 	"FROM " which ") m WHERE is_live OR superseded_by IS NOT NULL", \
 	.nargs = NPARAMETERS, \
 	.argtypes = {INT8OID, JSONBOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTARRAYOID, TIMESTAMPTZOID, BOOLOID, array}, \
 }
 
-#define NO_SOURCE "NULL::uuid"
-
 static MemaiStatement select_memories[] = {
-	[RECALL_ALL] = SELECT_MEMORIES(ALL_OF("memory"), UUIDARRAYOID, NO_SOURCE),
-	[RECALL_PLACES] = SELECT_MEMORIES(AT_PLACES("memory"), TIDARRAYOID, NO_SOURCE),
-	[RECALL_IDS] = SELECT_MEMORIES(OF_IDS("memory"), UUIDARRAYOID, NO_SOURCE),
-	[RECALL_ENTITIES] = SELECT_MEMORIES(OF_ENTITIES("memory"), UUIDARRAYOID, NO_SOURCE),
-};
-
-/* with the conversation that each was taken from, for max_per_thread */
-#define SOURCE "(SELECT e.thread_id FROM memai.memory_source s JOIN memai.episode e ON e.scope = s.scope AND e.id = s.episode_id " \
-	"WHERE s.scope = $1 AND s.memory_id = memory.id LIMIT 1)"
-
-static MemaiStatement select_sourced_memories[] = {
-	[RECALL_ALL] = SELECT_MEMORIES(ALL_OF("memory"), UUIDARRAYOID, SOURCE),
-	[RECALL_PLACES] = SELECT_MEMORIES(AT_PLACES("memory"), TIDARRAYOID, SOURCE),
-	[RECALL_IDS] = SELECT_MEMORIES(OF_IDS("memory"), UUIDARRAYOID, SOURCE),
-	[RECALL_ENTITIES] = SELECT_MEMORIES(OF_ENTITIES("memory"), UUIDARRAYOID, SOURCE),
+	[RECALL_ALL] = SELECT_MEMORIES(ALL_OF("memory"), UUIDARRAYOID),
+	[RECALL_PLACES] = SELECT_MEMORIES(AT_PLACES("memory"), TIDARRAYOID),
+	[RECALL_IDS] = SELECT_MEMORIES(OF_IDS("memory"), UUIDARRAYOID),
+	[RECALL_ENTITIES] = SELECT_MEMORIES(OF_ENTITIES("memory"), UUIDARRAYOID),
 };
 
 /* which: of all candidates, or of $2; a scope without such rows costs one look */
@@ -289,24 +275,6 @@ nullable_id(const TupleTableSlot *row, int attribute, pg_uuid_t *id)
 	return !null;
 }
 
-/*
- * Where a memory comes from: the conversation that it was taken from, or, when
- * it is not the user's own word, whose it is.
- */
-static void
-set_source(RecallCandidate *candidate, const TupleTableSlot *row)
-{
-	bool		null;
-	text	   *provenance = DatumGetTextPP(column(row, 18, &null));
-	size_t		len = Min(VARSIZE_ANY_EXHDR(provenance), UUID_LEN);
-
-	candidate->has_source = nullable_id(row, 17, &candidate->source);
-	if (candidate->has_source || (len == 4 && memcmp(VARDATA_ANY(provenance), "user", 4) == 0))
-		return;
-	candidate->has_source = true;
-	memcpy(&candidate->source, VARDATA_ANY(provenance), len);
-}
-
 /* what only memories have */
 static void
 set_memory(const Recall *recall, RecallCandidate *candidate, const TupleTableSlot *row)
@@ -323,7 +291,7 @@ set_memory(const Recall *recall, RecallCandidate *candidate, const TupleTableSlo
 	candidate->has_subject = nullable_id(row, 15, &candidate->subject);
 	candidate->has_object = nullable_id(row, 16, &candidate->object);
 	if (recall->query->max_per_thread > 0)
-		set_source(candidate, row);
+		memai_source_from_word(candidate, DatumGetTextPP(column(row, 17, &null)));
 }
 
 /* a row of select_episodes or select_memories */
@@ -344,7 +312,7 @@ gather_item(Recall *recall, const TupleTableSlot *row, bool is_memory)
 	candidate = add_candidate(recall);
 	candidate->id = entry->id;
 	candidate->has_thread = nullable_id(row, 2, &candidate->thread_id);
-	candidate->has_source = candidate->has_thread;
+	candidate->source_kind = candidate->has_thread ? RECALL_SOURCE_THREAD : RECALL_SOURCE_NONE;
 	candidate->source = candidate->thread_id;
 	terms = DatumGetByteaPCopy(column(row, 3, &null));
 	memai_terms_open((unsigned char *) VARDATA(terms), VARSIZE(terms) - VARHDRSZ, &candidate->terms);
@@ -453,7 +421,6 @@ int64
 memai_gather_items(Recall *recall, bool memories, RecallSelection selection, Datum selected, int64 max_rows)
 {
 	const MemaiRecallQuery *query = recall->query;
-	MemaiStatement *statements = query->max_per_thread > 0 ? select_sourced_memories : select_memories;
 	Datum		values[NPARAMETERS];
 	char		nulls[NPARAMETERS];
 
@@ -474,7 +441,7 @@ memai_gather_items(Recall *recall, bool memories, RecallSelection selection, Dat
 		values[4] = PointerGetDatum(query->categories);
 		nulls[4] = query->categories ? ' ' : 'n';
 		values[5] = TimestampTzGetDatum(recall->now);
-		return gather_rows(recall, &statements[selection], selection, values, nulls, max_rows, receive_memory);
+		return gather_rows(recall, &select_memories[selection], selection, values, nulls, max_rows, receive_memory);
 	}
 	values[4] = BoolGetDatum(query->include_answers);
 	values[5] = UUIDPGetDatum(query->exclude_thread);

@@ -103,6 +103,8 @@ typedef struct MemaiRecallQuery
 								 * none */
 	bool		has_language;	/* else the question's is the setting's, or detected */
 	int			language;		/* see memai_text_language_argument */
+	bool		limit_others;	/* max_per_thread holds for what tools and
+								 * assistants said even where room stays */
 } MemaiRecallQuery;
 
 /* something found; everything is palloc'd in the context of the call */
@@ -160,7 +162,7 @@ typedef struct MemaiRecallCounts
 
 /*
  * The best matches, best first, as a list of MemaiRecalled: min(k, rows of the
- * scope that pass the filters) of them unless min_score or max_tokens cuts it
+ * scope that pass the filters) of them unless min_score, max_tokens or limit_others cuts it
  * short.  Reads only.  counts may be NULL.  The caller is connected to SPI; the
  * list survives its SPI_finish when the caller's context does.  May call an
  * embedding model, unless the query brings a vector.

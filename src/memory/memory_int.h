@@ -187,6 +187,15 @@ extern void memai_infer(const MemaiScope *scope, const char *model_name, int nep
 
 /* ---- gather.c: what a recall reads ---- */
 
+/* what a row counts as where sources are limited */
+typedef enum RecallSourceKind
+{
+	RECALL_SOURCE_NONE,
+	RECALL_SOURCE_UNREAD,		/* a conversation that was not looked up yet, or a word, or none */
+	RECALL_SOURCE_WORD,			/* of whoever said it */
+	RECALL_SOURCE_THREAD
+} RecallSourceKind;
+
 /* what is known of a row while it is ranked */
 typedef struct RecallCandidate
 {
@@ -194,7 +203,7 @@ typedef struct RecallCandidate
 	pg_uuid_t	thread_id;
 	bool		is_memory;
 	bool		has_thread;
-	bool		has_source;
+	bool		is_word_of_other;	/* a tool's or an assistant's */
 	bool		eligible;
 	bool		is_live;		/* false: a memory that stands for its
 								 * successor */
@@ -210,8 +219,8 @@ typedef struct RecallCandidate
 	pg_uuid_t	successor;
 	pg_uuid_t	subject;
 	pg_uuid_t	object;
-	pg_uuid_t	source;			/* the conversation, or a word for whose word it is; of a
-								 * memory only where max_per_thread asks */
+	RecallSourceKind source_kind;	/* of a memory only where max_per_thread asks */
+	pg_uuid_t	source;			/* the conversation, or a word for whose word it is */
 	int64		occurred_at;
 	double		asking;
 	double		similarity;
@@ -329,6 +338,20 @@ extern int	memai_gather_successor(const Recall *recall, int candidate);
  * sample; false, and nothing is added, when the scope is to be read whole.
  */
 extern bool memai_gather_by_words(Recall *recall);
+
+/* ---- recall_source.c: whose word candidates are ---- */
+
+/* Sets the source of a memory by its provenance; its conversation is unread. */
+extern void memai_source_from_word(RecallCandidate *candidate, const text *provenance);
+
+/*
+ * Reads the unread conversations of the next candidates that the ranked ones
+ * from the first on stand for.  The caller is connected to SPI.
+ */
+extern void memai_source_read(Recall *recall, int first, int nranked, const int *ranked);
+
+/* Whether both were read and are of one source. */
+extern bool memai_source_is_same(const RecallCandidate *a, const RecallCandidate *b);
 
 /* ---- postings.c: the inverted index of a table ---- */
 

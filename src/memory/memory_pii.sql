@@ -35,6 +35,40 @@ END;
 COMMENT ON FUNCTION memai.set_pii_policy(text, text[], text) IS
 	'set what becomes of kinds of personal data (all of them unless named) that a tenant (yours unless named) stores from now on: redact, refuse, or keep (no policy); returns how many kinds changed';
 
+CREATE FUNCTION memai._has_pii_policies() RETURNS boolean
+	AS 'MODULE_PATHNAME', 'memai_has_pii_policies' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION memai._has_pii_policies() IS
+	'private: whether any tenant has or had a policy on personal data; PUBLIC may call it, as whoever stores a row does';
+
+CREATE FUNCTION memai._apply_pii_policy() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'memai_apply_pii_policy' LANGUAGE C VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION memai._apply_pii_policy() IS
+	'private: redacts or refuses personal data in the columns that its arguments name, by the policy of the tenant of the row; renews the terms of what it changes';
+REVOKE ALL ON FUNCTION memai._apply_pii_policy() FROM PUBLIC;
+
+CREATE TRIGGER episode_pii_policy BEFORE INSERT OR UPDATE OF content, name, metadata ON memai.episode
+	FOR EACH ROW WHEN (memai._has_pii_policies()) EXECUTE FUNCTION memai._apply_pii_policy('content', 'name', 'metadata');
+COMMENT ON TRIGGER episode_pii_policy ON memai.episode IS 'what the policy of the tenant says of personal data, however the row is stored';
+CREATE TRIGGER memory_pii_policy BEFORE INSERT OR UPDATE OF content, category, slot, predicate, metadata, reason ON memai.memory
+	FOR EACH ROW WHEN (memai._has_pii_policies()) EXECUTE FUNCTION memai._apply_pii_policy('content', 'category', 'slot', 'predicate', 'metadata', 'reason');
+COMMENT ON TRIGGER memory_pii_policy ON memai.memory IS 'what the policy of the tenant says of personal data, however the row is stored';
+CREATE TRIGGER entity_pii_policy BEFORE INSERT OR UPDATE OF name ON memai.entity
+	FOR EACH ROW WHEN (memai._has_pii_policies()) EXECUTE FUNCTION memai._apply_pii_policy('name');
+COMMENT ON TRIGGER entity_pii_policy ON memai.entity IS 'what the policy of the tenant says of personal data, however the row is stored';
+CREATE TRIGGER block_pii_policy BEFORE INSERT OR UPDATE OF label, value, description ON memai.block
+	FOR EACH ROW WHEN (memai._has_pii_policies()) EXECUTE FUNCTION memai._apply_pii_policy('label', 'value', 'description');
+COMMENT ON TRIGGER block_pii_policy ON memai.block IS 'what the policy of the tenant says of personal data, however the row is stored';
+CREATE TRIGGER document_pii_policy BEFORE INSERT OR UPDATE OF title, content, metadata ON memai.document
+	FOR EACH ROW WHEN (memai._has_pii_policies()) EXECUTE FUNCTION memai._apply_pii_policy('title', 'content', 'metadata');
+COMMENT ON TRIGGER document_pii_policy ON memai.document IS 'what the policy of the tenant says of personal data, however the row is stored';
+CREATE TRIGGER document_chunk_pii_policy BEFORE INSERT OR UPDATE OF heading ON memai.document_chunk
+	FOR EACH ROW WHEN (memai._has_pii_policies()) EXECUTE FUNCTION memai._apply_pii_policy('heading');
+COMMENT ON TRIGGER document_chunk_pii_policy ON memai.document_chunk IS 'what the policy of the tenant says of personal data, however the row is stored';
+CREATE TRIGGER job_pii_policy BEFORE INSERT OR UPDATE OF payload ON memai.job
+	FOR EACH ROW WHEN (memai._has_pii_policies()) EXECUTE FUNCTION memai._apply_pii_policy('payload');
+COMMENT ON TRIGGER job_pii_policy ON memai.job IS 'what the policy of the tenant says of personal data, however the row is stored';
+
 CREATE FUNCTION memai.find_pii(content text, kinds text[] DEFAULT NULL) RETURNS TABLE (kind text, found text)
 	AS 'MODULE_PATHNAME', 'memai_find_pii' LANGUAGE C IMMUTABLE PARALLEL SAFE ROWS 2
 	SET search_path = pg_catalog, pg_temp;

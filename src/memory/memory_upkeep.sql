@@ -411,7 +411,7 @@ COMMENT ON FUNCTION memai.memory_status(text) IS
 	'the namespaces of a user, or of every user of the tenant: what they hold and what is left to do; reads all of it';
 
 CREATE FUNCTION memai.clear_memory(user_id text DEFAULT NULL, namespace text DEFAULT NULL, keep_pinned boolean DEFAULT true,
-		confirm boolean DEFAULT false)
+		confirm boolean DEFAULT false, episodes boolean DEFAULT false)
 	RETURNS bigint
 	LANGUAGE sql VOLATILE PARALLEL UNSAFE
 BEGIN ATOMIC
@@ -419,13 +419,26 @@ BEGIN ATOMIC
 		DELETE FROM memai.memory m
 		WHERE m.scope = memai._scope(clear_memory.user_id, clear_memory.namespace) AND NOT (m.is_pinned AND clear_memory.keep_pinned)
 			AND clear_memory.confirm
-		RETURNING 1)
-	SELECT CASE WHEN clear_memory.confirm THEN (SELECT count(*) FROM gone)
+		RETURNING 1
+	), gone_episodes AS (
+		DELETE FROM memai.episode e
+		WHERE e.scope = memai._scope(clear_memory.user_id, clear_memory.namespace) AND e.document_id IS NULL
+			AND clear_memory.confirm AND clear_memory.episodes AND NOT (clear_memory.keep_pinned AND EXISTS (
+				SELECT FROM memai.memory_source s JOIN memai.memory m ON m.scope = s.scope AND m.id = s.memory_id
+				WHERE s.scope = e.scope AND s.episode_id = e.id AND m.is_pinned))
+		RETURNING 1
+	)
+	SELECT CASE WHEN clear_memory.confirm THEN (SELECT count(*) FROM gone) + (SELECT count(*) FROM gone_episodes)
 		ELSE (SELECT count(*) FROM memai.memory m
-			WHERE m.scope = memai._scope(clear_memory.user_id, clear_memory.namespace) AND NOT (m.is_pinned AND clear_memory.keep_pinned)) END;
+				WHERE m.scope = memai._scope(clear_memory.user_id, clear_memory.namespace) AND NOT (m.is_pinned AND clear_memory.keep_pinned))
+			+ (SELECT count(*) FROM memai.episode e
+				WHERE e.scope = memai._scope(clear_memory.user_id, clear_memory.namespace) AND e.document_id IS NULL
+					AND clear_memory.episodes AND NOT (clear_memory.keep_pinned AND EXISTS (
+						SELECT FROM memai.memory_source s JOIN memai.memory m ON m.scope = s.scope AND m.id = s.memory_id
+						WHERE s.scope = e.scope AND s.episode_id = e.id AND m.is_pinned))) END;
 END;
-COMMENT ON FUNCTION memai.clear_memory(text, text, boolean, boolean) IS
-	'remove the memories of a namespace for good, except pinned ones; episodes, blocks and the history with its texts stay; returns how many, and without confirm only that';
+COMMENT ON FUNCTION memai.clear_memory(text, text, boolean, boolean, boolean) IS
+	'remove the memories of a namespace for good, except pinned ones, and their texts from the history; episodes => true: what was said there, too, but not documents, nor what pinned ones rest on; blocks stay; returns how many, and without confirm only that';
 
 CREATE FUNCTION memai.find_duplicates(user_id text DEFAULT NULL, namespace text DEFAULT NULL, min_similarity double precision DEFAULT 0.95, min_overlap double precision DEFAULT 0.9,
 		max_pairs integer DEFAULT 100)
@@ -596,7 +609,7 @@ REVOKE ALL ON FUNCTION memai.entities(text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.graph(text, text, text, integer, timestamptz) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.stats(text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.memory_status(text) FROM PUBLIC;
-REVOKE ALL ON FUNCTION memai.clear_memory(text, text, boolean, boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION memai.clear_memory(text, text, boolean, boolean, boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.find_duplicates(text, text, double precision, double precision, integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.consolidate(text, text, boolean, double precision, double precision) FROM PUBLIC;
 REVOKE ALL ON FUNCTION memai.forget_matching(text, text, text, boolean, integer, jsonb, double precision, text, text, text) FROM PUBLIC;
@@ -631,7 +644,7 @@ GRANT EXECUTE ON FUNCTION memai.history(uuid, text, text),
 	memai.graph(text, text, text, integer, timestamptz),
 	memai.stats(text, text),
 	memai.memory_status(text),
-	memai.clear_memory(text, text, boolean, boolean),
+	memai.clear_memory(text, text, boolean, boolean, boolean),
 	memai.find_duplicates(text, text, double precision, double precision, integer),
 	memai.consolidate(text, text, boolean, double precision, double precision),
 	memai.forget_matching(text, text, text, boolean, integer, jsonb, double precision, text, text, text),

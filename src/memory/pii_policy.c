@@ -4,15 +4,17 @@
  *	  applied to texts and JSON, memai.find_pii and memai.redact.
  *
  * A policy is a row of memai.pii_policy a kind: redact replaces what is found
- * by "[kind]", refuse ends the statement.  It is applied before a text is
- * stored or sent to any model.  As long as the table has never had a row,
- * nothing is looked up.
+ * by "[kind]", refuse ends the statement.  A trigger applies it to every row
+ * that is stored, by whatever statement.  Functions apply it before, where a
+ * text is sent to a model, looked up, or made into terms and vectors.  As long
+ * as the table has never had a row, nothing is looked up.
  */
 #include "postgres.h"
 
 #include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "commands/trigger.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "memory/memory_int.h"
@@ -20,9 +22,11 @@
 #include "storage/bufmgr.h"
 #include "text/text.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/jsonfuncs.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/rls.h"
 
 #define ALL_KINDS ((1u << MEMAI_PII_NKINDS) - 1)
 
@@ -32,6 +36,8 @@ static MemaiStatement select_policy = {
 	.argtypes = {TEXTOID},
 };
 
+PG_FUNCTION_INFO_V1(memai_apply_pii_policy);
+PG_FUNCTION_INFO_V1(memai_has_pii_policies);
 PG_FUNCTION_INFO_V1(memai_find_pii);
 PG_FUNCTION_INFO_V1(memai_redact);
 
@@ -60,17 +66,14 @@ has_policies(void)
 	return result;
 }
 
-void
-memai_pii_policy(MemaiPiiPolicy *policy)
+/* tenant: text */
+static void
+read_policy(Datum tenant, MemaiPiiPolicy *policy)
 {
-	Datum		tenant;
 	uint64		n;
 
 	memset(policy, 0, sizeof(MemaiPiiPolicy));
-	if (!has_policies())
-		return;
 	SPI_connect();
-	tenant = PointerGetDatum(memai_current_tenant_text());
 	n = memai_statement_run(&select_policy, &tenant, NULL, true, 0);
 	for (uint64 i = 0; i < n; i++)
 	{
@@ -82,6 +85,15 @@ memai_pii_policy(MemaiPiiPolicy *policy)
 			policy->refused |= bit;
 	}
 	SPI_finish();
+}
+
+void
+memai_pii_policy(MemaiPiiPolicy *policy)
+{
+	if (has_policies())
+		read_policy(PointerGetDatum(memai_current_tenant_text()), policy);
+	else
+		memset(policy, 0, sizeof(MemaiPiiPolicy));
 }
 
 /* The refusal names no more than the kind: an error is logged. */
@@ -179,6 +191,113 @@ memai_pii_clean_jsonb(const MemaiPiiPolicy *policy, const char *what, Jsonb *jso
 	if (policy->kinds == 0 || json == NULL)
 		return json;
 	return transform_jsonb_string_values(json, &cleaning, clean_string);
+}
+
+/* ---- the trigger ---- */
+
+/* the row that a trigger is fired for, and what the policy makes of it */
+typedef struct RowCleaning
+{
+	const MemaiPiiPolicy *policy;
+	TupleDesc	desc;
+	HeapTuple	row;
+	HeapTuple	old;			/* NULL: the row is new */
+} RowCleaning;
+
+static Datum
+column(const RowCleaning *cleaning, HeapTuple row, const char *name, bool *null)
+{
+	return SPI_getbinval(row, cleaning->desc, SPI_fnumber(cleaning->desc, name), null);
+}
+
+static text *
+text_column(const RowCleaning *cleaning, const char *name)
+{
+	bool		null = true;
+	Datum		value = SPI_fnumber(cleaning->desc, name) > 0 ? column(cleaning, cleaning->row, name, &null) : (Datum) 0;
+
+	return null ? NULL : DatumGetTextPP(value);
+}
+
+static void
+set_column(RowCleaning *cleaning, const char *name, Datum value)
+{
+	int			number = SPI_fnumber(cleaning->desc, name);
+	bool		null = false;
+
+	cleaning->row = heap_modify_tuple_by_cols(cleaning->row, cleaning->desc, 1, &number, &value, &null);
+}
+
+/* Cleans a column of type text or jsonb, unless it holds what it held before; returns whether it changed. */
+static bool
+clean_column(RowCleaning *cleaning, const char *name)
+{
+	int			number = SPI_fnumber(cleaning->desc, name);
+	bool		null;
+	bool		old_null = true;
+	Datum		value = column(cleaning, cleaning->row, name, &null);
+	Datum		old = cleaning->old ? column(cleaning, cleaning->old, name, &old_null) : (Datum) 0;
+	Datum		cleaned;
+
+	/* what was stored before the policy stays */
+	if (null || (!old_null && datum_image_eq(value, old, false, -1)))
+		return false;
+	if (SPI_gettypeid(cleaning->desc, number) == JSONBOID)
+		cleaned = JsonbPGetDatum(memai_pii_clean_jsonb(cleaning->policy, name, DatumGetJsonbP(value)));
+	else
+		cleaned = PointerGetDatum(memai_pii_clean(cleaning->policy, name, DatumGetTextPP(value)));
+	if (datum_image_eq(value, cleaned, false, -1))
+		return false;
+	set_column(cleaning, name, cleaned);
+	return true;
+}
+
+/* _has_pii_policies() returns boolean: what the trigger is fired on */
+Datum
+memai_has_pii_policies(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(has_policies());
+}
+
+/* What an item is found under goes with what it says. */
+static void
+renew_terms(RowCleaning *cleaning)
+{
+	MemaiSpan	span = memai_search_text(text_column(cleaning, "name"), text_column(cleaning, "content"));
+
+	set_column(cleaning, "terms", memai_item_terms(false, 0, span.data, span.len));
+}
+
+/* _apply_pii_policy() returns trigger: before a row is stored; its arguments are the columns to look at */
+Datum
+memai_apply_pii_policy(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	MemaiPiiPolicy policy;
+	RowCleaning cleaning = {.policy = &policy};
+	bool		changed = false;
+	bool		null;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigger->tg_event) || !TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
+		elog(ERROR, "_apply_pii_policy is a trigger before rows");
+	cleaning.row = trigger->tg_trigtuple;
+	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+	{
+		cleaning.old = trigger->tg_trigtuple;
+		cleaning.row = trigger->tg_newtuple;
+	}
+	/* who may do without row-level security and does restores a dump: what it holds was stored before */
+	if (!row_security)
+		return PointerGetDatum(cleaning.row);
+	cleaning.desc = RelationGetDescr(trigger->tg_relation);
+	read_policy(column(&cleaning, cleaning.row, "tenant", &null), &policy);
+	if (policy.kinds == 0 || null)
+		return PointerGetDatum(cleaning.row);
+	for (int i = 0; i < trigger->tg_trigger->tgnargs; i++)
+		changed |= clean_column(&cleaning, trigger->tg_trigger->tgargs[i]);
+	if (changed && SPI_fnumber(cleaning.desc, "terms") > 0)
+		renew_terms(&cleaning);
+	return PointerGetDatum(cleaning.row);
 }
 
 /* ---- in SQL ---- */

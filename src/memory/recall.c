@@ -33,6 +33,9 @@
 #define CONFIDENCE_WEIGHT 0.2
 #define FEEDBACK_WEIGHT 0.1
 
+/* so many items are all read to find what a flood of one source hides */
+#define FLOOD_ITEMS 20000
+
 /* of this many of the best, times k, the unlike are chosen */
 #define DIVERSITY_POOL 4
 /* so many of the best are ordered once more by a rerank model */
@@ -62,6 +65,7 @@ typedef struct Choices
 {
 	int			n;
 	int			k;
+	int			nleft_out;		/* of sources that had enough */
 	Choice	   *choices;
 	bool	   *taken;			/* by candidate */
 } Choices;
@@ -183,12 +187,6 @@ choose(Choices *choices, int candidate, int via, double score)
 	choices->choices[choices->n++] = (Choice) {.candidate = candidate, .via = via, .score = score};
 }
 
-static bool
-same_source(const RecallCandidate *a, const RecallCandidate *b)
-{
-	return a->has_source && b->has_source && memcmp(&a->source, &b->source, UUID_LEN) == 0;
-}
-
 /* how many of a candidate's source are chosen */
 static int
 count_source(const Recall *recall, const Choices *choices, int candidate)
@@ -196,19 +194,27 @@ count_source(const Recall *recall, const Choices *choices, int candidate)
 	int			n = 0;
 
 	for (int i = 0; i < choices->n; i++)
-		n += same_source(&recall->candidates[choices->choices[i].candidate], &recall->candidates[candidate]);
+		n += memai_source_is_same(&recall->candidates[choices->choices[i].candidate], &recall->candidates[candidate]);
 	return n;
 }
 
-/* Chooses what a ranked candidate stands for, and what that rests on. */
-static void
-choose_ranked(const Recall *recall, Choices *choices, int ranked, double score, bool limit_threads)
+/* whether the limit of its source leaves a candidate out; in the last pass it holds for the word of others only */
+static bool
+is_too_many(const Recall *recall, const Choices *choices, int candidate, bool is_last_pass)
 {
-	int			chosen = memai_gather_successor(recall, ranked);
+	const MemaiRecallQuery *query = recall->query;
 
-	if (chosen < 0 || choices->taken[chosen] ||
-		(limit_threads && count_source(recall, choices, chosen) >= recall->query->max_per_thread))
-		return;
+	if (query->max_per_thread == 0 || (is_last_pass && !(query->limit_others && recall->candidates[candidate].is_word_of_other)))
+		return false;
+	return count_source(recall, choices, candidate) >= query->max_per_thread;
+}
+
+/* Chooses what a candidate stands for, and what that rests on; false when its source has had enough. */
+static bool
+choose_ranked(Recall *recall, Choices *choices, int ranked, int chosen, double score, bool is_last_pass)
+{
+	if (is_too_many(recall, choices, chosen, is_last_pass))
+		return false;
 	choose(choices, chosen, chosen == ranked ? -1 : ranked, score);
 	for (int i = 0; i < recall->nlinks; i++)
 	{
@@ -217,13 +223,18 @@ choose_ranked(const Recall *recall, Choices *choices, int ranked, double score, 
 		if (recall->links[i].from != chosen)
 			continue;
 		parent = memai_gather_successor(recall, recall->links[i].to);
-		if (parent >= 0)
+		if (parent < 0)
+			continue;
+		if (recall->candidates[parent].source_kind == RECALL_SOURCE_UNREAD)
+			memai_source_read(recall, 0, 1, &parent);
+		if (!is_too_many(recall, choices, parent, true))
 			choose(choices, parent, chosen, score);
 	}
+	return true;
 }
 
 static void
-choose_best(const Recall *recall, const RankItem *items, const int *order, int nranked, Choices *choices)
+choose_best(Recall *recall, const RankItem *items, const int *order, int nranked, Choices *choices)
 {
 	const MemaiRecallQuery *query = recall->query;
 
@@ -233,10 +244,18 @@ choose_best(const Recall *recall, const RankItem *items, const int *order, int n
 	/* what the limit of a conversation leaves out fills the room that stays */
 	for (int pass = query->max_per_thread > 0 ? 0 : 1; pass < 2; pass++)
 	{
+		choices->nleft_out = 0;
 		for (int i = 0; i < nranked && choices->n < choices->k && items[order[i]].score >= query->min_score; i++)
 		{
+			int			chosen = memai_gather_successor(recall, order[i]);
+
 			CHECK_FOR_INTERRUPTS();
-			choose_ranked(recall, choices, order[i], items[order[i]].score, pass == 0);
+			if (chosen < 0 || choices->taken[chosen])
+				continue;
+			if (recall->candidates[chosen].source_kind == RECALL_SOURCE_UNREAD)
+				memai_source_read(recall, i, nranked, order);
+			if (!choose_ranked(recall, choices, order[i], chosen, items[order[i]].score, pass == 1))
+				choices->nleft_out++;
 		}
 	}
 }
@@ -524,8 +543,9 @@ memai_recall_run(const MemaiRecallQuery *query, MemoryContext result_context, Me
 		nranked = rank_candidates(&recall, model->recall_weight, &items, &order);
 		diversify(&recall, items, order, nranked);
 		choose_best(&recall, items, order, nranked, &choices);
-		/* a large scope may have rows that were not found by words */
-		if (recall.population == 0 || choices.n >= query->k || query->min_score > 0)
+		/* a large scope may have rows that were not found by words, or only by those whose words are not everybody's */
+		if (recall.population == 0 || choices.n >= query->k || query->min_score > 0 ||
+			(choices.n + choices.nleft_out >= query->k && recall.population > FLOOD_ITEMS))
 			break;
 	}
 	result = make_result(&recall, model->name, items, &choices, rerank_model, result_context);

@@ -9,6 +9,9 @@
  * its budget of retries allow (breaker.c); the same idempotency key goes
  * with every attempt of a request, so that a provider that knows such keys
  * bills it once.  Waiting is interruptible; no lock is held.
+ *
+ * When a call fails, what its answered requests cost is still accounted; those
+ * under way are cut off.
  */
 #include "postgres.h"
 
@@ -375,8 +378,8 @@ all_done(const Call *call)
 	return true;
 }
 
-/* turns of the transfers that connect and send what was just started */
-#define SENDING_TURNS 3
+/* turns of the transfers that connect and send what was just started, or read what has come */
+#define MOVING_TURNS 3
 
 /*
  * Waits until a transfer has ended and returns its index, or -1 when it is time
@@ -390,7 +393,7 @@ wait_for_transfer(Call *call, int64 until)
 	{
 		int			index = -1;
 
-		for (int i = 0; i < SENDING_TURNS && index < 0; i++)
+		for (int i = 0; i < MOVING_TURNS && index < 0; i++)
 		{
 			memai_http_progress();
 			index = memai_http_wait_any(call->njobs, call->transfers, 0);
@@ -401,6 +404,87 @@ wait_for_transfer(Call *call, int64 until)
 			return -1;
 	}
 	return memai_http_wait_any(call->njobs, call->transfers, until);
+}
+
+/* receives an answer that nobody will read */
+static void
+ignore_answer(void *state, int index, const char *body, size_t len)
+{
+}
+
+/* is it under way, or has it ended and not been looked at? */
+static bool
+is_open(const Call *call, int index)
+{
+	return call->transfers[index] != NULL && call->jobs[index].attempt.call != NULL;
+}
+
+/*
+ * The call fails: what its other requests cost is written down as far as their
+ * answers have come.  The others are cut off with the call.  Waits for nothing
+ * and services no interrupts; an error may be under way.
+ */
+static void
+account_arrived(Call *call)
+{
+	bool		any = false;
+
+	for (int i = 0; i < call->njobs; i++)
+		any = any || is_open(call, i);
+	if (!any)
+		return;
+	HOLD_INTERRUPTS();
+	for (int i = 0; i < MOVING_TURNS; i++)
+		memai_http_progress();
+	for (int i = 0; i < call->njobs; i++)
+	{
+		MemaiAttempt *attempt = &call->jobs[i].attempt;
+		const MemaiHttpResponse *response = is_open(call, i) ? memai_http_ended(call->transfers[i]) : NULL;
+		MemaiWireFailure failure = {0};
+
+		if (response == NULL)
+			continue;
+		if (response->outcome == MEMAI_HTTP_ANSWERED && is_success(response->status))
+			memai_usage_receive(attempt, ignore_answer, NULL, i, response->body, response->body_len);
+		else
+		{
+			explain(call, response, &failure);
+			memai_usage_failed(attempt, failure.failure.sqlstate, is_unclear(response->outcome));
+		}
+	}
+	RESUME_INTERRUPTS();
+}
+
+/* until all jobs are done, or one fails for good */
+static void
+run_jobs(Call *call)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		while (!all_done(call))
+		{
+			int64		next = start_due_jobs(call);
+
+			if (call->under_way > 0)
+			{
+				int			index = wait_for_transfer(call, next);
+
+				if (index >= 0)
+					finish_job(call, index);
+			}
+			else
+				memai_http_sleep(next - memai_http_clock());
+		}
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		account_arrived(call);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 }
 
 static Probe *
@@ -467,20 +551,7 @@ memai_wire_send_each(const MemaiWire *wire, const MemaiModel *model, MemaiOperat
 	call.deadline = memai_http_clock() + memai_http_call_timeout();
 	prepare(&call, requests);
 	memai_wait_begin();
-	while (!all_done(&call))
-	{
-		int64		next = start_due_jobs(&call);
-
-		if (call.under_way > 0)
-		{
-			int			index = wait_for_transfer(&call, next);
-
-			if (index >= 0)
-				finish_job(&call, index);
-		}
-		else
-			memai_http_sleep(next - memai_http_clock());
-	}
+	run_jobs(&call);
 	if (call.credential != NULL)
 		memai_credential_forget(call.credential);
 	MemoryContextSwitchTo(old);

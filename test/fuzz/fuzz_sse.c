@@ -6,9 +6,24 @@
 /* seconds: 30 */
 #include "postgres.h"
 
+#include <sanitizer/asan_interface.h>
+
 #include "http/http.h"
 
+#define MAX_STREAM 8192
+
 int			LLVMFuzzerTestOneInput(const uint8 *data, size_t size);
+
+/* what of the stream is not consumed yet; beyond it reading and writing are errors */
+static char buffer[MAX_STREAM];
+
+/* the buffer is len bytes long from here on, for the sanitizer too */
+static void
+resize_buffer(size_t len)
+{
+	ASAN_UNPOISON_MEMORY_REGION(buffer, len);
+	ASAN_POISON_MEMORY_REGION(buffer + len, sizeof(buffer) - len);
+}
 
 /* a digest of the events, so that two readings can be compared */
 static uint64
@@ -17,26 +32,20 @@ read_stream(const uint8 *data, size_t size, size_t piece, bool lines)
 	uint64		digest = 7;
 	size_t		held = 0;
 	bool		started = false;
-	char	   *buffer = NULL;
 
 	for (size_t at = 0; at < size; at += piece)
 	{
 		size_t		n = Min(piece, size - at);
 		bool		found;
 
+		resize_buffer(held + n);
+		memcpy(buffer + held, data + at, n);
+		held += n;
 		do
 		{
-			/* a fresh block each time, exactly as large as what it holds */
-			char	   *block = malloc(held + n ? held + n : 1);
 			MemaiSseEvent event;
 			size_t		consumed;
 
-			memcpy(block, buffer ? buffer : "", held);
-			memcpy(block + held, data + at, n);
-			free(buffer);
-			buffer = block;
-			held += n;
-			n = 0;
 			found = lines ? memai_line_next(buffer, held, &consumed, &event)
 				: memai_sse_next(buffer, held, &started, &consumed, &event);
 			if (found)
@@ -52,15 +61,18 @@ read_stream(const uint8 *data, size_t size, size_t piece, bool lines)
 				__builtin_trap();
 			held -= consumed;
 			memmove(buffer, buffer + consumed, held);
+			resize_buffer(held);
 		} while (found);
 	}
-	free(buffer);
+	resize_buffer(sizeof(buffer));
 	return digest;
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8 *data, size_t size)
 {
+	if (size > MAX_STREAM)
+		return -1;
 	if (read_stream(data, size, size ? size : 1, false) != read_stream(data, size, 1, false) ||
 		read_stream(data, size, size ? size : 1, true) != read_stream(data, size, 1, true))
 		__builtin_trap();

@@ -3,8 +3,12 @@
 # source says ("seconds: 30"; 5 when it says nothing; MEMAI_FUZZ_SECONDS for all).
 # It starts from test/fuzz/seeds/<name>; the corpus grows in build/fuzz and is kept
 # between runs; a finding stays there too.
+# A short run draws the same numbers each time, so that it finds today what it found
+# yesterday; with MEMAI_FUZZ_SECONDS others each time.
 set -u
 failed=0
+seed=20240607
+[ -z "${MEMAI_FUZZ_SECONDS:-}" ] || seed=0
 
 if [ $# -gt 0 ]; then
 	if ! command -v "$CLANG" >/dev/null ||
@@ -36,7 +40,7 @@ fuzz() {
 	else
 		set --
 	fi
-	if "$program" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=4096 \
+	if "$program" -max_total_time="$seconds" -seed="$seed" -timeout=10 -rss_limit_mb=2048 -max_len=4096 \
 		-print_final_stats=1 -artifact_prefix="$program." "$corpus" "$@" >"$program.log" 2>&1; then
 		echo "ok - $name, $seconds s: $(sed -n 's/^stat::number_of_executed_units: *//p' "$program.log") inputs"
 	else

@@ -2,16 +2,19 @@
 #
 # indent.sh LIBRARY: `make indent`.  Lays the C sources of src/ out as PostgreSQL does:
 # pg_bsd_indent with pgindent's options and the corrections that pgindent makes
-# after it.  The names of types come from LIBRARY's debug information and are
-# kept in src/typedefs.list.
+# after it.  The names of types come from LIBRARY's debug information, and our own
+# from the sources too (the compiler drops some enums); they are kept in
+# src/typedefs.list.
 set -eu -o pipefail
 command -v pg_bsd_indent >/dev/null || { echo "needs pg_bsd_indent (Debian: pg-bsd-indent)" >&2; exit 1; }
 options=(-bad -bap -bbb -bc -bl -cli1 -cp33 -cdb -nce -d0 -di12 -nfc1 -i4 -l79 -lp -lpl -nip -npro -sac -tpg -ts4)
 
 touch src/typedefs.list
 # types that the library no longer uses stay: other files may
-objdump -Wi "$1" | grep -A 3 'DW_TAG_typedef' | sed -n 's/.*DW_AT_name.*: \([A-Za-z_]\w*\)\s*$/\1/p' |
-	LC_ALL=C sort -u - src/typedefs.list >src/typedefs.list.new
+{
+	objdump -Wi "$1" | grep -A 3 'DW_TAG_typedef' | sed -n 's/.*DW_AT_name.*: \([A-Za-z_]\w*\)\s*$/\1/p'
+	find src -name '*.[ch]' -exec sed -n 's/^}\s*\([A-Z]\w*\);.*/\1/p' {} +
+} | LC_ALL=C sort -u - src/typedefs.list >src/typedefs.list.new
 mv src/typedefs.list.new src/typedefs.list
 
 # "text" is a type of the server's and a good name for a variable: the type goes

@@ -16,6 +16,9 @@ which may be chained; what is left is the provider's own path:
                              posted as an array to /_script/<key>, later ones the last;
                              {"stream": text} is a text of server-sent events, {"status": code} an
                              error; embeddings are answered as ever
+  /gate/<key>/...            waits before answering until POST /_open/<key>, which returns when all
+                             that waited are answered and the client's system has every byte;
+                             GET /_waiting/<key> is how many wait
   /switch/<key>/...          status 503 while POST /_switch/<key>/on is in force
   /poison/<code>/<b64url>/...  that status for embeddings of texts that contain the decoded word
   /twice/<b64url>/...        the answer, and behind it one more with the decoded body
@@ -48,6 +51,7 @@ GET /_requests returns what was received since the last POST /_reset, GET /_toke
 the tokens that its complete answers reported.
 """
 import base64
+import fcntl
 import gzip
 import hashlib
 import json
@@ -58,6 +62,7 @@ import socket
 import ssl
 import struct
 import sys
+import termios
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -67,6 +72,7 @@ requests = []
 failures = {}
 scripts = {}
 switched_on = set()
+gates = {}
 tokens = {'answers': 0, 'prompt': 0, 'completion': 0}
 wire = {}
 
@@ -101,6 +107,19 @@ def instance(schema):
     return kinds[kind]
 
 
+class Gate:
+    """Requests that wait for an answer until all of them get theirs."""
+    def __init__(self):
+        self.opened, self.handlers = threading.Event(), []
+
+    def open(self):
+        self.opened.set()
+        for handler in self.handlers:
+            handler.flushed.wait()
+            while struct.unpack('i', fcntl.ioctl(handler.connection, termios.TIOCOUTQ, b'1234'))[0] > 0:
+                time.sleep(0.001)
+
+
 class Answer:
     def __init__(self):
         self.status, self.headers, self.body, self.modes = 200, [], None, set()
@@ -114,6 +133,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *args):
         pass
+
+    def setup(self):
+        super().setup()
+        self.flushed = threading.Event()        # the answer has gone to the socket
 
     def read_request(self):
         self.served += 1
@@ -151,6 +174,14 @@ class Handler(BaseHTTPRequestHandler):
                 failures.clear()
                 tokens.update(answers=0, prompt=0, completion=0)
             return self.send(200, [], b'{}')
+        if self.path.startswith('/_waiting/'):
+            with lock:
+                return self.send(200, [], b'%d' % len(gates.setdefault(self.path.split('/')[2], Gate()).handlers))
+        if self.path.startswith('/_open/'):
+            with lock:
+                gate = gates.pop(self.path.split('/')[2])
+            gate.open()
+            return self.send(200, [], b'{}')
         if self.path.startswith('/_switch/'):
             _, _, key, position = self.path.split('/')
             with lock:
@@ -180,6 +211,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.flush()
         except OSError:
             self.close_connection = True
+        self.flushed.set()
 
     def raw_send(self, data):
         self.close_connection = True
@@ -241,6 +273,13 @@ class Handler(BaseHTTPRequestHandler):
             failures[key] = failures.get(key, 0) + 1
             if failures[key] <= times:
                 answer.status, answer.body = code, self.error_body(code)
+
+    def mode_gate(self, answer, parts):
+        self.flushed.clear()
+        with lock:
+            gate = gates.setdefault(parts.pop(0), Gate())
+            gate.handlers.append(self)
+        gate.opened.wait()
 
     def mode_switch(self, answer, parts):
         if parts.pop(0) not in switched_on:

@@ -113,8 +113,8 @@ is(ledger($primary, 'status, sqlstate, cost'), 'error|MA004|', 'the model that f
 
 $stub->reset;
 my @faulty = (chat_model('chaos', 20), embed_model(4, 'chaos', 20));
-# One request at a time: when one of several fails for good the others are given up, as
-# unknown, and the provider may have answered them.
+# One request at a time: when one of several fails for good, those under way are given up as
+# unknown, and the provider may answer them (037_usage_parallel has those that are answered).
 MemAI::Session->race($node, 4, join(';', 'SET memai.http_max_parallel = 1', map { ("SELECT memai.generate('word $_ of many', '$faulty[0]')", "SELECT memai.embed(ARRAY['a $_', 'b'], '$faulty[1]')") } 1 .. 25));
 my $sums = $stub->tokens;
 my $requests = () = $stub->requests;

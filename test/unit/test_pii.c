@@ -85,6 +85,13 @@ test_forms(void)
 	finds("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P", "api_key:eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P");
 	finds("x -----BEGIN RSA PRIVATE KEY-----\nAAA\n-----END RSA PRIVATE KEY----- y", "api_key:-----BEGIN RSA PRIVATE KEY-----\nAAA\n-----END RSA PRIVATE KEY-----");
 	finds("-----BEGIN PRIVATE KEY-----\nAAA", "api_key:-----BEGIN PRIVATE KEY-----\nAAA");
+	/* in ids nothing is looked for: three groups of these would be an IBAN, a phone number */
+	finds("3c0ead00-26d4-4d56-ad00-26d4e34d0d84 00497881-9088-4d56-8d00-26d4e34d0d84", "");
+	finds("(00497881-9088-4d56-8d00-26d4e34d0d84). 070-123 45 67", "phone:070-123 45 67");
+	finds("00497881-9088-4d56-8d00-26d4e34d0d84@example.com", "email:00497881-9088-4d56-8d00-26d4e34d0d84@example.com");
+	finds("00497881-9088-4d56-8d00-26d4e34d0d84.x@example.com", "email:00497881-9088-4d56-8d00-26d4e34d0d84.x@example.com");
+	finds("ad00-26d4-e34d-0d84453a3548", "iban:ad00-26d4-e34d-0d84453a3548");
+
 	finds("task-force sk-short mask-abcdefghijklmnopqrstuvwx -----BEGIN CERTIFICATE-----", "");
 }
 

@@ -9,6 +9,7 @@ use File::Spec;
 use IO::Socket::INET;
 use JSON::PP;
 use MIME::Base64 qw(encode_base64url);
+use Time::HiRes qw(sleep);
 
 my @running;
 
@@ -84,6 +85,26 @@ sub switch
 {
 	my ($self, $key, $position) = @_;
 	$self->request('POST', "/_switch/$key/$position");
+	return;
+}
+
+# waits until n requests wait at a /gate/<key>/
+sub wait_for_gate
+{
+	my ($self, $key, $n) = @_;
+	for (1 .. 3000)
+	{
+		return if $self->request('GET', "/_waiting/$key") >= $n;
+		sleep 0.02;
+	}
+	die "fewer than $n requests wait at gate $key";
+}
+
+# answers what waits there; when it returns, the answers are with the client's system
+sub open_gate
+{
+	my ($self, $key) = @_;
+	$self->request('POST', "/_open/$key");
 	return;
 }
 
