@@ -42,8 +42,11 @@ sub kill_server
 {
 	my ($node) = @_;
 	my ($postmaster) = slurp_file($node->data_dir . '/postmaster.pid') =~ /^(\d+)/;
-	my @pids = ($postmaster, split(' ', `ps -o pid= --ppid $postmaster`));
+	# it must have stopped before its processes are listed: one that it starts
+	# afterwards would be left, waiting for locks of the dead
 	kill 'STOP', $postmaster;
+	usleep(1000) until `ps -o stat= -p $postmaster` =~ /^\s*T/;
+	my @pids = ($postmaster, split(' ', `ps -o pid= --ppid $postmaster`));
 	kill 'KILL', @pids;
 	for my $pid (@pids)
 	{
