@@ -74,11 +74,14 @@ for my $class ([ 'v', 'vector_cosine_ops', '<=>' ], [ 'v', 'vector_l2_ops', '<->
 	$node->safe_psql('postgres', 'DROP TABLE item');
 }
 
-# memory changes how much of the table is looked at for the lists, never what is in them
+# memory changes how much of the table is looked at for the lists, workers which rows and in what order, never what is in them
 $node->safe_psql('postgres', 'CREATE TABLE item AS SELECT * FROM source');
-for my $memory ('1MB', '2GB')
+for my $way ([ '1MB', 0 ], [ '2GB', 0 ], [ '2GB', 2 ])
 {
-	$node->safe_psql('postgres', "SET maintenance_work_mem = '$memory'; CREATE INDEX i ON item USING memai (v vector_cosine_ops) $options");
+	my ($memory, $workers) = @$way;
+	$memory .= " and $workers workers" if $workers;
+	$node->safe_psql('postgres', "SET maintenance_work_mem = '$way->[0]'; SET max_parallel_maintenance_workers = $workers;
+		ALTER TABLE item SET (parallel_workers = $workers); CREATE INDEX i ON item USING memai (v vector_cosine_ops) $options");
 	my $r = $node->safe_psql('postgres', q{SELECT recall('v', '<=>'); SELECT memai.memai_index_check('i', true)});
 	chomp $r;
 	cmp_ok($r, '>=', 0.95, "built with $memory: recall $r");

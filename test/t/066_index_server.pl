@@ -174,7 +174,10 @@ $node->safe_psql('postgres', 'VACUUM item');
 $node->safe_psql('postgres', 'INSERT INTO item SELECT n, n % 3, vec(n) FROM generate_series(950001, 953000) n');
 $node->safe_psql('postgres', 'UPDATE item SET v = vec(id + 1) WHERE id % 9 = 2');
 $node->safe_psql('postgres', 'VACUUM item');
-my @files = map { $node->safe_psql('postgres', "SELECT pg_relation_filepath('$_')") } qw(item_v item_c);
+# with workers, of which none writes to the index
+$node->safe_psql('postgres', "ALTER TABLE item SET (parallel_workers = 2); CREATE INDEX item_w ON item USING memai (v vector_cosine_ops) $options");
+$node->safe_psql('postgres', 'UPDATE item SET v = vec(id + 2) WHERE id % 90 = 3');
+my @files = map { $node->safe_psql('postgres', "SELECT pg_relation_filepath('$_')") } qw(item_v item_c item_w);
 $node->wait_for_catchup($standby, 'replay');
 $node->stop('fast');
 $standby->stop('fast');
