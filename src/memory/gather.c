@@ -75,7 +75,6 @@ typedef struct Row
 #define ALL_OF(table) "memai." table " WHERE scope = $1"
 #define AT_PLACES(table) EACH_OF(table, "ctid", "$8") " WHERE true"
 #define OF_IDS(table) EACH_OF(table, "id", "$8") " WHERE true"
-#define OF_ENTITIES(table) ALL_OF(table) " AND (subject_id = ANY ($8) OR object_id = ANY ($8))"
 #define NPARAMETERS 8
 
 #define MATCHES_FILTER "($2 IS NULL OR memai._metadata_matches(metadata, $2)) "
@@ -116,18 +115,16 @@ static MemaiStatement select_memories[] = {
 	[RECALL_ALL] = SELECT_MEMORIES(ALL_OF("memory"), UUIDARRAYOID, NO_SOURCE),
 	[RECALL_PLACES] = SELECT_MEMORIES(AT_PLACES("memory"), TIDARRAYOID, NO_SOURCE),
 	[RECALL_IDS] = SELECT_MEMORIES(OF_IDS("memory"), UUIDARRAYOID, NO_SOURCE),
-	[RECALL_ENTITIES] = SELECT_MEMORIES(OF_ENTITIES("memory"), UUIDARRAYOID, NO_SOURCE),
 };
 
-/* with the conversation that each was taken from, for max_per_thread */
+/* with the conversation that each was first taken from, for max_per_thread */
 #define SOURCE "(SELECT e.thread_id FROM memai.memory_source s JOIN memai.episode e ON e.scope = s.scope AND e.id = s.episode_id " \
-	"WHERE s.scope = $1 AND s.memory_id = memory.id LIMIT 1)"
+	"WHERE s.scope = $1 AND s.memory_id = memory.id ORDER BY s.episode_id LIMIT 1)"
 
 static MemaiStatement select_sourced_memories[] = {
 	[RECALL_ALL] = SELECT_MEMORIES(ALL_OF("memory"), UUIDARRAYOID, SOURCE),
 	[RECALL_PLACES] = SELECT_MEMORIES(AT_PLACES("memory"), TIDARRAYOID, SOURCE),
 	[RECALL_IDS] = SELECT_MEMORIES(OF_IDS("memory"), UUIDARRAYOID, SOURCE),
-	[RECALL_ENTITIES] = SELECT_MEMORIES(OF_ENTITIES("memory"), UUIDARRAYOID, SOURCE),
 };
 
 /* which: of all candidates, or of $2; a scope without such rows costs one look */
@@ -145,7 +142,7 @@ static MemaiStatement select_feedback[] = {
 };
 
 #define SELECT_LINKS(which) { \
-	.sql = "SELECT from_id, to_id FROM memai.memory_link WHERE scope = $1 AND kind IN ('depends_on', 'derives')" which, \
+	.sql = "SELECT from_id, to_id FROM memai.memory_link WHERE scope = $1 AND kind IN ('depends_on', 'derives')" which " ORDER BY 1, 2", \
 	.nargs = 2, \
 	.argtypes = {INT8OID, UUIDARRAYOID}, \
 }
@@ -573,15 +570,20 @@ gather_records(Recall *recall, GatherKind kind, MemaiStatement *statements)
 	gather_rows(recall, kind, &statements[selection], values, nulls, PG_INT64_MAX);
 }
 
-/* In a large scope what the items rest on is read now, with what that rests on. */
+/* In a large scope what the items rest on is read now, with what took its place and what that rests on. */
 static void
 gather_links(Recall *recall)
 {
+	int			before;
+
 	do
 	{
+		before = recall->ncandidates;
 		recall->nlinks = 0;
 		gather_records(recall, GATHER_LINKS, select_links);
-	} while (memai_gather_wanted(recall));
+		if (memai_gather_wanted(recall))
+			gather_successors(recall);
+	} while (recall->ncandidates > before);
 }
 
 static bool
@@ -624,8 +626,8 @@ memai_gather_scope(Recall *recall, const MemaiModelInfo *model, bool all)
 	{
 		memai_gather_graph(recall);
 		gather_successors(recall);
-		gather_records(recall, GATHER_FEEDBACK, select_feedback);
 		gather_links(recall);
+		gather_records(recall, GATHER_FEEDBACK, select_feedback);
 		memai_gather_linked(recall);
 	}
 	memai_gather_vectors(recall, model->name);
