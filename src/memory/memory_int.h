@@ -257,8 +257,7 @@ typedef enum RecallSelection
 {
 	RECALL_ALL,					/* of the scope */
 	RECALL_PLACES,				/* at some places in the table */
-	RECALL_IDS,					/* of some ids */
-	RECALL_ENTITIES				/* memories about some entities */
+	RECALL_IDS					/* of some ids */
 } RecallSelection;
 
 /* one recall on its way */
