@@ -5,7 +5,7 @@ standard output.  Behaviour is chosen by the leading parts of the URL's path,
 which may be chained; what is left is the provider's own path:
 
   /delay/<ms>/...            waits before answering
-  /hold/<ms>/<n>/<key>/...   waits before answering the first n requests of that key
+  /pause/<ms>/<n>/<key>/...  waits before answering the first n requests of that key
   /tire/<ms>/<n>/<key>/...   waits before answering all but the first n requests of that key
   /gate/<key>/...            waits while POST /_switch/<key>/on is in force
   /status/<code>/...         that status with an error in JSON
@@ -251,7 +251,7 @@ class Handler(BaseHTTPRequestHandler):
         if is_held(number, limit):
             time.sleep(milliseconds / 1000)
 
-    def mode_hold(self, answer, parts):
+    def mode_pause(self, answer, parts):
         self.wait_if(parts, lambda number, limit: number <= limit)
 
     def mode_tire(self, answer, parts):

@@ -137,9 +137,9 @@ all_is_stored_once('kill -9 of a worker');
 
 # ---- while calls wait, BW13 ----
 # jobs of one model would share a request, and a worker; the stub holds the first request of each
-my ($slow, $slow_too) = map { embed_model(4, 'hold', 3000 + $samples * 150, 1, "samples$_") } 1 .. 2;
-my $held = embed_model(4, 'hold', 60000, 1, 'terminated');
-my $changing = embed_model(4, 'hold', 5000, 1, 'changed');
+my ($slow, $slow_too) = map { embed_model(4, 'pause', 3000 + $samples * 150, 1, "samples$_") } 1 .. 2;
+my $held = embed_model(4, 'pause', 60000, 1, 'terminated');
+my $changing = embed_model(4, 'pause', 5000, 1, 'changed');
 sub submit_slow_jobs
 {
 	my (@slow) = @_;

@@ -112,7 +112,7 @@ is(db(q{SELECT bool_and(status = 'ready') FROM memai.chunk_status}), 't', 'all o
 
 # ---- a worker that dies with many jobs loses none, BW1 ----
 # which has the first request for a minute
-my $slow = model_of('hold', 60000, 1, 'dies');
+my $slow = model_of('pause', 60000, 1, 'dies');
 db('DELETE FROM memai.job; DELETE FROM memai.embedding');
 $stub->reset;
 submit_jobs($node, 10, model => $slow);

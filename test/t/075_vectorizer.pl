@@ -19,7 +19,7 @@ sub db { return $node->safe_psql('postgres', $_[0]) }
 
 # ---- a row that changes while the model thinks ----
 # the first request, and the first after a reset, is held
-my $slow = embed_model(4, 'hold', 8000, 1, 'changes');
+my $slow = embed_model(4, 'pause', 8000, 1, 'changes');
 db(qq{CREATE TABLE a (id integer PRIMARY KEY, x text); INSERT INTO a VALUES (1, 'one'), (2, 'two'), (3, 'three'), (4, 'four');
 	SELECT memai.create_vectorizer('a', '{x}', model => '$slow')});
 
