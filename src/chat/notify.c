@@ -13,7 +13,8 @@
  * notification is JSON with a number that counts from 1; the last one has
  * "done": true and the result, or the error.  A cancelled job stores what was
  * said until then, marked as cancelled.  There is one attempt: half an answer
- * cannot be taken back.
+ * cannot be taken back.  When its worker is lost in the middle, whoever claims
+ * jobs next sends the last notification.
  */
 #include "postgres.h"
 
@@ -204,12 +205,14 @@ memai_chat_notify(PG_FUNCTION_ARGS)
 
 /* ---- notifications ---- */
 
+/* seq: -1 when nobody knows what was sent before */
 static void
 begin_notification(StringInfo json, const MemaiJob *job, int seq)
 {
 	initStringInfo(json);
-	appendStringInfo(json, "{\"job_id\": \"%s\", \"seq\": %d, ",
-					 DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&job->id))), seq);
+	appendStringInfo(json, "{\"job_id\": \"%s\", ", DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&job->id))));
+	if (seq >= 0)
+		appendStringInfo(json, "\"seq\": %d, ", seq);
 }
 
 static void
@@ -263,7 +266,8 @@ send_result(Speech *speech, Jsonb *result)
 		text = JsonbToCString(NULL, &result->root, VARSIZE(result));
 	}
 	begin_notification(&json, speech->job, ++speech->seq);
-	appendStringInfo(&json, "\"done\": true, \"result\": %s}", text);
+	appendStringInfo(&json, "\"done\": true, \"state\": \"%s\", \"result\": %s}",
+					 strcmp(speech->chat.answer.finish_reason, "cancelled") == 0 ? "cancelled" : "done", text);
 	Async_Notify(speech->channel, json.data);
 }
 
@@ -277,8 +281,8 @@ send_error(const MemaiJob *job, const ErrorData *error)
 
 	if (channel == NULL || channel[0] == '\0' || strlen(channel) > MAX_CHANNEL_BYTES)
 		return;
-	begin_notification(&json, job, last_seq + 1);
-	appendStringInfo(&json, "\"done\": true, \"error\": {\"sqlstate\": \"%s\", \"message\": ", unpack_sql_state(error->sqlerrcode));
+	begin_notification(&json, job, error->sqlerrcode == ERRCODE_CRASH_SHUTDOWN ? -1 : last_seq + 1);
+	appendStringInfo(&json, "\"done\": true, \"state\": \"failed\", \"error\": {\"sqlstate\": \"%s\", \"message\": ", unpack_sql_state(error->sqlerrcode));
 	escape_json(&json, pnstrdup(error->message, pg_mbcliplen(error->message, len, PIECE_BYTES)));
 	appendStringInfoString(&json, "}}");
 	Async_Notify(channel, json.data);

@@ -95,20 +95,22 @@ static MemaiStatement pick_companions = {
 	7, {TEXTOID, TEXTOID, TEXTOID, NAMEOID, INT8OID, UUIDOID, INT8OID}, NULL
 };
 
-/* a job whose last attempt never reported back (a crash) has had its chances */
+#define LOST_MESSAGE "the worker was lost during the last attempt"
+
+/* a job whose last attempt never reported back (a crash) has had its chances: it comes back last, without a lease */
 static MemaiStatement take = {
 	"WITH taken AS (UPDATE memai.job j SET "
 	"status = CASE WHEN j.attempts < j.max_attempts THEN 'running' ELSE 'failed' END, "
 	"lease = CASE WHEN j.attempts < j.max_attempts THEN memai.new_id() END, "
 	"finished_at = CASE WHEN j.attempts < j.max_attempts THEN NULL ELSE now() END, "
-	"error = CASE WHEN j.attempts < j.max_attempts THEN j.error ELSE 'the worker was lost during the last attempt' END, "
+	"error = CASE WHEN j.attempts < j.max_attempts THEN j.error ELSE '" LOST_MESSAGE "' END, "
 	"sqlstate = CASE WHEN j.attempts < j.max_attempts THEN j.sqlstate ELSE '57P02' END, "
 	"attempts = least(j.attempts + 1, j.max_attempts), dedupe_key = NULL, "
 	"run_after = now() + $3, started_at = now() "
 	"FROM unnest($1, $2) WITH ORDINALITY AS p (scope, id, position) WHERE j.scope = p.scope AND j.id = p.id "
 	"RETURNING p.position, j.*) "
 	"SELECT scope, id, lease, kind, model, tenant, user_id, namespace, payload, attempts, max_attempts, submitted_by "
-	"FROM taken WHERE status = 'running' ORDER BY position",
+	"FROM taken ORDER BY lease IS NULL, position",
 	3, {INT8ARRAYOID, UUIDARRAYOID, INTERVALOID}, NULL
 };
 
@@ -153,16 +155,68 @@ result_column(int column, Oid type, int typlen, bool byval, char align)
 	return PointerGetDatum(construct_array(values, n, type, typlen, byval, align));
 }
 
-/* claims what a statement picked */
+static text *
+text_column(const SPITupleTable *table, int number, int column)
+{
+	return cstring_to_text(SPI_getvalue(table->vals[number], table->tupdesc, column));
+}
+
+MemaiJob *
+memai_claim_job(const SPITupleTable *table, int number)
+{
+	MemaiJob   *job = palloc0(sizeof(MemaiJob));
+	TupleDesc	desc = table->tupdesc;
+	HeapTuple	row = table->vals[number];
+	Datum		lease;
+	bool		isnull;
+
+	job->scope.scope = DatumGetInt64(SPI_getbinval(row, desc, 1, &isnull));
+	job->id = *DatumGetUUIDP(SPI_getbinval(row, desc, 2, &isnull));
+	lease = SPI_getbinval(row, desc, 3, &isnull);
+	if (!isnull)
+		job->lease = *DatumGetUUIDP(lease);
+	job->kind = pstrdup(SPI_getvalue(row, desc, 4));
+	job->model = pstrdup(SPI_getvalue(row, desc, 5));
+	job->scope.tenant = text_column(table, number, 6);
+	job->scope.user_id = text_column(table, number, 7);
+	job->scope.namespace = text_column(table, number, 8);
+	job->payload = DatumGetJsonbPCopy(SPI_getbinval(row, desc, 9, &isnull));
+	job->attempts = DatumGetInt32(SPI_getbinval(row, desc, 10, &isnull));
+	job->submitted_by = pstrdup(SPI_getvalue(row, desc, 12));
+	return job;
+}
+
+/* Tells its kind of a job that has had its chances; number is of its row. */
+static void
+report_lost(uint64 number)
+{
+	ErrorData	lost = {.elevel = ERROR, .sqlerrcode = ERRCODE_CRASH_SHUTDOWN, .message = LOST_MESSAGE};
+
+	memai_job_failed(memai_claim_job(SPI_tuptable, (int) number), &lost);
+}
+
+/* claims what a statement picked; the first rows are what was claimed */
 static uint64
 take_picked(Interval *lease_time)
 {
 	Datum		picked[3];
+	uint64		ntaken;
+	uint64		nclaimed = 0;
+	bool		isnull;
 
 	picked[0] = result_column(1, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
 	picked[1] = result_column(2, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR);
 	picked[2] = PointerGetDatum(lease_time);
-	return run_by_index(&take, picked, NULL);
+	ntaken = run_by_index(&take, picked, NULL);
+	for (uint64 row = 0; row < ntaken; row++)
+	{
+		(void) SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 3, &isnull);
+		if (isnull)
+			report_lost(row);
+		else
+			nclaimed++;
+	}
+	return nclaimed;
 }
 
 uint64

@@ -63,8 +63,9 @@ typedef struct MemaiJobSharing
 extern void memai_job_register_sharing(const char *kind, const MemaiJobSharing *sharing);
 
 /*
- * What a kind does when an attempt of it failed, in the transaction that
- * stores the error, as whoever runs the jobs.  It must not raise errors.
+ * What a kind does when an attempt of it failed, or when its last one was lost
+ * with its worker (57P02; whoever claims jobs next finds that out), in the transaction that
+ * stores the error, as whoever runs or claims jobs.  It must not raise errors, nor use SPI.
  */
 typedef void (*MemaiJobFailed) (const MemaiJob *job, const ErrorData *error);
 extern void memai_job_register_failed(const char *kind, MemaiJobFailed failed);

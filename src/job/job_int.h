@@ -5,6 +5,7 @@
 #ifndef MEMAI_JOB_INT_H
 #define MEMAI_JOB_INT_H
 
+#include "executor/spi.h"
 #include "job/job.h"
 #include "utils/array.h"
 
@@ -41,9 +42,9 @@ typedef struct MemaiClaim
 } MemaiClaim;
 
 /*
- * Claims jobs that are due, most urgent first, and leaves them in SPI_tuptable
+ * Claims jobs that are due, most urgent first, and leaves them as the first rows of SPI_tuptable
  * with the columns of memai.claim: returns how many.  Jobs whose last attempt
- * never reported are failed on the way.  The caller is connected to SPI.
+ * never reported are failed on the way, and their kind is told.  The caller is connected to SPI.
  */
 extern uint64 memai_claim_run(const MemaiClaim *claim);
 
@@ -53,6 +54,9 @@ extern uint64 memai_claim_run(const MemaiClaim *claim);
  * worker that died.
  */
 extern uint64 memai_claim_companions(const MemaiJob *lead, int max, Interval *lease_time);
+
+/* A row of a claim, in the current context. */
+extern MemaiJob *memai_claim_job(const SPITupleTable *table, int number);
 
 /* True when the current role has the rights of memai_admin. */
 extern bool memai_job_admin(void);

@@ -350,35 +350,6 @@ memai_job_checkpoint(MemaiJob *job, int64 done, int64 total)
 	become_submitter();
 }
 
-static text *
-text_column(const SPITupleTable *table, int number, int column)
-{
-	return cstring_to_text(SPI_getvalue(table->vals[number], table->tupdesc, column));
-}
-
-/* a result row of a claim, in the current context */
-static MemaiJob *
-read_job(const SPITupleTable *table, int number)
-{
-	MemaiJob   *job = palloc0(sizeof(MemaiJob));
-	TupleDesc	desc = table->tupdesc;
-	HeapTuple	row = table->vals[number];
-	bool		isnull;
-
-	job->scope.scope = DatumGetInt64(SPI_getbinval(row, desc, 1, &isnull));
-	job->id = *DatumGetUUIDP(SPI_getbinval(row, desc, 2, &isnull));
-	job->lease = *DatumGetUUIDP(SPI_getbinval(row, desc, 3, &isnull));
-	job->kind = pstrdup(SPI_getvalue(row, desc, 4));
-	job->model = pstrdup(SPI_getvalue(row, desc, 5));
-	job->scope.tenant = text_column(table, number, 6);
-	job->scope.user_id = text_column(table, number, 7);
-	job->scope.namespace = text_column(table, number, 8);
-	job->payload = DatumGetJsonbPCopy(SPI_getbinval(row, desc, 9, &isnull));
-	job->attempts = DatumGetInt32(SPI_getbinval(row, desc, 10, &isnull));
-	job->submitted_by = pstrdup(SPI_getvalue(row, desc, 12));
-	return job;
-}
-
 /* a claimed job in context, or NULL; committed either way */
 static MemaiJob *
 claim_one(MemaiJobRunner *runner, MemoryContext context)
@@ -399,7 +370,7 @@ claim_one(MemaiJobRunner *runner, MemoryContext context)
 	{
 		MemoryContext old = MemoryContextSwitchTo(context);
 
-		job = read_job(SPI_tuptable, 0);
+		job = memai_claim_job(SPI_tuptable, 0);
 		MemoryContextSwitchTo(old);
 		if (runner->claimed)
 			runner->claimed(job);
@@ -438,7 +409,7 @@ memai_job_claim_companions(MemaiJobRunner *runner, const MemaiJob *lead, int max
 	MemoryContextSwitchTo(context);
 	*jobs = palloc(sizeof(MemaiJob *) * Max(n, 1));
 	for (int i = 0; i < n; i++)
-		(*jobs)[i] = read_job(SPI_tuptable, i);
+		(*jobs)[i] = memai_claim_job(SPI_tuptable, i);
 	if (n > 0 && runner->joined)
 		runner->joined(n, *jobs);
 	SPI_finish();

@@ -51,7 +51,8 @@ static MemaiStatement bury_dead = {
 	"WHERE a.pid = w.pid AND a.backend_start = w.started_at) RETURNING w.*), "
 	"held AS (SELECT d.scope, d.job_id, d.lease FROM dead d UNION ALL "
 	"SELECT m.scope, m.job_id, m.lease FROM dead d, unnest(d.more_scopes, d.more_ids, d.more_leases) AS m (scope, job_id, lease)) "
-	"UPDATE memai.job j SET run_after = now() + least(300, power(2, least(j.attempts, 10) - 1)) * interval '1 second' "
+	"UPDATE memai.job j SET run_after = now() + CASE WHEN j.attempts < j.max_attempts "
+	"THEN least(300, power(2, least(j.attempts, 10) - 1)) ELSE 0 END * interval '1 second' "
 	"FROM held h WHERE j.scope = h.scope AND j.id = h.job_id AND j.lease = h.lease", 0, {0}, NULL
 };
 static MemaiStatement enter_worker = {

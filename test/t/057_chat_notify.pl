@@ -75,7 +75,7 @@ cmp_ok($request->{sent} - $events[0]{at}, '>', 0.3, 'the first piece is there lo
 is(text(), join('', map { "word$_ " } 0 .. 11), 'all pieces make the answer');
 is(join(' ', map { $_->{seq} } @events), join(' ', 1 .. @events), 'they are numbered');
 is(scalar(grep { $_->{job_id} eq $job && $_->{channel} eq $channel } @events), scalar @events, 'each names its job');
-is($events[-1]{result}{finish_reason} . $events[-1]{result}{thread_id}, "stop$thread", 'the last has the result');
+is($events[-1]{state} . $events[-1]{result}{finish_reason} . $events[-1]{result}{thread_id}, "donestop$thread", 'the last has the result');
 is(sql("SELECT e.content, m.finish_reason FROM memai.message m JOIN memai.episode e ON e.id = m.id WHERE e.role = 'assistant'"), text() . '|stop', 'the answer is stored');
 is(sql("SELECT status, result ->> 'finish_reason', result ? 'content' FROM memai.job WHERE id = '$job'"), 'done|stop|f', 'the job is done and keeps no text');
 is(() = $request->{body} =~ /Tell me a story/g, 1, 'the model read the message once');
@@ -94,7 +94,7 @@ my $slow = granted('drip', 200, 50);
 listen_for(3);
 is(sql("$app SELECT memai.cancel_job('$job')"), 'running', 'a job that speaks is cancelled');
 listen_for(1000);
-is($events[-1]{result}{finish_reason}, 'cancelled', 'it says so and ends');
+is("$events[-1]{state} $events[-1]{result}{finish_reason}", 'cancelled cancelled', 'it says so and ends');
 cmp_ok(scalar @events, '<', 150, 'early');
 is(sql(q{SELECT e.content, m.finish_reason FROM memai.message m JOIN memai.episode e ON e.id = m.id ORDER BY m.id DESC LIMIT 1}), text() . '|cancelled', 'what was said is stored, marked');
 
@@ -102,7 +102,7 @@ is(sql(q{SELECT e.content, m.finish_reason FROM memai.message m JOIN memai.episo
 my $refused = granted('status', 401);
 ($job) = start('no key', "model => '$refused'");
 listen_for();
-is("$events[0]{seq} $events[0]{error}{sqlstate}", '1 MA001', 'a failing model is told');
+is("$events[0]{seq} $events[0]{state} $events[0]{error}{sqlstate}", '1 failed MA001', 'a failing model is told');
 ok($events[0]{done}, 'as the last event');
 ok(wait_until($node, "SELECT status, attempts FROM memai.job WHERE id = '$job'", 'failed|1'), 'there is one attempt');
 is(sql(q{SELECT count(*) FROM memai.episode WHERE content = 'no key'}), 1, 'and the message stays');
@@ -113,6 +113,25 @@ listen_for();
 is($events[-1]{seq}, scalar @events, 'an error in mid-stream goes on counting');
 is($events[-1]{error}{sqlstate}, 'MA005', 'a model that falls silent');
 sql('ALTER DATABASE postgres RESET memai.http_call_timeout; SELECT memai.stop_worker()');
+
+# ---- a worker that is lost in mid-answer: the next one says so ----
+sql('SELECT memai.start_worker()');
+$stub->reset;
+@events = ();
+($job) = start('Do not stop', "model => '$broken'");
+listen_for(2);
+is(text(), 'word word ', 'an answer has begun');
+my $lost = sql(q{SELECT pid FROM memai._worker WHERE job_id IS NOT NULL});
+sql("SELECT pg_terminate_backend($lost)");
+ok(wait_until($node, "SELECT count(*) FROM pg_stat_activity WHERE pid = $lost", 0), 'its worker ends');
+is(sql("SELECT status FROM memai.job WHERE id = '$job'"), 'running', 'nobody knows yet');
+sql('SELECT memai.start_worker()');
+listen_for(3);
+is(join(' ', $events[-1]{job_id} eq $job, $events[-1]{done}, $events[-1]{state}, $events[-1]{error}{sqlstate}, exists $events[-1]{seq} ? 'numbered' : 'no number'),
+	'1 1 failed 57P02 no number', 'the next worker tells who listens');
+is(sql("SELECT status, sqlstate, attempts FROM memai.job WHERE id = '$job'"), 'failed|57P02|1', 'the job is not tried again');
+is(sql(q{SELECT count(*) FROM memai.episode WHERE content = 'Do not stop'}), 1, 'the message stays');
+sql('SELECT memai.stop_worker()');
 
 # ---- no transaction either while a remote embedder or router works ----
 my $embedder = embed_model(8, 'hold', 'embed');
