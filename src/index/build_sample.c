@@ -305,7 +305,7 @@ memai_build_batch_entry(MemaiBuild *build, int i)
 	return sample_entry(build, i);
 }
 
-const int *
+const int  *
 memai_build_batch(MemaiBuild *build, int n)
 {
 	build->shared->sample_n = build->shared->entries = n;
