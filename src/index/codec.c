@@ -8,6 +8,9 @@
 #include "index/codec.h"
 #include "vector/kernel.h"
 
+/* rounding is allowed for with so many standard errors at least: one code in 16,000 is off by more */
+#define LEAST_MARGIN 4
+
 /* splitmix64 (Steele, Lea and Flood 2014); the index format depends on it */
 static uint64_t
 next_random(uint64_t *state)
@@ -261,8 +264,8 @@ memai_query_prepare(MemaiQuery *query, MemaiMetric metric, int padded,
 	query->sum[0] = sum;
 	query->sum[1] = rest_sum;
 	query->dot_weight = weight * r_scale;
-	/* four standard errors of the code's rounding; the query's is nothing beside it */
-	query->margin = 4 * weight * sqrtf(norm2 / 12);
+	/* standard errors of the code's rounding; the query's is nothing beside it */
+	query->margin = (epsilon > LEAST_MARGIN ? epsilon : LEAST_MARGIN) * weight * sqrtf(norm2 / 12);
 }
 
 float
