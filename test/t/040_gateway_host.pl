@@ -106,7 +106,8 @@ like($session->query("SET memai.model_max_retries = 0; SELECT memai.generate('x'
 	qr/MA0(08|10)/, 'HT23 two lengths are no answer');
 my $both = "HTTP/1.1 200 OK\r\nContent-Length: 300\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{}x\r\n0\r\n\r\n$stale";
 like($session->query("SELECT memai.generate('x', '" . chat_model('raw', \$both) . "')"), qr/MA0(08|10)/, 'HT23 a length beside chunks neither');
-is($session->query("SELECT memai.generate('after', '$chat')"), 'echo: after', 'HT23 the next call is clean');
+# with retries: a connection that the server is about to close may still look open
+is($session->query("RESET memai.model_max_retries; SELECT memai.generate('after', '$chat')"), 'echo: after', 'HT23 the next call is clean');
 
 # ---- RL3, RL4: a long life of good, bad and cancelled calls ----
 my $bad = chat_model('status', 400);

@@ -17,6 +17,7 @@ $primary->append_conf('postgresql.conf', <<'CONF');
 wal_consistency_checking = 'generic'
 autovacuum = off
 fsync = off
+jit = off
 CONF
 $primary->start;
 $primary->backup('base');

@@ -10,7 +10,7 @@ use Test::More;
 my $rows = $ENV{MEMAI_RECALL_ROWS} // 20000;
 my $node = PostgreSQL::Test::Cluster->new('recall');
 $node->init;
-$node->append_conf('postgresql.conf', "autovacuum = off\nfsync = off\nmax_parallel_workers_per_gather = 0\n");
+$node->append_conf('postgresql.conf', "autovacuum = off\nfsync = off\njit = off\nmax_parallel_workers_per_gather = 0\n");
 $node->start;
 # 200 clusters of unequal size with local structure, in 48 dimensions, the same at each run
 $node->safe_psql('postgres', <<'SQL');

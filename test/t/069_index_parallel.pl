@@ -9,6 +9,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use MemAI::Index;
+use MemAI::Processes;
 use MemAI::Session;
 
 my $node = PostgreSQL::Test::Cluster->new('parallel');
@@ -17,6 +18,7 @@ $node->init(extra => ['--no-sync']);
 $node->append_conf('postgresql.conf', <<'CONF');
 autovacuum = off
 fsync = off
+jit = off
 max_parallel_workers_per_gather = 0
 max_worker_processes = 16
 max_parallel_workers = 8
