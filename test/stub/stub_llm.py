@@ -7,7 +7,6 @@ which may be chained; what is left is the provider's own path:
   /delay/<ms>/...            waits before answering
   /pause/<ms>/<n>/<key>/...  waits before answering the first n requests of that key
   /tire/<ms>/<n>/<key>/...   waits before answering all but the first n requests of that key
-  /gate/<key>/...            waits while POST /_switch/<key>/on is in force
   /status/<code>/...         that status with an error in JSON
   /error/<code>/<b64url>/... that status with the decoded body
   /body/<b64url>/...         status 200 with the decoded body
@@ -256,11 +255,6 @@ class Handler(BaseHTTPRequestHandler):
 
     def mode_tire(self, answer, parts):
         self.wait_if(parts, lambda number, limit: number > limit)
-
-    def mode_gate(self, answer, parts):
-        key = parts.pop(0)
-        while key in switched_on:
-            time.sleep(0.02)
 
     def error_body(self, code):
         return json.dumps({'error': {'message': f'stub says {code}', 'type': 'stub_error',

@@ -80,7 +80,7 @@ sub reset
 	return;
 }
 
-# turns the outage of a /switch/<key>/, or the wait of a /gate/<key>/, on or off
+# turns the outage of a /switch/<key>/, or the wait of a /hold/<key>/, on or off
 sub switch
 {
 	my ($self, $key, $position) = @_;
