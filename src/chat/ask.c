@@ -3,7 +3,7 @@
  *	  memai.ask: a chat model writes a query that answers a question, memai
  *	  checks it and runs it, and tells the model what was wrong until it works.
  *
- *	  describe the tables -> the model writes -> check, run -> the row
+ *	  describe the tables -> the model writes -> check, run (-> the model answers) -> the row
  *								   ^------- its error ------'
  *
  * Each query runs in a subtransaction, so nothing of one that failed stays, no
@@ -61,7 +61,9 @@ enum Argument
 	ARG_MAX_SCHEMA_TOKENS,
 	ARG_FUNCTIONS,
 	ARG_ON_ERROR,
-	ARG_SEARCH_PATH
+	ARG_SEARCH_PATH,
+	ARG_ANSWER,
+	ARG_MAX_ANSWER_TOKENS
 };
 
 enum Column
@@ -80,6 +82,7 @@ enum Column
 	COL_COST,
 	COL_PROCESSING_MS,
 	COL_ERROR,
+	COL_ANSWER,
 	NCOLUMNS
 };
 
@@ -93,6 +96,8 @@ typedef struct Ask
 	const char *instructions;	/* of the caller; NULL: none */
 	int			max_repairs;
 	bool		raise_errors;
+	bool		wants_answer;	/* in words */
+	int			max_answer_tokens;	/* of the rows that it is made from */
 	MemaiModelInfo *model;
 	AskRules	rules;
 	ChatQuery	query;
@@ -106,6 +111,8 @@ typedef struct Ask
 	char	   *explanation;
 	ChatRows   *rows;			/* NULL: no query ran to its end */
 	char	   *problem;		/* of the last answer; NULL: none */
+	Jsonb	   *json_rows;		/* rows->json; NULL: none yet */
+	const char *answer;			/* in words; NULL: none */
 	const char *answered_by;
 	int64		prompt_tokens;	/* -1: some answer did not tell */
 	int64		completion_tokens;
@@ -189,6 +196,8 @@ read_arguments(FunctionCallInfo fcinfo, Ask *ask)
 	ask->query.as_json = true;
 	ask->query.check = memai_ask_check;
 	ask->query.check_arg = &ask->rules;
+	ask->wants_answer = !PG_ARGISNULL(ARG_ANSWER) && PG_GETARG_BOOL(ARG_ANSWER);
+	ask->max_answer_tokens = memai_chat_int_argument(fcinfo, ARG_MAX_ANSWER_TOKENS, "max_answer_tokens", 4000, 1, 1000000);
 	ask->model = model_argument(fcinfo);
 	initStringInfo(&ask->attempts);
 }
@@ -211,9 +220,8 @@ add_message(Ask *ask, const char *role, const char *content)
 	ask->messages[ask->request.nmessages++].content = string_span(content);
 }
 
-/* text in a section that is marked as data */
-static char *
-as_data(const char *section, const char *data)
+char *
+memai_ask_section(const char *section, const char *data)
 {
 	StringInfoData out;
 
@@ -227,7 +235,7 @@ start_request(Ask *ask, const AskSchema *schema)
 {
 	add_message(ask, "system", psprintf(INSTRUCTIONS "%s%s" MEMAI_DATA_NOTICE, ask->query.max_rows, ask->instructions ? "\n\n" : "",
 										ask->instructions ? ask->instructions : ""));
-	add_message(ask, "user", psprintf("%s\n%s", as_data("tables", schema->description), text_to_cstring(ask->question)));
+	add_message(ask, "user", psprintf("%s\n%s", memai_ask_section("tables", schema->description), text_to_cstring(ask->question)));
 	ask->request.messages = ask->messages;
 	ask->request.temperature = 0;
 	ask->request.json_schema = ANSWER_SCHEMA;
@@ -268,16 +276,21 @@ add_tokens(int64 *sum, int tokens)
 }
 
 static void
-call_model(void *arg)
+add_usage(Ask *ask, const MemaiChatResult *answer)
 {
-	Ask		   *ask = arg;
+	add_tokens(&ask->prompt_tokens, answer->prompt_tokens);
+	add_tokens(&ask->completion_tokens, answer->completion_tokens);
+	ask->cost += answer->cost;
+	ask->answered_by = answer->model;
+}
+
+static void
+call_model(Ask *ask)
+{
 	MemaiChatResult answer;
 
 	memai_model_complete(ask->model, &ask->request, &answer);
-	add_tokens(&ask->prompt_tokens, answer.prompt_tokens);
-	add_tokens(&ask->completion_tokens, answer.completion_tokens);
-	ask->cost += answer.cost;
-	ask->answered_by = answer.model;
+	add_usage(ask, &answer);
 	read_answer(ask, &answer);
 	/* no message may be empty */
 	add_message(ask, "assistant", answer.content[0] ? answer.content : "-");
@@ -347,7 +360,7 @@ static void
 ask_for_repair(Ask *ask)
 {
 	add_message(ask, "user", psprintf("This answer cannot be used; what is wrong with it:\n%sAnswer the question again, with the JSON object only.",
-									  as_data("error", ask->problem)));
+									  memai_ask_section("error", ask->problem)));
 }
 
 static void
@@ -377,6 +390,57 @@ answer_question(Ask *ask)
 		raise_unanswered(ask);
 }
 
+/* ---- in words ---- */
+
+/* tokens of the model's context */
+static int
+context_window(const Ask *ask)
+{
+	return ask->model->context_window > 0 ? ask->model->context_window : DEFAULT_CONTEXT_WINDOW;
+}
+
+static void
+put_in_words(void *arg)
+{
+	Ask		   *ask = arg;
+	MemaiChatResult answer;
+	AskAnswer	from = {
+		.model = ask->model,
+		.question = ask->question,
+		.instructions = ask->instructions,
+		.sql = ask->sql,
+		.rows = ask->json_rows,
+		.nrows = ask->rows->nrows,
+		.more = ask->rows->more,
+		.max_tokens = Min(ask->max_answer_tokens, context_window(ask) / 2),
+	};
+
+	memai_ask_answer(&from, &answer);
+	add_usage(ask, &answer);
+	ask->answer = answer.content;
+}
+
+/* Where it is wanted and a query ran; what was found is returned even when this fails. */
+static void
+answer_in_words(Ask *ask)
+{
+	ErrorData  *error;
+
+	if (ask->rows == NULL)
+		return;
+	ask->json_rows = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(ask->rows->json)));
+	if (!ask->wants_answer)
+		return;
+	if (ask->raise_errors)
+	{
+		put_in_words(ask);
+		return;
+	}
+	error = memai_catch(put_in_words, ask, memai_chat_is_model_error);
+	if (error != NULL)
+		ask->problem = psprintf("%s: %s", unpack_sql_state(error->sqlerrcode), error->message);
+}
+
 /* ---- the row ---- */
 
 static void
@@ -398,13 +462,16 @@ names_array(const ChatRows *rows)
 }
 
 static void
-put_rows(const ChatRows *rows, Datum *values, bool *nulls)
+put_rows(const Ask *ask, Datum *values, bool *nulls)
 {
+	const ChatRows *rows = ask->rows;
+
+
 	nulls[COL_COLUMNS] = nulls[COL_ROWS] = nulls[COL_ROW_COUNT] = nulls[COL_TRUNCATED] = rows == NULL;
 	if (rows == NULL)
 		return;
 	values[COL_COLUMNS] = names_array(rows);
-	values[COL_ROWS] = DirectFunctionCall1(jsonb_in, CStringGetDatum(rows->json));
+	values[COL_ROWS] = JsonbPGetDatum(ask->json_rows);
 	values[COL_ROW_COUNT] = Int32GetDatum(rows->nrows);
 	values[COL_TRUNCATED] = BoolGetDatum(rows->more);
 }
@@ -433,7 +500,7 @@ result_row(const Ask *ask, TupleDesc desc)
 	instr_time	elapsed;
 
 	put_text(values, nulls, COL_SQL, ask->sql != NULL && ask->sql[0] != '\0' ? ask->sql : NULL);
-	put_rows(ask->rows, values, nulls);
+	put_rows(ask, values, nulls);
 	put_text(values, nulls, COL_EXPLANATION, ask->explanation);
 	values[COL_ATTEMPTS] = DirectFunctionCall1(jsonb_in, CStringGetDatum(psprintf("%s]", ask->attempts.data)));
 	values[COL_MODEL] = CStringGetTextDatum(ask->answered_by ? ask->answered_by : ask->model->name);
@@ -442,16 +509,16 @@ result_row(const Ask *ask, TupleDesc desc)
 	INSTR_TIME_SUBTRACT(elapsed, ask->start);
 	values[COL_PROCESSING_MS] = Float8GetDatum(INSTR_TIME_GET_MILLISEC(elapsed));
 	put_text(values, nulls, COL_ERROR, ask->problem);
+	put_text(values, nulls, COL_ANSWER, ask->answer);
 	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
 }
 
 static const AskSchema *
 load_schema(FunctionCallInfo fcinfo, const Ask *ask)
 {
-	int			window = ask->model->context_window > 0 ? ask->model->context_window : DEFAULT_CONTEXT_WINDOW;
 	int			max_tokens = memai_chat_int_argument(fcinfo, ARG_MAX_SCHEMA_TOKENS, "max_schema_tokens", 6000, 1, 1000000);
 	const AskSchema *schema = memai_ask_schema(array_argument(fcinfo, ARG_TABLES), array_argument(fcinfo, ARG_SCHEMAS),
-											   ask->query.search_path, Min(max_tokens, window / 2));
+											   ask->query.search_path, Min(max_tokens, context_window(ask) / 2));
 
 	if (schema->nleft_out > 0)
 		ereport(WARNING,
@@ -478,6 +545,8 @@ memai_ask(PG_FUNCTION_ARGS)
 	ask->rules.schema = load_schema(fcinfo, ask);
 	start_request(ask, ask->rules.schema);
 	answer_question(ask);
+	MemoryContextSwitchTo(context);
+	answer_in_words(ask);
 	MemoryContextSwitchTo(context);
 	row = result_row(ask, desc);
 	SPI_finish();

@@ -6,8 +6,10 @@
 #define MEMAI_CHAT_ASK_H
 
 #include "core/core.h"
+#include "model/model.h"
 #include "nodes/pg_list.h"
 #include "utils/array.h"
+#include "utils/jsonb.h"
 
 /* ---- ask_schema.c ---- */
 
@@ -45,5 +47,28 @@ typedef struct AskRules
  * it may not use, and whatever parsing raises.  Runs nothing.
  */
 extern void memai_ask_check(const char *sql, void *arg);
+
+/* ---- ask.c ---- */
+
+/* A text in a section that is marked as data, palloc'd. */
+extern char *memai_ask_section(const char *section, const char *data);
+
+/* ---- ask_answer.c ---- */
+
+/* what an answer in words is made from */
+typedef struct AskAnswer
+{
+	const MemaiModelInfo *model;
+	const text *question;
+	const char *instructions;	/* of the caller; NULL: none */
+	const char *sql;
+	Jsonb	   *rows;			/* an array of objects */
+	int			nrows;
+	bool		more;			/* the query found more than these */
+	int			max_tokens;		/* estimated, of the rows that the model is shown */
+} AskAnswer;
+
+/* Has the model answer the question from the rows; raises errors of class MA. */
+extern void memai_ask_answer(const AskAnswer *ask, MemaiChatResult *answer);
 
 #endif							/* MEMAI_CHAT_ASK_H */
