@@ -67,6 +67,9 @@ struct RecallIds
 /* no index has the scope here: none may seem cheaper than to go where the places say */
 #define AT_PLACES(table) "memai." table " WHERE ctid = ANY ($8) AND (scope = $1) IS TRUE"
 #define OF_IDS(table) EACH_OF(table, "id", "$8") " WHERE true"
+/* parameter 8 is their begin and end */
+#define IN_DAYS(table, time) ALL_OF(table) " AND " time " >= $8[1] AND " time " < $8[2]"
+#define ABOUT_DAYS(table) ALL_OF(table) " AND about_until > $8[1] AND about_from < $8[2]"
 #define NPARAMETERS 8
 
 #define MATCHES_FILTER "($2 IS NULL OR memai._metadata_matches(metadata, $2)) "
@@ -85,6 +88,8 @@ static MemaiStatement select_episodes[] = {
 	[RECALL_ALL] = SELECT_EPISODES(ALL_OF("episode"), UUIDARRAYOID),
 	[RECALL_PLACES] = SELECT_EPISODES(AT_PLACES("episode"), TIDARRAYOID),
 	[RECALL_IDS] = SELECT_EPISODES(OF_IDS("episode"), UUIDARRAYOID),
+	[RECALL_IN_DAYS] = SELECT_EPISODES(IN_DAYS("episode", "occurred_at"), TIMESTAMPTZARRAYOID),
+	[RECALL_ABOUT_DAYS] = SELECT_EPISODES(ABOUT_DAYS("episode"), DATEARRAYOID),
 };
 
 /* what was closed after known_at was not known to be closed then */
@@ -104,6 +109,8 @@ static MemaiStatement select_memories[] = {
 	[RECALL_ALL] = SELECT_MEMORIES(ALL_OF("memory"), UUIDARRAYOID),
 	[RECALL_PLACES] = SELECT_MEMORIES(AT_PLACES("memory"), TIDARRAYOID),
 	[RECALL_IDS] = SELECT_MEMORIES(OF_IDS("memory"), UUIDARRAYOID),
+	[RECALL_IN_DAYS] = SELECT_MEMORIES(IN_DAYS("memory", "valid_at"), TIMESTAMPTZARRAYOID),
+	[RECALL_ABOUT_DAYS] = SELECT_MEMORIES(ABOUT_DAYS("memory"), DATEARRAYOID),
 };
 
 /* which: of all candidates, or of $2; a scope without such rows costs one look */
@@ -445,6 +452,34 @@ memai_gather_items(Recall *recall, bool memories, RecallSelection selection, Dat
 	values[5] = UUIDPGetDatum(query->exclude_thread);
 	nulls[5] = query->exclude_thread ? ' ' : 'n';
 	return gather_rows(recall, &select_episodes[selection], selection, values, nulls, max_rows, receive_episode);
+}
+
+/* ---- by days ---- */
+
+static Datum
+pair(Datum first, Datum second, Oid type, int length, char align)
+{
+	Datum		elements[2] = {first, second};
+
+	return PointerGetDatum(construct_array(elements, 2, type, length, true, align));
+}
+
+bool
+memai_gather_days(Recall *recall, int64 max)
+{
+	Datum		first = memai_day_datum(recall->days.first);
+	Datum		end = memai_day_datum(recall->days.end);
+	Datum		days = pair(first, end, DATEOID, sizeof(DateADT), TYPALIGN_INT);
+	Datum		times = pair(TimestampTzGetDatum(DatumGetDateADT(first) * USECS_PER_DAY), TimestampTzGetDatum(DatumGetDateADT(end) * USECS_PER_DAY),
+							 TIMESTAMPTZOID, sizeof(TimestampTz), TYPALIGN_DOUBLE);
+
+	for (int memories = 0; memories < 2; memories++)
+	{
+		if (memai_gather_items(recall, memories, RECALL_IN_DAYS, times, max + 1) > max ||
+			memai_gather_items(recall, memories, RECALL_ABOUT_DAYS, days, max + 1) > max)
+			return false;
+	}
+	return true;
 }
 
 /* ---- by id ---- */

@@ -9,8 +9,11 @@
  * Its items take part like the others, so a result has rows when few match.
  * How many items have a word is counted in the index.
  *
- * A scope is read whole instead when it is small, or when the question has no words
- * or names days: no index finds what happened in them.
+ * A question that names days also looks at what happened in them or speaks of them,
+ * which indexes on these times find.
+ *
+ * A scope is read whole instead when it is small, when the question has no words, or
+ * when much happened in its days.
  */
 #include "postgres.h"
 
@@ -21,6 +24,8 @@
 /* items by words: beyond, a rank adds next to nothing to a score */
 #define LEAST_ITEMS 200
 #define ITEMS_PER_RESULT 20
+/* so much may have happened in the question's days, in one table, before to read all is as cheap */
+#define DAYS_ITEMS 300
 /* the best of them are compared by vector, too */
 #define LEAST_COMPARED 64
 #define COMPARED_PER_RESULT 5
@@ -33,6 +38,7 @@ typedef struct Words
 	Recall	   *recall;
 	RecallPostings *postings[2];	/* of episodes and of memories; NULL: not asked for */
 	int64		nsample[2];		/* items of each that the sample is taken from */
+	int			nbefore;		/* candidates that no word led to: sample, days */
 	int			nread;			/* languages whose terms were read, but for common ones */
 	int			ncommon;		/* languages whose common terms were dealt with */
 } Words;
@@ -225,12 +231,14 @@ weigh_words(const Words *words)
 	pfree(weights);
 }
 
+/* of what the words led to */
 static int
-count_eligible(const Recall *recall)
+count_eligible(const Words *words)
 {
+	const Recall *recall = words->recall;
 	int			n = 0;
 
-	for (int i = recall->nsampled; i < recall->ncandidates; i++)
+	for (int i = words->nbefore; i < recall->ncandidates; i++)
 		n += recall->candidates[i].eligible;
 	return n;
 }
@@ -281,7 +289,7 @@ gather_best(const Words *words)
 		gather_next(words, Max(LEAST_COMPARED, COMPARED_PER_RESULT * recall->query->k));
 		recall->ncompared = recall->ncandidates;
 	}
-	while (count_eligible(recall) < wanted && gather_next(words, wanted))
+	while (count_eligible(words) < wanted && gather_next(words, wanted))
 		;
 }
 
@@ -291,7 +299,7 @@ memai_gather_by_words(Recall *recall)
 	Words		words = {.recall = recall};
 	double		population;
 
-	if (recall->nterms == 0 || recall->has_days)
+	if (recall->nterms == 0)
 		return false;
 	if (!open_indexes(&words) || (population = measure_scope(&words)) < LARGE_SCOPE)
 	{
@@ -301,6 +309,13 @@ memai_gather_by_words(Recall *recall)
 	recall->population = population;
 	recall->holders = palloc0(sizeof(double) * recall->nterms);
 	gather_sample(&words);
+	if (recall->has_days && !memai_gather_days(recall, DAYS_ITEMS))
+	{
+		close_indexes(&words);
+		recall->population = 0;
+		return false;
+	}
+	words.nbefore = recall->ncandidates;
 	/* the items of each round may be of languages that no item before was of */
 	while (words.nread < recall->nlanguages)
 	{

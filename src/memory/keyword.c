@@ -287,6 +287,8 @@ static void
 add_times(Scratch *scratch, const RankQuestion *question)
 {
 	RankItem   *items = scratch->items;
+	/* all that is in the days was gathered */
+	double		nsearched = scratch->found_among ? Max(scratch->found_among->population, scratch->nitems) : scratch->nitems;
 	int			nin_days = 0;
 	int			nnames_time = 0;
 
@@ -298,7 +300,7 @@ add_times(Scratch *scratch, const RankQuestion *question)
 	for (int i = 0; i < scratch->nitems; i++)
 	{
 		if (items[i].in_days)
-			add_part(&items[i], RANK_TIME, DAYS_WEIGHT * memai_bm25_idf(scratch->nitems, nin_days));
+			add_part(&items[i], RANK_TIME, DAYS_WEIGHT * memai_bm25_idf(nsearched, nin_days));
 		if (question->asks_when && items[i].names_time)
 			add_part(&items[i], RANK_TIME, WHEN_WEIGHT * memai_bm25_idf(scratch->nitems, nnames_time));
 	}

@@ -60,6 +60,10 @@ COMMENT ON COLUMN memai.episode.extract_with IS 'the chat model that a job will 
 COMMENT ON COLUMN memai.episode.terms IS 'hashed stems and their frequencies, for BM25';
 CREATE INDEX episode_thread_idx ON memai.episode (scope, thread_id, occurred_at, id) WHERE thread_id IS NOT NULL;
 COMMENT ON INDEX memai.episode_thread_idx IS 'a conversation in order';
+CREATE INDEX episode_occurred_at_idx ON memai.episode (scope, occurred_at);
+COMMENT ON INDEX memai.episode_occurred_at_idx IS 'what happened in the days that a question names';
+CREATE INDEX episode_about_idx ON memai.episode (scope, about_until, about_from) WHERE about_until IS NOT NULL;
+COMMENT ON INDEX memai.episode_about_idx IS 'what speaks of the days that a question names';
 CREATE INDEX episode_words_idx ON memai.episode USING gin (memai._item_keys(scope, id, terms)) WITH (fastupdate = off);
 COMMENT ON INDEX memai.episode_words_idx IS 'serves all scopes: which items of one have a word, by keys that begin with half of the scope; without a list of pending entries, which every recall would read';
 CREATE INDEX episode_extract_idx ON memai.episode (scope, extract_with, occurred_at, id) WHERE extract_with IS NOT NULL;
@@ -163,6 +167,10 @@ COMMENT ON COLUMN memai.memory.reason IS 'why it was changed last; the history t
 COMMENT ON COLUMN memai.memory.about_from IS 'first of the days that the text speaks of, seen from valid_at; NULL when it names none';
 COMMENT ON COLUMN memai.memory.about_until IS 'the day after the last of them';
 COMMENT ON COLUMN memai.memory.terms IS 'hashed stems and their frequencies, for BM25';
+CREATE INDEX memory_valid_at_idx ON memai.memory (scope, valid_at);
+COMMENT ON INDEX memai.memory_valid_at_idx IS 'what is true since the days that a question names';
+CREATE INDEX memory_about_idx ON memai.memory (scope, about_until, about_from) WHERE about_until IS NOT NULL;
+COMMENT ON INDEX memai.memory_about_idx IS 'what speaks of the days that a question names';
 CREATE INDEX memory_words_idx ON memai.memory USING gin (memai._item_keys(scope, id, terms)) WITH (fastupdate = off);
 COMMENT ON INDEX memai.memory_words_idx IS 'serves all scopes: which items of one have a word, by keys that begin with half of the scope; without a list of pending entries, which every recall would read';
 CREATE UNIQUE INDEX memory_live_content_idx ON memai.memory (scope, content_hash)

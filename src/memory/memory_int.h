@@ -257,7 +257,9 @@ typedef enum RecallSelection
 {
 	RECALL_ALL,					/* of the scope */
 	RECALL_PLACES,				/* at some places in the table */
-	RECALL_IDS					/* of some ids */
+	RECALL_IDS,					/* of some ids */
+	RECALL_IN_DAYS,				/* that happened between two times */
+	RECALL_ABOUT_DAYS			/* that speak of days between two */
 } RecallSelection;
 
 /* one recall on its way */
@@ -313,6 +315,9 @@ extern bool memai_gather_wants(const MemaiRecallQuery *query, bool memories);
  * uuid, as the selection says.  Returns the number of rows, known ones included.
  */
 extern int64 memai_gather_items(Recall *recall, bool memories, RecallSelection selection, Datum selected, int64 max_rows);
+
+/* Adds what happened in the question's days or speaks of them; false when one of these is more than max items of a table. */
+extern bool memai_gather_days(Recall *recall, int64 max);
 
 /* Notes an id that is to be gathered; gathers those noted and says if any was found. */
 extern void memai_gather_want(Recall *recall, pg_uuid_t id);
