@@ -61,6 +61,12 @@ SELECT memai.remember('Marmalade needs four kilograms of oranges', depends_on =>
 SELECT content FROM memai.recall('How many oranges for marmalade?', k => 2);
 SELECT memai.feedback(id, true) FROM memai.memory WHERE content LIKE 'Marmalade%';
 SELECT feedback_factor > 1 AS useful FROM memai.recall('How many oranges for marmalade?', k => 1);
+-- and what took the place of that, though it has no word of the question, with what users say of it
+BEGIN;
+SELECT memai.supersede(id, 'Everything fell into the sea') AS sea FROM memai.memory WHERE content LIKE 'The box by%' \gset
+SELECT memai.feedback(:'sea', false);
+SELECT content, via IS NOT NULL AS via, feedback_factor < 1 AS doubtful FROM memai.recall('How many oranges for marmalade?', k => 2);
+ROLLBACK;
 SELECT content FROM memai.recall('What does parcel 778 hold?', k => 1, as_of => '2025-02-01');
 SELECT memai.forget(id, mode => 'hard') FROM memai.memory WHERE content LIKE 'Marmalade%';
 SELECT count(*) FROM memai.recall('How many oranges for marmalade?', k => 1000) WHERE content LIKE 'Marmalade%';
@@ -80,6 +86,18 @@ SELECT count(*) FROM memai.recall('Mira', k => 10) WHERE content LIKE '%without 
 SELECT memai.merge_entities('Mira', 'Mirabelle');
 SELECT count(*) FROM memai.recall('Mira', k => 10) WHERE content LIKE '%without sugar' AND entity_match > 0;
 SELECT count(*) FROM memai.recall('Mirabelle', k => 10) WHERE content LIKE 'Mira got%' AND entity_match > 0;
+
+-- of an entity that more is known of than is read, the newest, wherever in the table; what ended leaves its place to others
+BEGIN;
+SELECT memai.remember_triplet('Ottilie', 'owns', 'a kiosk', 'The kiosk has opened') IS NOT NULL AS opened;
+SELECT id AS ottilie FROM memai.entity WHERE name = 'Ottilie' \gset
+INSERT INTO memai.memory (tenant, user_id, namespace, scope, content, subject_id, valid_at, invalid_at, terms)
+SELECT 'regress', 'ann', 'default', memai.scope_hash('regress', 'ann', 'default'), c, :'ottilie', '2026-01-01'::timestamptz - n * interval '1 day', CASE WHEN n BETWEEN 11 AND 400 THEN '2026-01-02'::timestamptz END, memai._terms(c)
+FROM (SELECT n, 'sale ' || n AS c FROM generate_series(1, 800) n ORDER BY n % 7, n) s;
+-- among 100: the random sample may bring up to 48 others
+SELECT string_agg(content, ', ' ORDER BY occurred_at DESC) FROM memai.recall('Ottilie', k => 100) WHERE entity_match > 0 AND content = ANY (ARRAY(SELECT 'sale ' || n FROM generate_series(1, 405) n));
+SELECT string_agg(content, ', ' ORDER BY occurred_at DESC) FROM memai.recall('Ottilie', k => 100, as_of => '2025-12-20') WHERE entity_match > 0 AND content = ANY (ARRAY(SELECT 'sale ' || n FROM generate_series(1, 20) n));
+ROLLBACK;
 
 -- the rows of others
 SET memai.user_id = 'bob';

@@ -51,6 +51,59 @@ SELECT count(*) FROM memai.claim('{custom}', 10, '0 s') WHERE attempts = 5;
 SELECT status, count(*), min(error) AS error, min(sqlstate) AS sqlstate FROM memai.job WHERE kind = 'custom' AND error IS NOT NULL GROUP BY status;
 DELETE FROM memai.job;
 
+-- a client whose lease ends while it works has nothing to say any more, whoever has the job then; nor has anybody else
+SELECT memai.submit_job('custom', '{"n": 9}', user_id => 'u') AS id \gset
+SELECT scope, lease AS first FROM memai.claim('{custom}', 1, '1 hour') \gset
+UPDATE memai.job SET run_after = now();
+-- ended, but nobody else has claimed the job: it is still the first one's to renew or to finish
+SELECT memai.renew_lease(:scope, :'id', :'first', '1 hour', 1, 2) AS renewed;
+SELECT count(*) AS claimed FROM memai.claim('{custom}');
+UPDATE memai.job SET run_after = now();
+SELECT lease AS second, attempts, lease <> :'first' AS another FROM memai.claim('{custom}', 1, '1 hour') \gset
+SELECT :attempts AS attempts, :'another' AS another;
+SELECT memai.renew_lease(:scope, :'id', :'first', '1 day', 2, 2) AS renewed;
+SELECT memai.complete_job(:scope, :'id', :'first', '{"by": "first"}') AS completed;
+SELECT memai.fail_job(:scope, :'id', :'first', 'by the first') IS NULL AS not_failed;
+RESET ROLE; SET ROLE job_bob;
+SELECT memai.renew_lease(:scope, :'id', :'second'), memai.complete_job(:scope, :'id', :'second', '{"by": "another tenant"}') AS completed,
+	memai.fail_job(:scope, :'id', :'second', 'by another tenant') IS NULL AS not_failed;
+RESET ROLE; SET ROLE job_ann;
+-- in a session of one user, another user's job is not there
+SET memai.user_id = 'v';
+SELECT memai.complete_job(:scope, :'id', :'second') AS completed, memai.fail_job(:scope, :'id', :'second', 'x') IS NULL AS not_failed;
+SELECT count(*) AS claimed FROM memai.claim('{custom}', 10);
+RESET memai.user_id;
+SELECT status, attempts, done, total, result, error, run_after > now() + '50 min' AS held FROM memai.job;
+SELECT memai.complete_job(:scope, :'id', :'second', '{"by": "second"}') AS completed;
+SELECT memai.complete_job(:scope, :'id', :'second') AS again, memai.fail_job(:scope, :'id', :'second', 'x') IS NULL AS not_failed,
+	memai.renew_lease(:scope, :'id', :'second') AS renewed;
+SELECT memai.complete_job(:scope, :'id', NULL) AS no_lease, memai.complete_job(:scope, memai.new_id(), :'second') AS no_job,
+	memai.complete_job(NULL, NULL, NULL) AS nothing, memai.fail_job(NULL, NULL, NULL, NULL) IS NULL AS nothing_failed;
+SELECT status, attempts, result, error, lease FROM memai.job;
+-- what a client finished in a transaction that is rolled back is not finished
+SELECT memai.retry_jobs() AS none;
+SELECT memai.submit_job('custom', user_id => 'u') AS id \gset
+SELECT scope, lease FROM memai.claim('{custom}') \gset
+BEGIN;
+SELECT memai.complete_job(:scope, :'id', :'lease') AS completed;
+ROLLBACK;
+SELECT memai.complete_job(:scope, :'id', :'lease', '{"second": "time"}') AS completed;
+-- nobody without the role of users
+RESET ROLE;
+CREATE ROLE regress_memai_stranger;
+GRANT USAGE ON SCHEMA memai TO regress_memai_stranger;
+SET ROLE regress_memai_stranger;
+SELECT memai.claim('{custom}');
+SELECT memai.renew_lease(:scope, :'id', :'lease');
+SELECT memai.complete_job(:scope, :'id', :'lease');
+SELECT memai.fail_job(:scope, :'id', :'lease', 'x');
+CALL memai.run_jobs();
+RESET ROLE;
+REVOKE USAGE ON SCHEMA memai FROM regress_memai_stranger;
+DROP ROLE regress_memai_stranger;
+SET ROLE job_ann;
+DELETE FROM memai.job;
+
 -- cancelling
 SELECT memai.submit_job('custom', user_id => 'u') AS id \gset
 SELECT memai.cancel_job(:'id', 'u'), memai.cancel_job(:'id', 'u');

@@ -140,6 +140,137 @@ SELECT count(*) FROM pg_trigger WHERE tgrelid::regclass::text LIKE 'vec.measured
 DROP TABLE measured;
 DELETE FROM memai.job;
 
+-- a partition that is truncated takes its own vectors along; one that was detached none, though rows of its keys are back;
+-- one that is attached is followed through the parent, and after refresh_vectorizer by its name too
+CREATE TABLE measured (region text, id integer, remark text, PRIMARY KEY (region, id)) PARTITION BY LIST (region);
+CREATE TABLE measured_north PARTITION OF measured FOR VALUES IN ('north');
+CREATE TABLE measured_south PARTITION OF measured FOR VALUES IN ('south');
+INSERT INTO measured VALUES ('north', 1, 'cold'), ('south', 1, 'warm');
+SELECT memai.create_vectorizer('measured', '{remark}', destination_table => 'measured_vector');
+CALL memai.run_jobs();
+INSERT INTO measured VALUES ('south', 2, 'waits');
+TRUNCATE measured_north;
+SELECT region, id FROM measured_vector;
+CALL memai.run_jobs();
+SELECT region, id FROM measured_vector ORDER BY region, id;
+INSERT INTO measured VALUES ('north', 2, 'windy');
+ALTER TABLE measured DETACH PARTITION measured_north;
+CREATE TABLE measured_new PARTITION OF measured FOR VALUES IN ('north');
+INSERT INTO measured SELECT * FROM measured_north;
+CALL memai.run_jobs();
+DELETE FROM measured_north;
+TRUNCATE measured_north;
+INSERT INTO measured_north VALUES ('north', 9, 'nobody''s');
+INSERT INTO measured_new VALUES ('north', 3, 'by the name of the partition');
+CALL memai.run_jobs();
+SELECT region, id FROM measured_vector ORDER BY region, id;
+SELECT memai.refresh_vectorizer('measured');
+INSERT INTO measured_new VALUES ('north', 4, 'by the name of the partition');
+CALL memai.run_jobs();
+SELECT region, id FROM measured_vector ORDER BY region, id;
+-- and what is gone without a trigger, by refresh_vectorizer
+ALTER TABLE measured DETACH PARTITION measured_new;
+SELECT memai.refresh_vectorizer('measured');
+SELECT region, id FROM measured_vector ORDER BY region, id;
+TRUNCATE measured;
+SELECT count(*) FROM measured_vector;
+SELECT memai.drop_vectorizer('measured', true);
+DROP TABLE measured, measured_north, measured_new;
+DELETE FROM memai.job;
+
+-- children that inherit are no rows of TRUNCATE ONLY
+CREATE TABLE parent (id integer PRIMARY KEY, x text);
+CREATE TABLE child (PRIMARY KEY (id)) INHERITS (parent);
+INSERT INTO parent VALUES (1, 'one');
+INSERT INTO child VALUES (2, 'two');
+SELECT memai.create_vectorizer('parent', '{x}', destination_table => 'parent_vector');
+CALL memai.run_jobs();
+TRUNCATE ONLY parent;
+SELECT id, content FROM parent_vector;
+SELECT memai.drop_vectorizer('parent', true);
+DROP TABLE child, parent;
+DELETE FROM memai.job;
+
+-- another primary key: writers are warned and not held up, the job says what to do
+CREATE TABLE keyed (id integer PRIMARY KEY, code uuid NOT NULL UNIQUE, x text);
+INSERT INTO keyed SELECT i, md5(i::text)::uuid, 'text ' || i FROM generate_series(1, 3) i;
+SELECT memai.create_vectorizer('keyed', '{x}'), memai.create_vectorizer('keyed', '{x}', name => 'beside', destination_table => 'keyed_vector');
+CALL memai.run_jobs();
+UPDATE keyed SET x = 'uno' WHERE id = 1;
+ALTER TABLE keyed DROP CONSTRAINT keyed_pkey;
+CALL memai.run_jobs();
+SELECT payload->>'vectorizer' AS vectorizer, status, error, sqlstate FROM memai.job WHERE status <> 'done' ORDER BY 1;
+ALTER TABLE keyed ADD PRIMARY KEY (code);
+UPDATE keyed SET x = 'dos' WHERE id = 2;
+DELETE FROM keyed WHERE id = 3;
+DELETE FROM memai.job;
+SELECT memai.refresh_vectorizer('keyed');
+SELECT memai.refresh_vectorizer('beside');
+CALL memai.run_jobs();
+SELECT id, embedding = memai.embed(x) AS right FROM keyed ORDER BY id;
+SELECT memai.drop_vectorizer('beside', true);
+SELECT to_regclass('keyed_vector');
+SELECT memai.create_vectorizer('keyed', '{x}', name => 'beside', destination_table => 'keyed_vector');
+CALL memai.run_jobs();
+SELECT content FROM keyed_vector ORDER BY content;
+-- a type of the key that changes is another key, too
+ALTER TABLE keyed ALTER COLUMN code TYPE text;
+UPDATE keyed SET x = 'tres' WHERE id = 2;
+-- the name of a table that was dropped is free again
+DROP TABLE keyed_vector, keyed;
+SELECT name, pending FROM memai.vectorizer_status ORDER BY name;
+CREATE TABLE keyed (id integer PRIMARY KEY, x text);
+SELECT memai.create_vectorizer('keyed', '{x}'), memai.create_vectorizer('keyed', '{x}', name => 'beside', destination => 'other');
+SELECT memai.drop_vectorizer('keyed'), memai.drop_vectorizer('beside');
+DROP TABLE keyed;
+DELETE FROM memai.job;
+
+-- a row that the table refuses fails alone (BW2); when it refuses every row, the job fails
+CREATE TABLE picky (id integer PRIMARY KEY, x text, embedding vector(384), CONSTRAINT no_threes CHECK (id % 10 <> 3 OR embedding IS NULL));
+INSERT INTO picky SELECT i, 'text ' || i FROM generate_series(1, 40) i;
+SELECT memai.create_vectorizer('picky', '{x}');
+CALL memai.run_jobs();
+SELECT status, result FROM memai.job;
+SELECT key, error, sqlstate FROM memai.vectorizer_errors ORDER BY key;
+SELECT count(*) FROM picky WHERE embedding = memai.embed(x);
+-- errors go with their rows
+DELETE FROM picky WHERE id = 3;
+UPDATE picky SET id = 100 WHERE id = 13;
+SELECT pending, failed FROM memai.vectorizer_status;
+ALTER TABLE picky DROP CONSTRAINT no_threes;
+SELECT memai.retry_vectorizer('picky');
+CALL memai.run_jobs();
+SELECT pending, failed FROM memai.vectorizer_status;
+SELECT count(*) FROM picky WHERE embedding IS DISTINCT FROM memai.embed(x);
+UPDATE picky SET x = 'new ' || x, embedding = NULL;
+ALTER TABLE picky ADD CONSTRAINT none CHECK (embedding IS NULL);
+DELETE FROM memai.job WHERE status = 'done';
+CALL memai.run_jobs();
+SELECT status, sqlstate FROM memai.job;
+SELECT pending, failed FROM memai.vectorizer_status;
+SELECT memai.drop_vectorizer('picky');
+DROP TABLE picky;
+DELETE FROM memai.job;
+
+-- columns that are there already and cannot hold the vectors; a type cannot change under the trigger, and need not be paid twice
+CREATE TABLE taken (id integer PRIMARY KEY, x varchar(20), short vector(3), made vector GENERATED ALWAYS AS (NULL::vector) STORED, other vector, other_hash text);
+SELECT memai.create_vectorizer('taken', '{x}', destination => 'short');
+SELECT memai.create_vectorizer('taken', '{x}', destination => 'made');
+SELECT memai.create_vectorizer('taken', '{x}', destination => 'other');
+INSERT INTO taken VALUES (1, 'one');
+SELECT memai.create_vectorizer('taken', '{x}');
+CALL memai.run_jobs();
+ALTER TABLE taken ALTER COLUMN x TYPE text;
+SELECT memai.drop_vectorizer('taken');
+ALTER TABLE taken ALTER COLUMN x TYPE text;
+SELECT memai.create_vectorizer('taken', '{x}');
+CALL memai.run_jobs();
+SELECT pending, failed, done FROM memai.vectorizer_status;
+SELECT embedding = memai.embed('one') AS right FROM taken;
+SELECT memai.drop_vectorizer('taken');
+DROP TABLE taken;
+DELETE FROM memai.job;
+
 -- it works with the owner's rights, whoever writes and whoever runs it
 CREATE TABLE ticket (id integer PRIMARY KEY, subject text);
 GRANT SELECT, INSERT, UPDATE ON ticket TO vec_app;

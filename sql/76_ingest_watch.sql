@@ -50,6 +50,22 @@ SELECT count(*) AS episodes FROM memai.episode;
 RESET ROLE;
 SELECT count(*) AS rows FROM memai._watched_row;
 SET ROLE watch_ann;
+-- a partition that is truncated takes its own episodes along, one that was detached none
+CREATE TABLE visit (place text, id integer, PRIMARY KEY (place, id)) PARTITION BY LIST (place);
+CREATE TABLE visit_a PARTITION OF visit FOR VALUES IN ('a');
+CREATE TABLE visit_b PARTITION OF visit FOR VALUES IN ('b');
+INSERT INTO visit VALUES ('a', 1), ('b', 1), ('b', 2);
+SELECT memai.watch('visit', 'visit {id} of {place}', user_id => 'eve');
+TRUNCATE visit_a;
+SELECT content FROM memai.episode ORDER BY content COLLATE "C";
+DELETE FROM visit_b WHERE id = 2;
+ALTER TABLE visit DETACH PARTITION visit_b;
+DELETE FROM visit_b;
+TRUNCATE visit_b;
+INSERT INTO visit_b VALUES ('b', 3);
+SELECT content FROM memai.episode ORDER BY content COLLATE "C";
+SELECT memai.unwatch('visit', forget => true);
+DROP TABLE visit, visit_b;
 -- renamed, one user for all, a hostile name
 SELECT memai.unwatch('orders');
 ALTER TABLE orders RENAME COLUMN item TO "It'""em; {x}";
@@ -79,6 +95,13 @@ SELECT memai.unwatch('absent');
 SELECT memai.unwatch('all', forget => true);
 SELECT count(*) AS episodes FROM memai.episode;
 SELECT tgname FROM pg_trigger WHERE tgrelid = '"or''ders"'::regclass;
+CREATE VIEW seen AS SELECT 1 AS id;
+CREATE MATERIALIZED VIEW kept AS SELECT 1 AS id;
+SELECT memai.watch('seen', '{id}', user_id => 'u');
+SELECT memai.watch('kept', '{id}', user_id => 'u');
+SELECT memai.watch('memai.episode', '{id}', user_id => 'u');
+DROP VIEW seen;
+DROP MATERIALIZED VIEW kept;
 -- a table that goes leaves its watch and its episodes
 SELECT memai.watch('"or''ders"', '{id}', user_id => 'u', name => 'second');
 DROP TABLE "or'ders";

@@ -16,6 +16,10 @@ SELECT memai.next_run('10 min', '2026-11-21 10:00+00') AS now, memai.next_run('1
 	memai.next_run('1 month', '2026-03-15 00:00+00', base => '2026-01-31 00:00+00') AS month, memai.next_run('10 min', '2026-01-01 00:00+00', base => '2026-01-01 00:00:01+00') AS before_base;
 SELECT memai.next_run('61 * * * *');
 SELECT memai.next_run('0 0 30 2 *');
+SELECT memai.next_run('0 0 31 4,6 *');
+SELECT memai.next_run('0 0 29 2 *', '2096-03-01 00:00+00') AS next_leap_year;
+SELECT memai.next_run('0');
+SELECT memai.next_run('1 us');
 SELECT memai.next_run('@never');
 SELECT memai.next_run('0 s');
 SELECT memai.next_run('-1 day');

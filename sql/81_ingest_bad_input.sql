@@ -23,6 +23,18 @@ SELECT memai.add_document('\x410042'::bytea, user_id => 'u');
 SELECT memai.add_document('\x4772fcdf65'::bytea, user_id => 'u');
 SELECT memai.add_document(convert_from('\x4772fcdf65', 'LATIN1'), user_id => 'latin') IS NOT NULL AS added;
 
+-- ---- pages and texts made to cost much ----
+SELECT memai.clean_text(repeat('<div><ul><li><table><tr><td>', 30000) || 'deep', 'html');
+SELECT memai.clean_text('<p title="' || repeat('a', 2000000) || '">wide</p>', 'html');
+SELECT length(memai.clean_text(repeat('<', 300000), 'html')), length(memai.clean_text(repeat('[', 300000), 'markdown')),
+	memai.clean_text(repeat('<!--', 300000) || 'never', 'html') = '' AS nothing;
+SELECT count(*) > 100 AS chunks, max(length(chunk)) <= 2000 AS short FROM memai.chunk((SELECT string_agg('# heading ' || i, E'\n') FROM generate_series(1, 30000) i), 2000, 0, 'characters');
+SELECT count(*) FROM memai.chunk('abc', 1, 0, 'characters');
+SELECT memai.chunk('abc', 16, 16, 'characters');
+SELECT memai.add_document('\xc3'::bytea, user_id => 'u');
+SELECT memai.add_document('\xeda080'::bytea, user_id => 'u');
+SELECT memai.add_document('\xf4908080'::bytea, user_id => 'u');
+
 -- ---- other arguments ----
 \set VERBOSITY terse
 SELECT memai.add_document('x', user_id => 'u', title => repeat('t', 1001));

@@ -46,11 +46,13 @@ static MemaiStatement make_parameters = {
 	.argtypes = {TEXTOID, TEXTOID, TEXTOID},
 };
 
+/* as memai.get_preferences, which would be planned for each chat */
 static MemaiStatement select_preferences = {
 	.sql = "SELECT string_agg(p.key || ': ' || (p.value #>> '{}'), E'\\n' ORDER BY p.key) "
-	"FROM jsonb_each(memai.get_preferences($1, $2)) p",
+	"FROM jsonb_each(coalesce((SELECT preferences FROM memai.preference WHERE scope = $1), '{}') || "
+	"coalesce((SELECT preferences FROM memai.preference WHERE scope = $2), '{}')) p",
 	.nargs = 2,
-	.argtypes = {TEXTOID, TEXTOID},
+	.argtypes = {INT8OID, INT8OID},
 };
 
 /* the only column of the first row, in the current context; NULL when it is null */
@@ -157,8 +159,12 @@ memai_intent_apply(Chat *chat)
 text *
 memai_preferences_text(const MemaiScope *scope)
 {
-	Datum		values[2] = {PointerGetDatum(scope->user_id), PointerGetDatum(scope->namespace)};
+	MemaiScope	everywhere;
+	Datum		values[2];
 
+	memai_scope_resolve(&everywhere, scope->user_id, NULL);
+	values[0] = Int64GetDatum(everywhere.scope);
+	values[1] = Int64GetDatum(scope->scope);
 	memai_statement_run(&select_preferences, values, NULL, true, 0);
 	return first_text();
 }

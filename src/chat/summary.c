@@ -42,12 +42,6 @@ static MemaiStatement is_beyond = {
 	.argtypes = {INT8OID, UUIDOID, UUIDOID, INT8OID},
 };
 
-static MemaiStatement submit = {
-	.sql = "SELECT memai.submit_job('summarise', jsonb_build_object('thread_id', $1, 'keep', $2), $3, $4, $5, 2, NULL, 5, 'summarise ' || $1)",
-	.nargs = 5,
-	.argtypes = {UUIDOID, INT4OID, TEXTOID, TEXTOID, TEXTOID},
-};
-
 static MemaiStatement select_last = {
 	.sql = "SELECT id FROM memai.message WHERE scope = $1 AND thread_id = $2 AND id > $3 ORDER BY id DESC OFFSET $4 LIMIT 1",
 	.nargs = 4,
@@ -110,7 +104,8 @@ memai_summary_submit(const Chat *chat)
 	const ChatThread *thread = &chat->thread;
 	int			window = chat->prompt->turns_cut ? chat->prompt->nturns : chat->max_messages;
 	int			ahead = Min(memai_chat_summary_messages(), Max(window / 2, 1));
-	Datum		values[5];
+	char	   *thread_id;
+	Datum		values[4];
 
 	if (thread->is_single || ahead == 0 || chat->max_messages == 0)
 		return;
@@ -120,12 +115,10 @@ memai_summary_submit(const Chat *chat)
 	values[3] = Int64GetDatum(window);
 	if (memai_statement_run(&is_beyond, values, NULL, false, 0) == 0)
 		return;
-	values[0] = UUIDPGetDatum(&thread->id);
-	values[1] = Int32GetDatum(Max(window - ahead, 0));
-	values[2] = PointerGetDatum(thread->scope.user_id);
-	values[3] = PointerGetDatum(thread->scope.namespace);
-	values[4] = CStringGetTextDatum(chat->model->name);
-	memai_statement_run(&submit, values, NULL, false, 0);
+	thread_id = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&thread->id)));
+	memai_job_submit_once(&thread->scope, "summarise",
+						  psprintf("{\"thread_id\": \"%s\", \"keep\": %d}", thread_id, Max(window - ahead, 0)),
+						  chat->model->name, 2, psprintf("summarise %s", thread_id));
 }
 
 /* ---- one part ---- */

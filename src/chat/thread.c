@@ -27,18 +27,19 @@ static MemaiStatement insert_thread = {
 	.argtypes = {TEXTOID, TEXTOID, TEXTOID, INT8OID, UUIDOID, TEXTOID, TEXTOID, TEXTOID, JSONBOID, BOOLOID},
 };
 
+/* each by a look of its own: a plan that is kept takes scopes for small, and would read all episodes of a large one */
+#define TEXTS ", LATERAL (SELECT role, content FROM memai.episode WHERE scope = $1 AND id = m.id OFFSET 0) e ORDER BY m.id"
+
 static MemaiStatement select_turns = {
 	.sql = "SELECT m.id, e.role, e.content "
-	"FROM (SELECT scope, id FROM memai.message WHERE scope = $1 AND thread_id = $2 AND id > $4 ORDER BY id DESC LIMIT $3) m "
-	"JOIN memai.episode e ON e.scope = m.scope AND e.id = m.id ORDER BY m.id",
+	"FROM (SELECT id FROM memai.message WHERE scope = $1 AND thread_id = $2 AND id > $4 ORDER BY id DESC LIMIT $3) m" TEXTS,
 	.nargs = 4,
 	.argtypes = {INT8OID, UUIDOID, INT8OID, UUIDOID},
 };
 
 static MemaiStatement select_single_turns = {
 	.sql = "SELECT m.id, e.role, e.content "
-	"FROM (SELECT scope, id FROM memai.message WHERE scope = $1 AND is_single ORDER BY id DESC LIMIT $2) m "
-	"JOIN memai.episode e ON e.scope = m.scope AND e.id = m.id ORDER BY m.id",
+	"FROM (SELECT id FROM memai.message WHERE scope = $1 AND is_single ORDER BY id DESC LIMIT $2) m" TEXTS,
 	.nargs = 2,
 	.argtypes = {INT8OID, INT8OID},
 };

@@ -103,7 +103,8 @@ typedef struct MemaiBuild
 	MemaiBuildShared *shared;
 	Tuplesortstate *sort;		/* by hash with keys, else by centroid */
 	Tuplestorestate *store;		/* without keys: rows as read */
-	char	   *chunks[MEMAI_SAMPLE_MOST / MEMAI_SAMPLE_CHUNK];	/* addresses of the sample's */
+	/* addresses of the sample's chunks, as far as they are known here */
+	char	   *chunks[MEMAI_SAMPLE_MOST / MEMAI_SAMPLE_CHUNK];
 	pg_prng_state random;
 
 	/* with workers, otherwise NULL */

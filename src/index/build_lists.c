@@ -3,8 +3,8 @@
  *	  The second half of ambuild: encoded rows are divided into lists, and
  *	  these are written one after the other.
  *
- * Only codes are handled here.  Sorts and stores spill to disk, samples are
- * bounded by maintenance_work_mem.
+ * Only codes are handled here.  Sorts and stores spill to disk.  All that
+ * writes to the index is done by the leader.
  */
 #include "postgres.h"
 

@@ -24,13 +24,9 @@
 /* entries that a participant takes at once */
 #define PIECE 256
 #define BATCH 4096
-/* queries to measure with how many lists a search has to read */
-#define SUM_QUERIES 200
-#define ROW_QUERIES 100
-#define QUERIES (SUM_QUERIES + ROW_QUERIES)
-#define PARENTS 3
-/* of the last of them; the others' is 1 */
-#define LAST_SHARE 0.5f
+#define QUERIES (MEMAI_SUM_QUERIES + MEMAI_ROW_QUERIES)
+/* of the neighbours that may be missed, this share is found to be on the safe side */
+#define MARGIN 0.1
 
 /* ---- the sample ---- */
 
@@ -165,43 +161,16 @@ memai_build_find(MemaiBuild *build)
 
 /* ---- queries ---- */
 
-/* adds so many times the vector that was encoded, still rotated, to a sum */
-static void
-add_vector(const MemaiBuild *build, const MemaiCode *code, float times, float *sum)
-{
-	int			padded = build->index->leaf.padded;
-	float	   *y = build->index->work + padded;
-
-	memai_decode(padded, code, y);
-	for (int i = 0; i < padded; i++)
-		sum[i] += times * (build->centre ? y[i] + build->index->centre[i] : y[i]);
-}
-
-/* a row of the sample, or a weighted mean of PARENTS rows, the i-th such; false if it is no query */
+/* a row of the sample, or a sum of several, the i-th such; false if it is no query */
 static bool
 make_query(MemaiBuild *build, int parents, int i, float *query)
 {
-	int			padded = build->index->leaf.padded;
 	int			apart = build->shared->sample_n / parents;
-	float		share = 0;
-	float		norm2;
-	float		scale;
+	MemaiEntry *rows[MEMAI_PROBE_PARENTS];
 
-	memset(query, 0, sizeof(float) * padded);
 	for (int p = 0; p < parents; p++)
-	{
-		float		times = p > 0 && p == parents - 1 ? LAST_SHARE : 1;
-
-		add_vector(build, &sample_entry(build, p * apart + i)->code, times, query);
-		share += times;
-	}
-	norm2 = memai_kernels->f32_dot((size_t) padded, query, query);
-	if (!(norm2 > 0 && norm2 < MEMAI_HUGE_NORM))
-		return false;
-	scale = build->index->support->metric == MEMAI_METRIC_COSINE ? 1 / sqrtf(norm2) : 1 / share;
-	for (int d = 0; d < padded; d++)
-		query[d] *= scale;
-	return true;
+		rows[p] = sample_entry(build, p * apart + i);
+	return memai_probe_query(build->index, rows, parents, build->centre, query);
 }
 
 /* of the tenant with most lists so far: queries for probes.c, which says why these */
@@ -210,7 +179,7 @@ keep_queries(MemaiBuild *build, uint64 hash, int lists)
 {
 	MemaiBuildShared *shared = build->shared;
 	int			padded = build->index->leaf.padded;
-	int			step = shared->sample_n / (PARENTS * SUM_QUERIES);
+	int			step = shared->sample_n / (MEMAI_PROBE_PARENTS * MEMAI_SUM_QUERIES);
 	float	   *queries;
 
 	if (lists <= shared->queries_lists || step == 0)
@@ -221,12 +190,12 @@ keep_queries(MemaiBuild *build, uint64 hash, int lists)
 	shared->nqueries = 0;
 	shared->queries_hash = hash;
 	shared->queries_lists = lists;
-	for (int i = 0; i < SUM_QUERIES; i++)
-		if (make_query(build, PARENTS, i * step, queries + (Size) shared->nqueries * padded))
+	for (int i = 0; i < MEMAI_SUM_QUERIES; i++)
+		if (make_query(build, MEMAI_PROBE_PARENTS, i * step, queries + (Size) shared->nqueries * padded))
 			shared->nqueries++;
 	shared->nsums = shared->nqueries;
-	for (int i = 0; i < ROW_QUERIES; i++)
-		if (make_query(build, 1, i * (shared->sample_n / ROW_QUERIES), queries + (Size) shared->nqueries * padded))
+	for (int i = 0; i < MEMAI_ROW_QUERIES; i++)
+		if (make_query(build, 1, i * (shared->sample_n / MEMAI_ROW_QUERIES), queries + (Size) shared->nqueries * padded))
 			shared->nqueries++;
 }
 
@@ -266,7 +235,7 @@ raise_probes(MemaiBuild *build, int from, int to, MemaiProbeTable *probes)
 	}
 	if (to == from || n < to - from)
 		return false;
-	memai_probes_raise(probes, all, n, shared->queries_lists);
+	memai_probes_raise(probes, all, n, MARGIN, shared->queries_lists);
 	return true;
 }
 
@@ -336,7 +305,7 @@ memai_build_batch_entry(MemaiBuild *build, int i)
 	return sample_entry(build, i);
 }
 
-const int *
+const int  *
 memai_build_batch(MemaiBuild *build, int n)
 {
 	build->shared->sample_n = build->shared->entries = n;

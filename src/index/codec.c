@@ -8,6 +8,9 @@
 #include "index/codec.h"
 #include "vector/kernel.h"
 
+/* rounding is allowed for with so many standard errors at least: one code in 16,000 is off by more */
+#define LEAST_MARGIN 4
+
 /* splitmix64 (Steele, Lea and Flood 2014); the index format depends on it */
 static uint64_t
 next_random(uint64_t *state)
@@ -72,13 +75,27 @@ memai_rotate(const MemaiRotation *rotation, const float *in, float *out)
 	}
 }
 
+/* y on the grid of the code's scale */
+static void
+fill_grid(int padded, const float *y, MemaiCode *code)
+{
+	float		inverse = code->scale > 0 ? 1 / code->scale : 0;
+
+	for (int i = 0; i < padded; i++)
+	{
+		float		u = y[i] * inverse + 128;
+
+		u = u < 0 ? 0 : u > 255 ? 255 : u;
+		code->u[i] = (uint8_t) u;
+	}
+}
+
 void
 memai_encode(MemaiMetric metric, int padded, const float *y, const float *centre, MemaiCode *code)
 {
 	float		norm2 = memai_kernels->f32_dot((size_t) padded, y, y);
 	float		sum = 0;
 	float		max = 0;
-	float		inverse;
 	float		cosine2;
 
 	for (int i = 0; i < padded; i++)
@@ -93,14 +110,7 @@ memai_encode(MemaiMetric metric, int padded, const float *y, const float *centre
 	cosine2 = norm2 > 0 ? sum * sum / ((float) padded * norm2) : 1;
 	code->error = cosine2 < 1 ? code->factor * sqrtf(1 - cosine2) : 0;
 	code->scale = max / 127.5f;
-	inverse = code->scale > 0 ? 1 / code->scale : 0;
-	for (int i = 0; i < padded; i++)
-	{
-		float		u = y[i] * inverse + 128;
-
-		u = u < 0 ? 0 : u > 255 ? 255 : u;
-		code->u[i] = (uint8_t) u;
-	}
+	fill_grid(padded, y, code);
 	if (!(norm2 < MEMAI_HUGE_NORM))
 	{
 		/* out of the range of float: a bound that the exact distance is not below */
@@ -120,6 +130,25 @@ memai_encode(MemaiMetric metric, int padded, const float *y, const float *centre
 			code->add = centre ? -memai_kernels->f32_dot((size_t) padded, y, centre) : 0;
 			break;
 	}
+}
+
+void
+memai_code_coarsen(MemaiMetric metric, int padded, const float *y, float scale, float steps, MemaiCode *code)
+{
+	/* of what rounding lost in each dimension */
+	float		variance = scale * scale * steps * steps / 12;
+
+	if (code->scale < scale)
+	{
+		code->scale = scale;
+		fill_grid(padded, y, code);
+	}
+	if (!(fabsf(code->add) < MEMAI_HUGE_NORM))
+		return;
+	code->error = sqrtf(code->error * code->error + variance);
+	/* rounding makes squared lengths greater by this on average */
+	if (metric != MEMAI_METRIC_IP)
+		code->add -= memai_distance_weight(metric) * (float) padded * variance;
 }
 
 void
@@ -235,8 +264,8 @@ memai_query_prepare(MemaiQuery *query, MemaiMetric metric, int padded,
 	query->sum[0] = sum;
 	query->sum[1] = rest_sum;
 	query->dot_weight = weight * r_scale;
-	/* four standard errors of the code's rounding; the query's is nothing beside it */
-	query->margin = 4 * weight * sqrtf(norm2 / 12);
+	/* standard errors of the code's rounding; the query's is nothing beside it */
+	query->margin = (epsilon > LEAST_MARGIN ? epsilon : LEAST_MARGIN) * weight * sqrtf(norm2 / 12);
 }
 
 float

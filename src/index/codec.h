@@ -58,6 +58,13 @@ typedef struct MemaiCode
 extern void memai_encode(MemaiMetric metric, int padded, const float *y,
 						 const float *centre, MemaiCode *code);
 extern void memai_decode(int padded, const MemaiCode *code, float *y);
+/*
+ * y came from an older code with that scale and as many times coarser steps
+ * as codes have when they are stored; makes the new code of y, which may have
+ * a finer scale, say no more than that code did: bounds allow for what it had lost.
+ */
+extern void memai_code_coarsen(MemaiMetric metric, int padded, const float *y, float scale, float steps,
+							   MemaiCode *code);
 
 /* squared norms beyond this are not calculated with */
 #define MEMAI_HUGE_NORM 1e36f

@@ -175,6 +175,8 @@ extern void memai_write_empty(Relation relation, ForkNumber fork, int dim);
 extern void memai_centre_store(MemaiIndex *index, const float *centre, double rows);
 /* Changes the number of rows in the metapage, and probes unless NULL, as a logged action of its own. */
 extern void memai_meta_update(Relation relation, double rows, const MemaiProbeTable *probes);
+/* Changes probes in the metapage. */
+extern void memai_probes_store(Relation relation, const MemaiProbeTable *probes);
 
 /* The move lock: who holds it alone moves entries between lists. */
 extern void memai_move_lock(Relation relation);
@@ -272,11 +274,23 @@ extern void memai_entry_encode(MemaiIndex *index, const float *rotated, int cent
 
 /* ---- mean.c ---- */
 /*
+ * Adds the rotated vector of an entry of a list with that centre, so many
+ * times, to a sum; returns the vector's squared length.
+ */
+extern double memai_add_vector(MemaiIndex *index, const MemaiEntry *entry, int centre, float times, float *sum);
+/*
  * The centre that new lists use, learnt from these entries of a list with
  * that centre if there is none.  Signs alone do not say enough of a vector to
  * encode it for another centre, so without refine codes the centre stays.
  */
 extern int	memai_centre_for(MemaiIndex *index, MemaiEntry *const *entries, int n, int centre);
+/* rows from which on the centre is learnt */
+#define MEMAI_CENTRE_ROWS 24
+/*
+ * Are these entries so far from the origin, in relation to the distances
+ * between them, that codes without a centre lose what tells them apart?
+ */
+extern bool memai_centre_urgent(MemaiIndex *index, MemaiEntry *const *entries, int n, int centre);
 /* Encodes entries of a list with one centre for a list with another. */
 extern void memai_change_centre(MemaiIndex *index, MemaiEntry *const *entries, int n, int from, int to);
 /*
@@ -310,6 +324,8 @@ typedef struct MemaiListFacts
 
 extern void memai_list_facts(Relation relation, BlockNumber list, MemaiListFacts *facts);
 extern bool memai_route_leads_to(MemaiIndex *index, BlockNumber route, BlockNumber list);
+/* The n lists of a route, palloc'd. */
+extern BlockNumber *memai_route_children(MemaiIndex *index, BlockNumber route, int *n);
 /* What a route with this centre says of a list, read anew. */
 extern MemaiEntry *memai_child_entry(MemaiIndex *index, BlockNumber list, int route_centre);
 /* Points route, or the directory if invalid, at the successors of a moved list and queues it. */
@@ -380,10 +396,33 @@ typedef struct MemaiProbeNeed
  */
 extern int	memai_probes_query(MemaiSearch *search, uint64 hash, int lists, const float *query, bool is_row,
 							   MemaiProbeNeed *needs);
-/* Raises probes to what count needs, which are sorted, say of so many lists. */
-extern void memai_probes_raise(MemaiProbeTable *probes, MemaiProbeNeed *needs, int count, int lists);
+/*
+ * Raises probes to what count needs, which are sorted, say of so many lists;
+ * margin: the share to be found of the neighbours that may be missed.
+ */
+extern void memai_probes_raise(MemaiProbeTable *probes, MemaiProbeNeed *needs, int count, double margin, int lists);
 /* more rows are not read for one query */
 #define MEMAI_MEASURED_ROWS 4000000
+/* how many queries of each kind are worth measuring with */
+#define MEMAI_SUM_QUERIES 200
+#define MEMAI_ROW_QUERIES 100
+/* rows of a sum, see memai_probe_query */
+#define MEMAI_PROBE_PARENTS 3
+/* fewer lists are all read until it is measured how many are needed */
+#define MEMAI_LEAST_MEASURED 16
+
+/* ---- measure.c ---- */
+/*
+ * A query to measure with, padded floats: a row, or a weighted mean of
+ * MEMAI_PROBE_PARENTS rows, of lists with that centre; false if it is none.
+ */
+extern bool memai_probe_query(MemaiIndex *index, MemaiEntry *const *parents, int nparents, int centre, float *query);
+/*
+ * Measures on the tenant with that hash what a search needs, if it has many
+ * more lists than when that was measured, or many fewer; with the move lock
+ * held.  in_insert: with as many queries as an insert can wait for.
+ */
+extern void memai_probes_learn(MemaiIndex *index, uint64 hash, bool in_insert);
 
 /* ---- vacuum.c ---- */
 extern IndexBulkDeleteResult *memai_index_bulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,

@@ -2,9 +2,9 @@
  * insert.c
  *	  aminsert: one row goes to the end of one list.
  *
- * When that fills the list's last page, the list is split if it is due and
- * nobody else moves entries at the moment; otherwise the next insert or
- * vacuum does it.
+ * When that fills the list's last page, or there may be enough rows to learn
+ * the centre from, the list is split or rewritten if it is due and nobody else
+ * moves entries at the moment; otherwise the next insert or vacuum does it.
  */
 #include "postgres.h"
 
@@ -158,7 +158,7 @@ insert_vector(Relation relation, Datum value, uint64 hash, ItemPointer tid)
 	float	   *rotated;
 	Buffer		buffer;
 	BlockNumber list;
-	bool		full;
+	bool		due;
 
 	value = index->support->detoast(value);
 	if (index->meta.dim == 0)
@@ -185,9 +185,10 @@ insert_vector(Relation relation, Datum value, uint64 hash, ItemPointer tid)
 	}
 	memai_entry_encode(index, rotated, MemaiPageOpaque(BufferGetPage(buffer))->centre, entry);
 	list = BufferGetBlockNumber(buffer);
-	full = memai_list_append(index, &index->leaf, buffer, entry);
+	due = memai_list_append(index, &index->leaf, buffer, entry) ||
+		(index->centre == NULL && MemaiPageOpaque(BufferGetPage(buffer))->used == MEMAI_CENTRE_ROWS);
 	UnlockReleaseBuffer(buffer);
-	if (full)
+	if (due)
 		split_if_due(index, hash, list);
 }
 

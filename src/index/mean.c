@@ -11,9 +11,10 @@
 #include <math.h>
 
 #include "index/index_int.h"
+#include "vector/kernel.h"
 
-/* rows from which on the centre is learnt */
-#define CENTRE_ROWS 24
+/* rows whose spread is a smaller part of their mean's squared length than this are far from the origin */
+#define FAR_SPREAD 0.1f
 /*
  * The nearest rows of a wide list are nearer than those of a narrow one with
  * the same mean distance, and farther than those with the same distance of the
@@ -21,9 +22,8 @@
  */
 #define SPREAD_SHARE 0.5f
 
-/* adds an entry's rotated vector to a sum; returns its squared length */
-static double
-add_rotated(MemaiIndex *index, const MemaiEntry *entry, int centre, float *sum)
+double
+memai_add_vector(MemaiIndex *index, const MemaiEntry *entry, int centre, float times, float *sum)
 {
 	int			padded = index->leaf.padded;
 	float	   *y = index->work + padded;
@@ -34,7 +34,7 @@ add_rotated(MemaiIndex *index, const MemaiEntry *entry, int centre, float *sum)
 	{
 		float		x = centre ? y[i] + index->centre[i] : y[i];
 
-		sum[i] += x;
+		sum[i] += times * x;
 		norm2 += (double) x * x;
 	}
 	return norm2;
@@ -49,7 +49,7 @@ mean_of(MemaiIndex *index, MemaiEntry *const *entries, int n, int centre, float 
 	double		mean2 = 0;
 
 	for (int i = 0; i < n; i++)
-		norm2 += add_rotated(index, entries[i], centre, mean);
+		norm2 += memai_add_vector(index, entries[i], centre, 1, mean);
 	for (int i = 0; i < index->leaf.padded && n > 0; i++)
 	{
 		mean[i] /= (float) n;
@@ -66,9 +66,21 @@ memai_centre_for(MemaiIndex *index, MemaiEntry *const *entries, int n, int centr
 
 	if (index->leaf.refine_bits == 0)
 		return centre;
-	if (index->centre == NULL && n >= CENTRE_ROWS)
+	if (index->centre == NULL && n >= MEMAI_CENTRE_ROWS)
 		memai_centre_store(index, mean_of(index, entries, n, 0, &ignored), n);
 	return index->centre != NULL;
+}
+
+bool
+memai_centre_urgent(MemaiIndex *index, MemaiEntry *const *entries, int n, int centre)
+{
+	float		spread;
+	float	   *mean;
+
+	if (index->leaf.refine_bits == 0 || n < MEMAI_CENTRE_ROWS)
+		return false;
+	mean = mean_of(index, entries, n, centre, &spread);
+	return spread < FAR_SPREAD * (float) memai_kernels->f32_norm2((size_t) index->leaf.padded, mean);
 }
 
 void
@@ -81,9 +93,15 @@ memai_change_centre(MemaiIndex *index, MemaiEntry *const *entries, int n, int fr
 	rotated = palloc(sizeof(float) * index->leaf.padded);
 	for (int i = 0; i < n; i++)
 	{
+		float		scale = entries[i]->code.scale;
+
 		memset(rotated, 0, sizeof(float) * index->leaf.padded);
-		(void) add_rotated(index, entries[i], from, rotated);
+		(void) memai_add_vector(index, entries[i], from, 1, rotated);
 		memai_entry_encode(index, rotated, to, entries[i]);
+		for (int d = 0; d < index->leaf.padded; d++)
+			rotated[d] -= to ? index->centre[d] : 0;
+		memai_code_coarsen(index->support->metric, index->leaf.padded, rotated, scale,
+						   index->leaf.refine_bits == 4 ? 16 : 1, &entries[i]->code);
 	}
 	pfree(rotated);
 }

@@ -64,6 +64,8 @@ typedef struct MemaiProbeTable
 {
 	float		factors[MEMAI_PROBE_POINTS];	/* their number, per root of that of all lists */
 	float		gaps[MEMAI_PROBE_POINTS];	/* how much farther than the nearest list */
+	uint32		lists;			/* of the tenant that it was measured on */
+	uint32		hasty;			/* 1: with few queries, by an insert */
 } MemaiProbeTable;
 
 typedef struct MemaiMeta

@@ -1,6 +1,7 @@
 /*
  * probes.c
- *	  How many lists a search reads: measured when the index is built.
+ *	  How many lists a search reads: measured when the index is built, and as
+ *	  it grows (measure.c).
  *
  * A search reads the lists that are not much farther from the query than the
  * nearest list is.  How much is measured, and the same for queries near to
@@ -24,12 +25,9 @@
 #include "index/search_int.h"
 #include "vector/kernel.h"
 
-/* of the neighbours that may be missed, this share is found to be on the safe side */
-#define MARGIN 0.1
-
 const float memai_probe_recall[MEMAI_PROBE_POINTS] = {0.80f, 0.90f, 0.95f, 0.98f, 0.99f};
 
-/* for indexes that were not built on enough rows: generous, lists made by inserts are worse */
+/* where it cannot be measured, for want of 8-bit codes: generous, lists made by inserts are worse */
 static const float assumed[MEMAI_PROBE_POINTS] = {0.7f, 1.2f, 2.2f, 4.5f, 9};
 
 /* the value for memai.target_recall: straight between two points, from 0 to last */
@@ -68,6 +66,8 @@ memai_probe_count(const MemaiIndex *index, int lists)
 
 	if (probes > 0)
 		return Max(1, Min(probes, lists));
+	if (index->meta.probes.factors[0] == 0 && lists < MEMAI_LEAST_MEASURED)
+		return Max(1, lists);
 	/* at last all lists */
 	return (int) Max(1, Min(ceil(interpolate(factors, root) * root), (double) lists));
 }
@@ -174,19 +174,20 @@ memai_probes_query(MemaiSearch *search, uint64 hash, int lists, const float *que
 
 /* which of count needs in ascending order is that of a share of recall */
 static int
-need_for(float recall, int count)
+need_for(float recall, double margin, int count)
 {
-	return (int) ceil((recall + (1 - recall) * MARGIN) * count) - 1;
+	return (int) ceil((recall + (1 - recall) * margin) * count) - 1;
 }
 
 void
-memai_probes_raise(MemaiProbeTable *probes, MemaiProbeNeed *needs, int count, int lists)
+memai_probes_raise(MemaiProbeTable *probes, MemaiProbeNeed *needs, int count, double margin, int lists)
 {
 	qsort(needs, count, sizeof(MemaiProbeNeed), compare_lists);
 	for (int i = 0; i < MEMAI_PROBE_POINTS; i++)
 		probes->factors[i] = Max(probes->factors[i],
-								 (float) needs[need_for(memai_probe_recall[i], count)].lists / sqrtf((float) lists));
+								 (float) needs[need_for(memai_probe_recall[i], margin, count)].lists / sqrtf((float) lists));
 	qsort(needs, count, sizeof(MemaiProbeNeed), compare_gaps);
 	for (int i = 0; i < MEMAI_PROBE_POINTS; i++)
-		probes->gaps[i] = Max(probes->gaps[i], needs[need_for(memai_probe_recall[i], count)].gap);
+		probes->gaps[i] = Max(probes->gaps[i], needs[need_for(memai_probe_recall[i], margin, count)].gap);
+	probes->lists = (uint32) lists;
 }

@@ -191,47 +191,57 @@ memai_finish_move(MemaiIndex *index, BlockNumber route, BlockNumber list)
 
 /* ---- repair ---- */
 
-typedef struct MovedChildren
+typedef struct Children
 {
-	MemaiIndex *index;
-	BlockNumber *children;
+	const MemaiLayout *layout;
+	BlockNumber *lists;
 	int			n;
 	int			size;
-} MovedChildren;
+} Children;
 
 static bool
 collect_children(void *arg, Buffer buffer, Page page)
 {
-	MovedChildren *c = arg;
+	Children   *c = arg;
 
 	for (int slot = 0; slot < MemaiPageOpaque(page)->used; slot++)
 	{
 		if (c->n == c->size)
 		{
 			c->size *= 2;
-			c->children = repalloc(c->children, sizeof(BlockNumber) * c->size);
+			c->lists = repalloc_huge(c->lists, sizeof(BlockNumber) * (Size) c->size);
 		}
-		c->children[c->n++] = ItemPointerGetBlockNumberNoCheck(memai_slot_tid(&c->index->route, page, slot));
+		c->lists[c->n++] = ItemPointerGetBlockNumberNoCheck(memai_slot_tid(c->layout, page, slot));
 	}
 	return true;
+}
+
+BlockNumber *
+memai_route_children(MemaiIndex *index, BlockNumber route, int *n)
+{
+	Children	c = {.layout = &index->route, .size = 64};
+
+	c.lists = palloc(sizeof(BlockNumber) * c.size);
+	memai_list_walk(index->relation, route, InvalidBuffer, collect_children, &c);
+	*n = c.n;
+	return c.lists;
 }
 
 /* finishes the moves of a route's children that a crash interrupted */
 static void
 repair_children(MemaiIndex *index, BlockNumber route)
 {
-	MovedChildren c = {.index = index, .size = 64};
 	MemaiListFacts	facts;
+	int			n;
+	BlockNumber *lists = memai_route_children(index, route, &n);
 
-	c.children = palloc(sizeof(BlockNumber) * c.size);
-	memai_list_walk(index->relation, route, InvalidBuffer, collect_children, &c);
-	for (int i = 0; i < c.n; i++)
+	for (int i = 0; i < n; i++)
 	{
-		memai_list_facts(index->relation, c.children[i], &facts);
+		memai_list_facts(index->relation, lists[i], &facts);
 		if (facts.flags & MEMAI_FLAG_MOVED)
-			memai_finish_move(index, route, c.children[i]);
+			memai_finish_move(index, route, lists[i]);
 	}
-	pfree(c.children);
+	pfree(lists);
 }
 
 static BlockNumber

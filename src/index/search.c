@@ -321,7 +321,7 @@ memai_search_start(MemaiSearch *search, uint64 hash, const float *q, float epsil
 	search->hash = hash;
 	search->epsilon = epsilon;
 	search->nread = 0;
-	search->scanned = 0;
+	search->scanned = search->consumed = 0;
 	search->most_scanned = most;
 	search->redirected = false;
 	search->prepared[0] = search->prepared[1] = false;
@@ -396,6 +396,7 @@ memai_search_bound(const MemaiSearch *search)
 void
 memai_search_consume(MemaiSearch *search)
 {
+	search->consumed++;
 	memai_pool_use(&search->rows);
 }
 

@@ -80,6 +80,7 @@ struct MemaiSearch
 	BlockNumber most_pages;		/* more pages than the index had at the start are suspect */
 	int64		scanned;
 	int64		most_scanned;
+	int64		consumed;		/* entries looked at more closely */
 };
 
 /* ---- search.c ---- */

@@ -223,6 +223,27 @@ isolate(MemaiIndex *index, BlockNumber list, MemaiListFacts *facts, uint64 hash,
 	return true;
 }
 
+/*
+ * Rewrites the first rows of an index against their mean if what is lost by
+ * waiting for more rows matters.
+ */
+static bool
+learn_centre(MemaiIndex *index, BlockNumber list, const MemaiListFacts *facts)
+{
+	Deal		d = {.n = 1};
+	uint64		position = 0;
+	int			n;
+	MemaiEntry **entries;
+
+	if (index->centre != NULL || facts->header.pages > 1)
+		return false;
+	entries = memai_list_read(index, &index->leaf, list, InvalidBuffer, &position, &n);
+	if (!memai_centre_urgent(index, entries, n, facts->centre))
+		return false;
+	replace(index, InvalidBlockNumber, list, facts, entries, n, position, &d);
+	return true;
+}
+
 /* a list that the directory points to */
 static void
 split_root(MemaiIndex *index, BlockNumber list, MemaiListFacts *facts)
@@ -232,6 +253,8 @@ split_root(MemaiIndex *index, BlockNumber list, MemaiListFacts *facts)
 	MemaiEntry **entries;
 	bool		shared = index->leaf.keyed && facts->header.hash_low != facts->header.hash_high;
 
+	if (learn_centre(index, list, facts))
+		return;
 	if (!shared && (double) facts->header.pages * index->leaf.capacity <= index->meta.flat_size)
 		return;
 	entries = memai_list_read(index, &index->leaf, list, InvalidBuffer, &position, &n);
@@ -309,7 +332,10 @@ memai_split(MemaiIndex *caller, uint64 hash, BlockNumber list)
 		else if (route == InvalidBlockNumber)
 			split_root(index, list, &facts);
 		else
+		{
 			split_child(index, route, list, &facts);
+			memai_probes_learn(index, hash, true);
+		}
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);

@@ -298,6 +298,17 @@ memai_meta_update(Relation relation, double rows, const MemaiProbeTable *probes)
 	UnlockReleaseBuffer(buffer);
 }
 
+void
+memai_probes_store(Relation relation, const MemaiProbeTable *probes)
+{
+	Buffer		buffer = memai_page_read(relation, MEMAI_META_BLKNO, BUFFER_LOCK_EXCLUSIVE, MEMAI_PAGE_META);
+	GenericXLogState *state = GenericXLogStart(relation);
+
+	MemaiPageMeta(GenericXLogRegisterBuffer(state, buffer, 0))->probes = *probes;
+	GenericXLogFinish(state);
+	UnlockReleaseBuffer(buffer);
+}
+
 /* writes one new page of a fork at its end; page is filled by the caller */
 static void
 append_page(Relation relation, ForkNumber fork, Page image)

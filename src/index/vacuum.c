@@ -1,6 +1,7 @@
 /*
  * vacuum.c
- *	  ambulkdelete and amvacuumcleanup: one pass over the scan pages.
+ *	  ambulkdelete and amvacuumcleanup: one pass over the scan pages; and
+ *	  what searches need, measured anew when there are many more lists.
  *
  * The move lock is held throughout, so every entry stays where it is but for
  * the lists that this pass itself replaces; inserts go on.  An entry that
@@ -31,6 +32,8 @@ typedef struct VacuumState
 	double		list_live;		/* of the list being read */
 	double		list_slots;
 	bool		changed;
+	int			most_lists;		/* of a tenant, and whose they are */
+	uint64		most_hash;
 } VacuumState;
 
 /* kills the page's entries that the callback names; it is locked share, then exclusive */
@@ -84,64 +87,36 @@ vacuum_list(VacuumState *vacuum, uint64 hash, BlockNumber list)
 		memai_index_compact(vacuum->index, hash, list);
 }
 
-typedef struct Children
+/* what stands at a directory item: the n lists of rows there, after repair, palloc'd */
+static BlockNumber *
+lists_at(MemaiIndex *index, uint64 low, int *n)
 {
-	const MemaiLayout *layout;
+	BlockNumber root;
 	BlockNumber *lists;
-	int			n;
-	int			size;
-} Children;
-
-static bool
-collect_children(void *arg, Buffer buffer, Page page)
-{
-	Children   *c = arg;
-
-	for (int slot = 0; slot < MemaiPageOpaque(page)->used; slot++)
-	{
-		ItemPointer tid = memai_slot_tid(c->layout, page, slot);
-
-		if (c->n == c->size)
-		{
-			c->size *= 2;
-			c->lists = repalloc(c->lists, sizeof(BlockNumber) * c->size);
-		}
-		c->lists[c->n++] = ItemPointerGetBlockNumberNoCheck(tid);
-	}
-	return true;
-}
-
-/* what stands at a directory item: the lists of rows there, after repair */
-static Children
-lists_at(MemaiIndex *index, uint64 low, BlockNumber root)
-{
-	Children	c = {.layout = &index->route, .size = 16};
-	Buffer		buffer;
-	int			level;
+	MemaiListFacts facts;
 	uint64		ignored;
 
 	memai_repair(index, low);
 	root = memai_directory_find(index->relation, low, &ignored, &ignored);
-	buffer = memai_page_read(index->relation, root, BUFFER_LOCK_SHARE, MEMAI_PAGE_SCAN);
-	level = MemaiPageOpaque(BufferGetPage(buffer))->level;
-	UnlockReleaseBuffer(buffer);
-	c.lists = palloc(sizeof(BlockNumber) * c.size);
-	if (level == 1)
-		memai_list_walk(index->relation, root, InvalidBuffer, collect_children, &c);
-	else
-		c.lists[c.n++] = root;
-	return c;
+	memai_list_facts(index->relation, root, &facts);
+	if (facts.level == 1)
+		return memai_route_children(index, root, n);
+	lists = palloc(sizeof(BlockNumber));
+	lists[0] = root;
+	*n = 1;
+	return lists;
 }
 
 static void
 vacuum_root(void *arg, uint64 low, uint64 high, BlockNumber root)
 {
 	VacuumState *vacuum = arg;
-	Children	c = lists_at(vacuum->index, low, root);
+	int			n;
+	BlockNumber *lists = lists_at(vacuum->index, low, &n);
 
-	for (int i = 0; i < c.n; i++)
-		vacuum_list(vacuum, low, c.lists[i]);
-	pfree(c.lists);
+	for (int i = 0; i < n; i++)
+		vacuum_list(vacuum, low, lists[i]);
+	pfree(lists);
 }
 
 IndexBulkDeleteResult *
@@ -170,31 +145,34 @@ maintain_root(void *arg, uint64 low, uint64 high, BlockNumber root)
 {
 	VacuumState *vacuum = arg;
 	MemaiIndex *index = vacuum->index;
-	Children	c = lists_at(index, low, root);
+	int			n;
+	BlockNumber *lists = lists_at(index, low, &n);
 
-	for (int i = 0; i < c.n; i++)
+	if (n > vacuum->most_lists)
 	{
-		Buffer		buffer = memai_page_read(index->relation, c.lists[i], BUFFER_LOCK_SHARE, MEMAI_PAGE_SCAN);
-		MemaiListHeader header = *MemaiPageList(BufferGetPage(buffer));
-		double		rows = (double) header.pages * index->leaf.capacity;
+		vacuum->most_lists = n;
+		vacuum->most_hash = low;
+	}
+	for (int i = 0; i < n; i++)
+	{
+		MemaiListFacts facts;
+		double		rows;
 		uint64		found_low;
 		uint64		found_high;
-		BlockNumber now;
 
-		UnlockReleaseBuffer(buffer);
+		memai_list_facts(index->relation, lists[i], &facts);
+		rows = (double) facts.header.pages * index->leaf.capacity;
 		memai_vacuum_delay_point();
-		if (c.n == 1 ? rows <= index->meta.flat_size && (header.pages == 1 || !index->leaf.keyed)
+		if (n == 1 ? rows <= index->meta.flat_size && (facts.header.pages == 1 || !index->leaf.keyed)
 			: rows <= 2 * index->meta.list_size)
 			continue;
-		memai_split(index, low, c.lists[i]);
-		buffer = memai_page_read(index->relation, c.lists[i], BUFFER_LOCK_SHARE, MEMAI_PAGE_SCAN);
-		now = MemaiPageOpaque(BufferGetPage(buffer))->flags & MEMAI_FLAG_MOVED;
-		UnlockReleaseBuffer(buffer);
+		memai_split(index, low, lists[i]);
+		memai_list_facts(index->relation, lists[i], &facts);
 		(void) memai_directory_find(index->relation, low, &found_low, &found_high);
-		if (now || found_high != high)
+		if ((facts.flags & MEMAI_FLAG_MOVED) || found_high != high)
 			vacuum->changed = true;
 	}
-	pfree(c.lists);
+	pfree(lists);
 }
 
 IndexBulkDeleteResult *
@@ -214,6 +192,7 @@ memai_index_vacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 			vacuum.changed = false;
 			memai_directory_walk(info->index, maintain_root, &vacuum);
 		}
+		memai_probes_learn(vacuum.index, vacuum.most_hash, false);
 		memai_move_unlock(info->index);
 		IndexFreeSpaceMapVacuum(info->index);
 	}

@@ -38,6 +38,8 @@ CREATE TABLE memai._vectorizer_queue (
 	CONSTRAINT _vectorizer_queue_pkey PRIMARY KEY (vectorizer, key)
 );
 COMMENT ON TABLE memai._vectorizer_queue IS 'private: keys of rows that wait for their vectors, or failed';
+CREATE INDEX _vectorizer_queue_error_idx ON memai._vectorizer_queue (vectorizer) WHERE error IS NOT NULL;
+COMMENT ON INDEX memai._vectorizer_queue_error_idx IS 'serves all vectorizers: rows that failed';
 
 CREATE FUNCTION memai._vectorizer_changed() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'memai_vectorizer_changed' LANGUAGE C VOLATILE PARALLEL UNSAFE

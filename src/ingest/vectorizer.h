@@ -9,6 +9,7 @@
 #include "nodes/pg_list.h"
 #include "utils/array.h"
 #include "utils/jsonb.h"
+#include "utils/relcache.h"
 
 #define MEMAI_VECTORIZER_MAX_COLUMNS 32
 
@@ -41,6 +42,8 @@ typedef struct MemaiVectorizer
 	int			nkeys;
 	char	  **keys;
 	char	  **key_types;
+	Oid		   *key_type_oids;
+	bool		misfit;			/* the table of the vectors has another key */
 	int			ncolumns;
 	char	  **columns;
 	int			nextra;			/* columns that are listed after those */
@@ -58,13 +61,21 @@ typedef struct MemaiVectorizer
 extern MemaiVectorizer *memai_vectorizer_read(const char *name, int32 id);
 
 /*
- * Looks up what the catalogs say of the source; false when the table, its key
- * or its list of columns is gone.
+ * Looks up what the catalogs say of the source; false when the table, its key,
+ * its list of columns or the table of the vectors is gone, or, with misfit set, has
+ * another key.
  */
 extern bool memai_vectorizer_describe(MemaiVectorizer *vectorizer);
 
-/* Fills keys and key_types from the primary key; false when there is none. */
+/* Raises 55000, of one that is not complete. */
+extern void memai_vectorizer_raise_incomplete(const MemaiVectorizer *vectorizer) pg_attribute_noreturn();
+
+/* Fills keys and their types from the primary key; false when there is none. */
 extern bool memai_vectorizer_describe_key(MemaiVectorizer *vectorizer);
+
+/* Is the relation, whose trigger has fired, the source, or a partition or child of it?  Does it have all of its rows? */
+extern bool memai_vectorizer_follows(const MemaiVectorizer *vectorizer, Relation relation);
+extern bool memai_vectorizer_is_whole(const MemaiVectorizer *vectorizer, Relation relation);
 
 /* The key of a row as text, the condition that finds the row of the key i.key, and the text that is embedded. */
 extern char *memai_vectorizer_key_sql(const MemaiVectorizer *vectorizer, const char *row);
@@ -117,6 +128,9 @@ extern List *memai_vectorizer_list_columns(ArrayType *array, Oid source);
 extern void memai_vectorizer_create_triggers(const MemaiVectorizer *v, const List *columns);
 extern void memai_vectorizer_drop_triggers(const MemaiVectorizer *v);
 
+/* Those of partitions that came later; nothing else is locked against writers. */
+extern void memai_vectorizer_complete_triggers(const MemaiVectorizer *v);
+
 /* The trigger that keeps the list of columns, and any of them by its kind. */
 extern void memai_vectorizer_create_list(const MemaiVectorizer *v, const List *columns);
 extern void memai_vectorizer_drop_trigger(const MemaiVectorizer *v, Oid relid, const char *which);
@@ -130,6 +144,15 @@ extern void memai_vectorizer_drop_trigger(const MemaiVectorizer *v, Oid relid, c
  * transition tables registered that the query names.  Returns how many.
  */
 extern int64 memai_vectorizer_enqueue(const MemaiVectorizer *vectorizer, const char *query);
+
+/* Nothing waits any more, and nothing has failed. */
+extern void memai_vectorizer_empty_queue(const MemaiVectorizer *vectorizer);
+
+/* Lets rows that failed wait again; returns how many. */
+extern int64 memai_vectorizer_retry_errors(const MemaiVectorizer *vectorizer);
+
+/* Deletes from a table of vectors, as the current role, those whose row is gone. */
+extern void memai_vectorizer_delete_orphans(const MemaiVectorizer *vectorizer);
 
 /* Submits a job for what waits. */
 extern void memai_vectorizer_submit(const MemaiVectorizer *vectorizer);

@@ -1,12 +1,7 @@
 /*
  * vectorizer_batch.c
  *	  Batches of rows that wait for their vectors: read from the queue and the
- *	  source table, and stored.
- *
- * A vector is stored if its row still has the text that was sent, with the hash
- * of that text beside it, and then the row leaves the queue; one that changed
- * in the meantime has a new version in the queue, stays there and is taken
- * again.
+ *	  source table, and parted into the texts that are sent.
  *
  * Whatever touches the user's table runs with the rights of its owner, under
  * SECURITY_RESTRICTED_OPERATION, which is how jobs run; the queue is memai's.
@@ -29,16 +24,6 @@
 static MemaiStatement read_keys = {
 	"SELECT q.key, q.version FROM memai._vectorizer_queue q WHERE q.vectorizer = $1 AND q.key > $2 AND q.error IS NULL "
 	"ORDER BY q.key LIMIT $3", 3, {INT4OID, TEXTOID, INT8OID}, NULL
-};
-/* the locking subquery is what makes the planner look keys up one by one */
-static MemaiStatement remove_done = {
-	"DELETE FROM memai._vectorizer_queue q WHERE q.ctid = ANY (ARRAY(SELECT w.ctid FROM unnest($2, $3) AS d (key, version) "
-	"CROSS JOIN LATERAL (SELECT o.ctid FROM memai._vectorizer_queue o WHERE o.vectorizer = $1 AND o.key = d.key "
-	"AND o.version = d.version FOR UPDATE) AS w))", 3, {INT4OID, TEXTARRAYOID, UUIDARRAYOID}, NULL
-};
-static MemaiStatement note_error = {
-	"UPDATE memai._vectorizer_queue q SET error = $4, sqlstate = $5 WHERE q.vectorizer = $1 AND q.key = $2 AND q.version = $3",
-	5, {INT4OID, TEXTOID, UUIDOID, TEXTOID, TEXTOID}, NULL
 };
 
 /* plans are kept for long: those that scan or hash the tables would be made while these are small */
@@ -64,8 +49,8 @@ memai_vectorizer_own_by_index(MemaiStatement *statement, Datum *values, const ch
 	return n;
 }
 
-static uint64
-run_by_key(const char *sql, int nargs, Oid *types, Datum *values)
+uint64
+memai_vectorizer_run_by_key(const char *sql, int nargs, Oid *types, Datum *values)
 {
 	int			nest_level = begin_by_index();
 	int			result = SPI_execute_plan(memai_vectorizer_plan(sql, nargs, types), values, NULL, false, 0);
@@ -115,8 +100,8 @@ keys_of_all(const MemaiVectorizerBatch *batch)
 }
 
 /* hash of what was sent: another model's vector is another one, and so is that of another chunk */
-static char *
-hash_sql(const MemaiVectorizer *v, const char *row)
+char *
+memai_vectorizer_hash_sql(const MemaiVectorizer *v, const char *row)
 {
 	char	   *chunking = v->chunking ? JsonbToCString(NULL, &v->chunking->root, VARSIZE(v->chunking)) : "";
 
@@ -133,7 +118,8 @@ read_sql(const MemaiVectorizer *v)
 
 	return psprintf("SELECT i.position::integer, %s, %s, coalesce(%s.%s = %s AND %s.%s IS NOT NULL, false) "
 					"FROM unnest($1) WITH ORDINALITY AS i (key, position) JOIN %s s ON %s%s",
-					memai_vectorizer_content_sql(v, "s"), hash_sql(v, "s"), row, v->hash, hash_sql(v, "s"), row, v->vector,
+					memai_vectorizer_content_sql(v, "s"), memai_vectorizer_hash_sql(v, "s"), row, v->hash,
+					memai_vectorizer_hash_sql(v, "s"), row, v->vector,
 					v->source_name, memai_vectorizer_match_sql(v, "s"), found);
 }
 
@@ -157,7 +143,7 @@ read_contents(MemaiVectorizerBatch *batch)
 	int			n;
 
 	SPI_connect();
-	n = (int) run_by_key(read_sql(batch->vectorizer), 1, &type, &keys);
+	n = (int) memai_vectorizer_run_by_key(read_sql(batch->vectorizer), 1, &type, &keys);
 	MemoryContextSwitchTo(batch->context);
 	for (int i = 0; i < n; i++)
 	{
@@ -269,274 +255,4 @@ bool
 memai_vectorizer_same(const MemaiVectorizer *a, const MemaiVectorizer *b)
 {
 	return a->id == b->id && strcmp(read_sql(a), read_sql(b)) == 0;
-}
-
-/* ---- storing ---- */
-
-/* have all vectors of a row come? */
-static bool
-is_complete(const MemaiVectorizerBatch *batch, const MemaiVectorizerRow *row)
-{
-	for (int i = 0; i < row->ntexts; i++)
-		if (batch->vectors[row->first + i] == NULL)
-			return false;
-	return true;
-}
-
-int
-memai_vectorizer_batch_select(MemaiVectorizerBatch *batch, bool all)
-{
-	batch->nselected = 0;
-	for (int i = 0; i < batch->nrows; i++)
-	{
-		MemaiVectorizerRow *row = &batch->rows[i];
-		bool		complete;
-
-		if (row->settled)
-			continue;
-		complete = is_complete(batch, row);
-		if (!complete && !all)
-			continue;
-		row->refused = !complete;
-		batch->selected[batch->nselected++] = i;
-	}
-	return batch->nselected;
-}
-
-static char *
-store_sql(const MemaiVectorizer *v)
-{
-	StringInfoData names;
-
-	if (v->table_name == NULL)
-		return psprintf("UPDATE %s s SET %s = i.vector, %s = i.hash FROM unnest($1, $2, $3) AS i (key, hash, vector) "
-						"WHERE %s AND %s = i.hash",
-						v->source_name, v->vector, v->hash, memai_vectorizer_match_sql(v, "s"), hash_sql(v, "s"));
-	initStringInfo(&names);
-	for (int i = 0; i < v->nkeys; i++)
-		appendStringInfo(&names, "%s%s", i ? ", " : "", v->keys[i]);
-	return psprintf("INSERT INTO %s AS d (%s, content, embedding, content_hash) "
-					"SELECT s.*, i.vector, i.hash FROM unnest($1, $2, $3) AS i (key, hash, vector) "
-					"CROSS JOIN LATERAL (SELECT %s, %s AS content FROM %s s WHERE %s AND %s = i.hash FOR SHARE) AS s "
-					"ON CONFLICT (%s) DO UPDATE SET content = excluded.content, embedding = excluded.embedding, "
-					"content_hash = excluded.content_hash",
-					v->table_name, names.data, names.data, memai_vectorizer_content_sql(v, "s"), v->source_name,
-					memai_vectorizer_match_sql(v, "s"), hash_sql(v, "s"), names.data);
-}
-
-/* stores what was made; a row without text gets no vector */
-static void
-store_vectors(const MemaiVectorizerBatch *batch)
-{
-	Datum	   *keys = palloc(sizeof(Datum) * batch->nselected);
-	Datum	   *hashes = palloc(sizeof(Datum) * batch->nselected);
-	Datum	   *vectors = palloc(sizeof(Datum) * batch->nselected);
-	bool	   *nulls = palloc(sizeof(bool) * batch->nselected);
-	Oid			types[3] = {TEXTARRAYOID, UUIDARRAYOID, memai_vector_array_type_oid()};
-	Datum		values[3];
-	int			n = 0;
-
-	for (int i = 0; i < batch->nselected; i++)
-	{
-		const MemaiVectorizerRow *row = &batch->rows[batch->selected[i]];
-
-		if (!row->wanted || row->refused)
-			continue;
-		keys[n] = row->key;
-		hashes[n] = row->hash;
-		nulls[n] = row->ntexts == 0;
-		vectors[n] = nulls[n] ? (Datum) 0 : PointerGetDatum(batch->vectors[row->first]);
-		n++;
-	}
-	if (n == 0)
-		return;
-	values[0] = PointerGetDatum(construct_array(keys, n, TEXTOID, -1, false, TYPALIGN_INT));
-	values[1] = PointerGetDatum(construct_array(hashes, n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
-	values[2] = PointerGetDatum(construct_md_array(vectors, nulls, 1, &n, (int[]) {1}, memai_vector_type_oid(), -1, false, TYPALIGN_INT));
-	(void) run_by_key(store_sql(batch->vectorizer), 3, types, values);
-}
-
-/* ---- chunks ---- */
-
-/* true for the selected rows that still have the content that was sent, which stays locked */
-static bool *
-lock_unchanged(const MemaiVectorizerBatch *batch)
-{
-	const MemaiVectorizer *v = batch->vectorizer;
-	bool	   *unchanged = palloc0(sizeof(bool) * batch->nselected);
-	Datum	   *keys = palloc(sizeof(Datum) * batch->nselected);
-	Datum	   *hashes = palloc(sizeof(Datum) * batch->nselected);
-	int		   *places = palloc(sizeof(int) * batch->nselected);
-	Oid			types[2] = {TEXTARRAYOID, UUIDARRAYOID};
-	Datum		values[2];
-	int			n = 0;
-	bool		isnull;
-
-	for (int i = 0; i < batch->nselected; i++)
-	{
-		const MemaiVectorizerRow *row = &batch->rows[batch->selected[i]];
-
-		if (!row->wanted || row->refused)
-			continue;
-		keys[n] = row->key;
-		hashes[n] = row->hash;
-		places[n++] = i;
-	}
-	values[0] = PointerGetDatum(construct_array(keys, n, TEXTOID, -1, false, TYPALIGN_INT));
-	values[1] = PointerGetDatum(construct_array(hashes, n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
-	n = (int) run_by_key(psprintf("SELECT i.position::integer FROM unnest($1, $2) WITH ORDINALITY AS i (key, hash, position) "
-								  "CROSS JOIN LATERAL (SELECT FROM %s s WHERE %s AND %s = i.hash FOR SHARE) AS s",
-								  v->source_name, memai_vectorizer_match_sql(v, "s"), hash_sql(v, "s")), 2, types, values);
-	for (int i = 0; i < n; i++)
-		unchanged[places[DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull)) - 1]] = true;
-	return unchanged;
-}
-
-static char *
-insert_chunks_sql(const MemaiVectorizer *v)
-{
-	StringInfoData sql;
-
-	initStringInfo(&sql);
-	appendStringInfo(&sql, "INSERT INTO %s (", v->table_name);
-	for (int i = 0; i < v->nkeys; i++)
-		appendStringInfo(&sql, "%s, ", v->keys[i]);
-	appendStringInfoString(&sql, "chunk, content, embedding, content_hash) SELECT ");
-	for (int i = 0; i < v->nkeys; i++)
-		if (v->nkeys == 1)
-			appendStringInfo(&sql, "i.key::%s, ", v->key_types[i]);
-		else
-			appendStringInfo(&sql, "(i.key::text[])[%d]::%s, ", i + 1, v->key_types[i]);
-	appendStringInfoString(&sql, "i.chunk, i.content, i.vector, i.hash FROM unnest($1, $2, $3, $4, $5) AS i (key, hash, chunk, content, vector)");
-	return sql.data;
-}
-
-/* the vectors of the rows that are unchanged, one by one */
-static void
-insert_chunks(const MemaiVectorizerBatch *batch, const bool *unchanged, int ntexts)
-{
-	Datum	   *columns[5];
-	Oid			types[5] = {TEXTARRAYOID, UUIDARRAYOID, INT4ARRAYOID, TEXTARRAYOID, memai_vector_array_type_oid()};
-	Datum		values[5];
-	int			n = 0;
-
-	for (int i = 0; i < (int) lengthof(columns); i++)
-		columns[i] = palloc(sizeof(Datum) * ntexts);
-	for (int i = 0; i < batch->nselected; i++)
-	{
-		const MemaiVectorizerRow *row = &batch->rows[batch->selected[i]];
-
-		for (int k = 0; unchanged[i] && k < row->ntexts; k++)
-		{
-			const MemaiSpan *content = &batch->texts[row->first + k];
-
-			columns[0][n] = row->key;
-			columns[1][n] = row->hash;
-			columns[2][n] = Int32GetDatum(k + 1);
-			columns[3][n] = PointerGetDatum(cstring_to_text_with_len(content->data, content->len));
-			columns[4][n++] = PointerGetDatum(batch->vectors[row->first + k]);
-		}
-	}
-	values[0] = PointerGetDatum(construct_array(columns[0], n, TEXTOID, -1, false, TYPALIGN_INT));
-	values[1] = PointerGetDatum(construct_array(columns[1], n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
-	values[2] = PointerGetDatum(construct_array(columns[2], n, INT4OID, sizeof(int32), true, TYPALIGN_INT));
-	values[3] = PointerGetDatum(construct_array(columns[3], n, TEXTOID, -1, false, TYPALIGN_INT));
-	values[4] = PointerGetDatum(construct_array(columns[4], n, memai_vector_type_oid(), -1, false, TYPALIGN_INT));
-	(void) run_by_key(insert_chunks_sql(batch->vectorizer), 5, types, values);
-}
-
-/* replaces the chunks of the rows that are unchanged; whoever reads sees the old ones or the new ones */
-static void
-store_chunks(const MemaiVectorizerBatch *batch)
-{
-	const MemaiVectorizer *v = batch->vectorizer;
-	bool	   *unchanged = lock_unchanged(batch);
-	Datum	   *keys = palloc(sizeof(Datum) * batch->nselected);
-	Oid			type = TEXTARRAYOID;
-	Datum		array;
-	int			n = 0;
-	int			ntexts = 0;
-
-	for (int i = 0; i < batch->nselected; i++)
-	{
-		if (!unchanged[i])
-			continue;
-		keys[n++] = batch->rows[batch->selected[i]].key;
-		ntexts += batch->rows[batch->selected[i]].ntexts;
-	}
-	if (n == 0)
-		return;
-	array = PointerGetDatum(construct_array(keys, n, TEXTOID, -1, false, TYPALIGN_INT));
-	(void) run_by_key(psprintf("DELETE FROM %s d USING unnest($1) AS i (key) WHERE %s", v->table_name,
-							   memai_vectorizer_match_sql(v, "d")), 1, &type, &array);
-	if (ntexts > 0)
-		insert_chunks(batch, unchanged, ntexts);
-}
-
-/* ---- the queue ---- */
-
-static void
-remove_from_queue(const MemaiVectorizerBatch *batch)
-{
-	Datum	   *keys = palloc(sizeof(Datum) * batch->nselected);
-	Datum	   *versions = palloc(sizeof(Datum) * batch->nselected);
-	Datum		values[3];
-	int			n = 0;
-
-	for (int i = 0; i < batch->nselected; i++)
-	{
-		const MemaiVectorizerRow *row = &batch->rows[batch->selected[i]];
-
-		if (row->refused)
-			continue;
-		keys[n] = row->key;
-		versions[n++] = row->version;
-	}
-	values[0] = Int32GetDatum(batch->vectorizer->id);
-	values[1] = PointerGetDatum(construct_array(keys, n, TEXTOID, -1, false, TYPALIGN_INT));
-	values[2] = PointerGetDatum(construct_array(versions, n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
-	(void) memai_vectorizer_own_by_index(&remove_done, values, NULL);
-}
-
-static void
-note_errors(const MemaiVectorizerBatch *batch)
-{
-	Datum		values[5];
-
-	for (int i = 0; i < batch->nselected; i++)
-	{
-		const MemaiVectorizerRow *row = &batch->rows[batch->selected[i]];
-
-		if (!row->refused)
-			continue;
-		values[0] = Int32GetDatum(batch->vectorizer->id);
-		values[1] = row->key;
-		values[2] = row->version;
-		values[3] = CStringGetTextDatum("the model refuses the text");
-		values[4] = CStringGetTextDatum(unpack_sql_state(ERRCODE_MEMAI_REFUSED));
-		(void) memai_vectorizer_own(&note_error, values, NULL);
-	}
-}
-
-void
-memai_vectorizer_batch_store(MemaiVectorizerBatch *batch)
-{
-	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "memai vectorizer store", ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(scratch);
-
-	SPI_connect();
-	MemoryContextSwitchTo(scratch);
-	memai_vectorizer_storing = true;
-	if (batch->vectorizer->chunking)
-		store_chunks(batch);
-	else
-		store_vectors(batch);
-	memai_vectorizer_storing = false;
-	remove_from_queue(batch);
-	note_errors(batch);
-	SPI_finish();
-	for (int i = 0; i < batch->nselected; i++)
-		batch->rows[batch->selected[i]].settled = true;
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(scratch);
 }

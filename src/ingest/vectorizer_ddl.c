@@ -53,12 +53,12 @@ memai_vectorizer_check_source(Oid relid)
 	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("the source of a vectorizer is a table"),
-				 errdetail("\"%s\" is of another kind.", get_rel_name(relid) ? get_rel_name(relid) : "(dropped)")));
+				 errmsg("\"%s\" is not a table", get_rel_name(relid) ? get_rel_name(relid) : "(dropped)"),
+				 errdetail("Vectorizers and watches follow tables, partitioned or not.")));
 	if (get_rel_persistence(relid) == RELPERSISTENCE_TEMP)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("the source of a vectorizer cannot be a temporary table"),
+				 errmsg("\"%s\" is a temporary table", get_rel_name(relid)),
 				 errdetail("Workers do not see it.")));
 	memai_vectorizer_check_owner(relid);
 }
@@ -187,6 +187,17 @@ create_trigger(const MemaiVectorizer *v, const char *table, const char *which, c
 					 psprintf(when, table), v->what, quote_literal_cstr(v->name)));
 }
 
+static void
+create_triggers(const MemaiVectorizer *v, Oid relid)
+{
+	char	   *table = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
+
+	create_trigger(v, table, "insert", "AFTER INSERT ON %s REFERENCING NEW TABLE AS memai_new");
+	create_trigger(v, table, "update", "AFTER UPDATE ON %s REFERENCING OLD TABLE AS memai_old NEW TABLE AS memai_new");
+	create_trigger(v, table, "delete", "AFTER DELETE ON %s REFERENCING OLD TABLE AS memai_old");
+	create_trigger(v, table, "truncate", "AFTER TRUNCATE ON %s");
+}
+
 /* on the table, and on each partition for statements that name it */
 void
 memai_vectorizer_create_triggers(const MemaiVectorizer *v, const List *columns)
@@ -196,15 +207,19 @@ memai_vectorizer_create_triggers(const MemaiVectorizer *v, const List *columns)
 
 	memai_vectorizer_create_list(v, columns);
 	foreach(cell, tables)
-	{
-		Oid			relid = lfirst_oid(cell);
-		char	   *table = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
+		create_triggers(v, lfirst_oid(cell));
+}
 
-		create_trigger(v, table, "insert", "AFTER INSERT ON %s REFERENCING NEW TABLE AS memai_new");
-		create_trigger(v, table, "update", "AFTER UPDATE ON %s REFERENCING OLD TABLE AS memai_old NEW TABLE AS memai_new");
-		create_trigger(v, table, "delete", "AFTER DELETE ON %s REFERENCING OLD TABLE AS memai_old");
-		create_trigger(v, table, "truncate", "AFTER TRUNCATE ON %s");
-	}
+void
+memai_vectorizer_complete_triggers(const MemaiVectorizer *v)
+{
+	List	   *tables = find_all_inheritors(v->source, AccessShareLock, NULL);
+	char	   *name = psprintf("memai_%s_insert_%s", v->what, v->name);
+	ListCell   *cell;
+
+	foreach(cell, tables)
+		if (!OidIsValid(get_trigger_oid(lfirst_oid(cell), name, true)))
+			create_triggers(v, lfirst_oid(cell));
 }
 
 /* the trigger that keeps the list of columns */

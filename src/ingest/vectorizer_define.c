@@ -49,18 +49,11 @@ static MemaiStatement schedule_it = {
 static MemaiStatement drop_schedule = {
 	"SELECT memai.drop_schedule('vectorizer ' || $1, user_id => 'vectorizer')", 1, {TEXTOID}, NULL
 };
-static MemaiStatement count_errors = {
-	"WITH again AS (UPDATE memai._vectorizer_queue q SET error = NULL, sqlstate = NULL "
-	"WHERE q.vectorizer = $1 AND q.error IS NOT NULL RETURNING 1) SELECT count(*) FROM again", 1, {INT4OID}, NULL
-};
-
 PG_FUNCTION_INFO_V1(memai_create_vectorizer);
 PG_FUNCTION_INFO_V1(memai_alter_vectorizer);
 PG_FUNCTION_INFO_V1(memai_drop_vectorizer);
 PG_FUNCTION_INFO_V1(memai_refresh_vectorizer);
 PG_FUNCTION_INFO_V1(memai_retry_vectorizer);
-
-/* ---- arguments ---- */
 
 /* ---- what is created for it ---- */
 
@@ -71,21 +64,59 @@ vector_type(const MemaiModelInfo *model)
 					model->dimensions);
 }
 
-/* the destination column and its hash, made unless they are there */
-static void
-create_columns(const MemaiVectorizer *v, const MemaiModelInfo *model, const char *vector, const char *hash)
+/* a destination that is there already, or InvalidAttrNumber; raises 42804 and 428C9 when vectors cannot be stored in it */
+static AttrNumber
+find_destination(const MemaiVectorizer *v, const char *name, Oid type, const char *type_name)
 {
-	AttrNumber	number = get_attnum(v->source, vector);
+	AttrNumber	number = get_attnum(v->source, name);
 
-	if (number > 0 && get_atttype(v->source, number) != memai_vector_type_oid())
+	if (number == InvalidAttrNumber)
+		return number;
+	if (number < 0 || get_atttype(v->source, number) != type)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("column \"%s\" of table \"%s\" is not of type vector", vector, get_rel_name(v->source))));
-	if (number == InvalidAttrNumber)
-		memai_vectorizer_execute(psprintf("ALTER TABLE %s ADD COLUMN %s %s", v->source_name, quote_identifier(vector), vector_type(model)));
-	if (get_attnum(v->source, hash) == InvalidAttrNumber)
-		memai_vectorizer_execute(psprintf("ALTER TABLE %s ADD COLUMN %s uuid", v->source_name, quote_identifier(hash)));
-	memai_vectorizer_execute(psprintf("COMMENT ON COLUMN %s.%s IS %s", v->source_name, quote_identifier(hash),
+				 errmsg("column \"%s\" of table \"%s\" is not of type %s", name, get_rel_name(v->source), type_name)));
+	if (get_attgenerated(v->source, number))
+		ereport(ERROR,
+				(errcode(ERRCODE_GENERATED_ALWAYS),
+				 errmsg("column \"%s\" of table \"%s\" is generated", name, get_rel_name(v->source)),
+				 errhint("Name another in destination.")));
+	return number;
+}
+
+static void
+check_dimensions(const MemaiVectorizer *v, const MemaiModelInfo *model)
+{
+	Oid			relid = v->table_name ? v->table : v->source;
+	List	   *name = memai_qualified_name_list(v->vector);
+	Oid			type;
+	Oid			collation;
+	int32		typmod;
+
+	get_atttypetypmodcoll(relid, memai_vectorizer_find_column(relid, strVal(linitial(name))), &type, &typmod, &collation);
+
+	if (typmod > 0 && typmod != model->dimensions)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("model \"%s\" makes vectors of another length", model->name),
+				 errdetail("They have %d dimensions, the destination has %d.", model->dimensions, typmod),
+				 errhint("Create another vectorizer with a destination of its own, and drop this one when that is filled.")));
+}
+
+/* the destination column and its hash, made unless they are there */
+static void
+create_columns(MemaiVectorizer *v, const MemaiModelInfo *model, const char *vector, const char *hash)
+{
+	v->nextra = 2;
+	v->extra[0] = v->vector = pstrdup(quote_identifier(vector));
+	v->extra[1] = v->hash = pstrdup(quote_identifier(hash));
+	if (find_destination(v, vector, memai_vector_type_oid(), "vector") == InvalidAttrNumber)
+		memai_vectorizer_execute(psprintf("ALTER TABLE %s ADD COLUMN %s %s", v->source_name, v->vector, vector_type(model)));
+	else
+		check_dimensions(v, model);
+	if (find_destination(v, hash, UUIDOID, "uuid") == InvalidAttrNumber)
+		memai_vectorizer_execute(psprintf("ALTER TABLE %s ADD COLUMN %s uuid", v->source_name, v->hash));
+	memai_vectorizer_execute(psprintf("COMMENT ON COLUMN %s.%s IS %s", v->source_name, v->hash,
 					 quote_literal_cstr(psprintf("which text column %s was made from", vector))));
 }
 
@@ -183,9 +214,6 @@ create_destination(MemaiVectorizer *v, const MemaiModelInfo *model, const char *
 	if (table == NULL)
 	{
 		create_columns(v, model, column, hash);
-		v->nextra = 2;
-		v->extra[0] = v->vector = pstrdup(quote_identifier(column));
-		v->extra[1] = v->hash = pstrdup(quote_identifier(hash));
 		return;
 	}
 	v->table_name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(v->source)), table);
@@ -193,6 +221,24 @@ create_destination(MemaiVectorizer *v, const MemaiModelInfo *model, const char *
 	v->table = get_relname_relid(table, get_rel_namespace(v->source));
 	v->vector = "embedding";
 	v->hash = "content_hash";
+}
+
+/* one whose table was dropped makes room */
+static void
+check_name(const char *name)
+{
+	MemaiVectorizer *other = memai_vectorizer_read(name, 0);
+	Datum		id;
+
+	if (other == NULL)
+		return;
+	if (get_rel_name(other->source) != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("vectorizer \"%s\" already exists", name),
+				 errhint("Give this one a name => '...', and a destination of its own.")));
+	id = Int32GetDatum(other->id);
+	(void) memai_vectorizer_own(&delete_row, &id, NULL);
 }
 
 /*
@@ -214,6 +260,7 @@ memai_create_vectorizer(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("source must not be null")));
+	PreventCommandDuringRecovery("memai.create_vectorizer");
 	v.source = PG_GETARG_OID(0);
 	memai_vectorizer_check_source(v.source);
 	SPI_connect();
@@ -222,11 +269,7 @@ memai_create_vectorizer(PG_FUNCTION_ARGS)
 	v.source_name = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)), RelationGetRelationName(relation));
 	table_close(relation, NoLock);
 	v.name = memai_vectorizer_choose_name(PG_ARGISNULL(8) ? NULL : PG_GETARG_TEXT_PP(8), v.source);
-	if (memai_vectorizer_read(v.name, 0) != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_DUPLICATE_OBJECT),
-				 errmsg("vectorizer \"%s\" already exists", v.name),
-				 errhint("Give this one a name => '...', and a destination of its own.")));
+	check_name(v.name);
 	memai_vectorizer_become_owner(&v, &user, &sec_context);
 	model = memai_model_lookup(PG_ARGISNULL(3) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(3)), "embed");
 	v.model = model->name;
@@ -288,11 +331,7 @@ find_complete_vectorizer(const text *name)
 	MemaiVectorizer *v = find_vectorizer(name, &described);
 
 	if (!described)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the table of vectorizer \"%s\" is not what it was", v->name),
-				 errdetail("The table, its primary key, a trigger or the table of the vectors is gone."),
-				 errhint("Drop the vectorizer and create it again.")));
+		memai_vectorizer_raise_incomplete(v);
 	return v;
 }
 
@@ -309,25 +348,6 @@ present_columns(const MemaiVectorizer *v)
 		columns = lappend(columns, strVal(linitial(name)));
 	}
 	return columns;
-}
-
-static void
-check_dimensions(const MemaiVectorizer *v, const MemaiModelInfo *model)
-{
-	Oid			relid = v->table_name ? v->table : v->source;
-	List	   *name = memai_qualified_name_list(v->vector);
-	Oid			type;
-	Oid			collation;
-	int32		typmod;
-
-	get_atttypetypmodcoll(relid, memai_vectorizer_find_column(relid, strVal(linitial(name))), &type, &typmod, &collation);
-
-	if (typmod > 0 && typmod != model->dimensions)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("model \"%s\" makes vectors of another length", model->name),
-				 errdetail("They have %d dimensions, the destination has %d.", model->dimensions, typmod),
-				 errhint("Create another vectorizer with a destination of its own, and drop this one when that is filled.")));
 }
 
 /* a table for whole texts has no place for chunks */
@@ -406,7 +426,7 @@ memai_drop_vectorizer(PG_FUNCTION_ARGS)
 	v = find_vectorizer(PG_GETARG_TEXT_PP(0), &described);
 	if (get_rel_name(v->source) != NULL)
 		memai_vectorizer_drop_triggers(v);
-	if (PG_GETARG_BOOL(1) && described && v->table_name != NULL)
+	if (PG_GETARG_BOOL(1) && v->table_name != NULL)
 		memai_vectorizer_execute(psprintf("DROP TABLE %s", v->table_name));
 	else if (PG_GETARG_BOOL(1) && described)
 		memai_vectorizer_execute(psprintf("ALTER TABLE %s DROP COLUMN %s, DROP COLUMN %s", v->source_name, v->vector, v->hash));
@@ -421,14 +441,27 @@ memai_drop_vectorizer(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* refresh_vectorizer(name text) returns bigint: how many rows wait now because of it */
+/*
+ * refresh_vectorizer(name text) returns bigint: how many rows wait now because
+ * of it.  What waited goes first: its keys may be those of another primary key.
+ */
 Datum
 memai_refresh_vectorizer(PG_FUNCTION_ARGS)
 {
+	MemaiVectorizer *v;
+	Oid			user;
+	int			sec_context;
 	int64		n;
 
 	SPI_connect();
-	n = enqueue_all(find_complete_vectorizer(PG_GETARG_TEXT_PP(0)));
+	v = find_complete_vectorizer(PG_GETARG_TEXT_PP(0));
+	memai_vectorizer_become_owner(v, &user, &sec_context);
+	memai_vectorizer_complete_triggers(v);
+	memai_vectorizer_empty_queue(v);
+	n = enqueue_all(v);
+	SetUserIdAndSecContext(v->owner, sec_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+	memai_vectorizer_delete_orphans(v);
+	SetUserIdAndSecContext(user, sec_context);
 	SPI_finish();
 	PG_RETURN_INT64(n);
 }
@@ -438,15 +471,11 @@ Datum
 memai_retry_vectorizer(PG_FUNCTION_ARGS)
 {
 	MemaiVectorizer *v;
-	Datum		id;
 	int64		n;
-	bool		isnull;
 
 	SPI_connect();
 	v = find_complete_vectorizer(PG_GETARG_TEXT_PP(0));
-	id = Int32GetDatum(v->id);
-	(void) memai_vectorizer_own(&count_errors, &id, NULL);
-	n = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	n = memai_vectorizer_retry_errors(v);
 	memai_vectorizer_submit(v);
 	SPI_finish();
 	PG_RETURN_INT64(n);

@@ -52,6 +52,17 @@ static MemaiStatement put_keys = {
 static MemaiStatement remove_keys = {
 	"DELETE FROM memai._vectorizer_queue q WHERE q.vectorizer = $1", 1, {INT4OID}, NULL
 };
+static MemaiStatement find_errors = {
+	"SELECT FROM memai._vectorizer_queue q WHERE q.vectorizer = $1 AND q.error IS NOT NULL LIMIT 1", 1, {INT4OID}, NULL
+};
+static MemaiStatement remove_errors = {
+	"DELETE FROM memai._vectorizer_queue q WHERE q.vectorizer = $1 AND q.key = ANY ($2) AND q.error IS NOT NULL",
+	2, {INT4OID, TEXTARRAYOID}, NULL
+};
+static MemaiStatement retry_errors = {
+	"WITH again AS (UPDATE memai._vectorizer_queue q SET error = NULL, sqlstate = NULL "
+	"WHERE q.vectorizer = $1 AND q.error IS NOT NULL RETURNING 1) SELECT count(*) FROM again", 1, {INT4OID}, NULL
+};
 static MemaiStatement submit = {
 	"INSERT INTO memai.job (tenant, user_id, namespace, scope, kind, model, payload, priority, submitted_by) "
 	"VALUES ($1, 'vectorizer', $2, memai.scope_hash($1, 'vectorizer', $2), 'vectorize', $3, "
@@ -130,9 +141,9 @@ memai_vectorizer_plan(const char *sql, int nargs, Oid *types)
 	return plans[nplans++].plan;
 }
 
-/* puts the first column of the rows of SPI_tuptable into the queue */
+/* runs a statement for the keys in the first column of the rows of SPI_tuptable */
 static void
-put_fetched(const MemaiVectorizer *v)
+pass_fetched(const MemaiVectorizer *v, MemaiStatement *statement)
 {
 	Datum	   *keys = palloc(sizeof(Datum) * SPI_processed);
 	int			n = 0;
@@ -146,13 +157,14 @@ put_fetched(const MemaiVectorizer *v)
 	}
 	values[0] = Int32GetDatum(v->id);
 	values[1] = PointerGetDatum(construct_array(keys, n, TEXTOID, -1, false, TYPALIGN_INT));
-	(void) memai_vectorizer_own(&put_keys, values, NULL);
+	(void) memai_vectorizer_own(statement, values, NULL);
 	pfree(keys);
 	pfree(DatumGetPointer(values[1]));
 }
 
-int64
-memai_vectorizer_enqueue(const MemaiVectorizer *v, const char *query)
+/* runs a statement for the keys that a query finds with the rights of the table's owner; returns how many */
+static int64
+pass_keys(const MemaiVectorizer *v, const char *query, MemaiStatement *statement)
 {
 	Oid			user;
 	int			sec_context;
@@ -172,14 +184,40 @@ memai_vectorizer_enqueue(const MemaiVectorizer *v, const char *query)
 		if (SPI_processed == 0)
 			break;
 		n += (int64) SPI_processed;
-		put_fetched(v);
+		pass_fetched(v, statement);
 		SPI_freetuptable(fetched);
 	}
 	SPI_cursor_close(portal);
 	SetUserIdAndSecContext(user, sec_context);
+	return n;
+}
+
+int64
+memai_vectorizer_enqueue(const MemaiVectorizer *v, const char *query)
+{
+	int64		n = pass_keys(v, query, &put_keys);
+
 	if (n > 0 && !v->paused && !v->scheduled)
 		memai_vectorizer_submit(v);
 	return n;
+}
+
+void
+memai_vectorizer_empty_queue(const MemaiVectorizer *v)
+{
+	Datum		id = Int32GetDatum(v->id);
+
+	(void) memai_vectorizer_own(&remove_keys, &id, NULL);
+}
+
+int64
+memai_vectorizer_retry_errors(const MemaiVectorizer *v)
+{
+	Datum		id = Int32GetDatum(v->id);
+	bool		isnull;
+
+	(void) memai_vectorizer_own(&retry_errors, &id, NULL);
+	return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 }
 
 /* ---- triggers ---- */
@@ -201,31 +239,68 @@ changed_sql(const MemaiVectorizer *v)
 	return sql.data;
 }
 
-/* vectors in a table of their own go with the rows: all of them, or those whose keys are gone */
-static void
-delete_vectors(const MemaiVectorizer *v, bool all, bool updated)
+/* a condition: no row of table has the key of the row */
+static char *
+no_row(const MemaiVectorizer *v, const char *table, const char *row)
 {
 	StringInfoData sql;
 
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "NOT EXISTS (SELECT FROM %s x WHERE ", table);
+	for (int i = 0; i < v->nkeys; i++)
+		appendStringInfo(&sql, "%sx.%s = %s.%s", i ? " AND " : "", v->keys[i], row, v->keys[i]);
+	appendStringInfoChar(&sql, ')');
+	return sql.data;
+}
+
+static void
+execute_plan(const char *sql)
+{
+	if (SPI_execute_plan(memai_vectorizer_plan(sql, 0, NULL), NULL, NULL, false, 0) < 0)
+		elog(ERROR, "cannot delete vectors: %s", SPI_result_code_string(SPI_result));
+}
+
+void
+memai_vectorizer_delete_orphans(const MemaiVectorizer *v)
+{
+	if (v->table_name != NULL)
+		execute_plan(psprintf("DELETE FROM %s d WHERE %s", v->table_name, no_row(v, v->source_name, "d")));
+}
+
+/* rows of memai_old are gone: with them go vectors in a table of their own, and errors */
+static void
+forget_old(const MemaiVectorizer *v, bool updated)
+{
+	char	   *gone = updated ? no_row(v, "memai_new", "o") : "true";
+	Datum		id = Int32GetDatum(v->id);
+	StringInfoData sql;
+
+	if (memai_vectorizer_own(&find_errors, &id, NULL) > 0)
+		(void) pass_keys(v, psprintf("SELECT %s FROM memai_old o WHERE %s", memai_vectorizer_key_sql(v, "o"), gone), &remove_errors);
 	if (v->table_name == NULL)
 		return;
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "DELETE FROM %s d", v->table_name);
+	appendStringInfo(&sql, "DELETE FROM %s d USING memai_old o WHERE %s", v->table_name, gone);
+	for (int i = 0; i < v->nkeys; i++)
+		appendStringInfo(&sql, " AND d.%s = o.%s", v->keys[i], v->keys[i]);
+	execute_plan(sql.data);
+}
+
+/* all rows of the source are gone, or those of the one of its partitions or children that was truncated */
+static void
+forget_truncated(const MemaiVectorizer *v, bool all)
+{
 	if (!all)
 	{
-		appendStringInfoString(&sql, " USING memai_old o WHERE ");
-		for (int i = 0; i < v->nkeys; i++)
-			appendStringInfo(&sql, "%sd.%s = o.%s", i ? " AND " : "", v->keys[i], v->keys[i]);
+		/* what waits is not found by the job; so are those that failed, if they wait */
+		memai_vectorizer_delete_orphans(v);
+		if (memai_vectorizer_retry_errors(v) > 0 && !v->paused && !v->scheduled)
+			memai_vectorizer_submit(v);
+		return;
 	}
-	if (updated)
-	{
-		appendStringInfoString(&sql, " AND NOT EXISTS (SELECT FROM memai_new n WHERE ");
-		for (int i = 0; i < v->nkeys; i++)
-			appendStringInfo(&sql, "%sn.%s = o.%s", i ? " AND " : "", v->keys[i], v->keys[i]);
-		appendStringInfoChar(&sql, ')');
-	}
-	if (SPI_execute_plan(memai_vectorizer_plan(sql.data, 0, NULL), NULL, NULL, false, 0) < 0)
-		elog(ERROR, "cannot delete vectors: %s", SPI_result_code_string(SPI_result));
+	memai_vectorizer_empty_queue(v);
+	if (v->table_name != NULL)
+		execute_plan(psprintf("DELETE FROM %s d", v->table_name));
 }
 
 static void
@@ -236,17 +311,12 @@ note_change(const MemaiVectorizer *v, TriggerData *trigger)
 	else if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
 	{
 		(void) memai_vectorizer_enqueue(v, changed_sql(v));
-		delete_vectors(v, false, true);
+		forget_old(v, true);
 	}
 	else if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
-		delete_vectors(v, false, false);
+		forget_old(v, false);
 	else
-	{
-		Datum		id = Int32GetDatum(v->id);
-
-		(void) memai_vectorizer_own(&remove_keys, &id, NULL);
-		delete_vectors(v, true, false);
-	}
+		forget_truncated(v, memai_vectorizer_is_whole(v, trigger->tg_relation));
 }
 
 /*
@@ -274,14 +344,20 @@ memai_vectorizer_changed(PG_FUNCTION_ARGS)
 	if (SPI_register_trigger_data(trigger) != SPI_OK_TD_REGISTER)
 		elog(ERROR, "cannot register transition tables");
 	v = memai_vectorizer_read(trigger->tg_trigger->tgargs[0], 0);
-	/* a trigger that was left behind, or copied to a table that nobody registered */
-	if (v != NULL && memai_vectorizer_describe(v))
+	/* a trigger that was left behind, copied to a table that nobody registered, or of a partition that was detached */
+	if (v != NULL && memai_vectorizer_follows(v, trigger->tg_relation) && memai_vectorizer_describe(v))
 	{
 		GetUserIdAndSecContext(&user, &sec_context);
 		SetUserIdAndSecContext(v->owner, sec_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 		note_change(v, trigger);
 		SetUserIdAndSecContext(user, sec_context);
 	}
+	else if (v != NULL && v->misfit)
+		ereport(WARNING,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("vectorizer \"%s\" does not follow this change", v->name),
+				 errdetail("The table of its vectors has another key than the source."),
+				 errhint("Drop the vectorizer and create it again.")));
 	SPI_finish();
 	return PointerGetDatum(NULL);
 }

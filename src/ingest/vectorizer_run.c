@@ -20,6 +20,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -133,12 +134,14 @@ current_vectorizer(Run *run)
 	SPI_connect();
 	MemoryContextSwitchTo(context);
 	v = memai_vectorizer_read(run->name, 0);
-	run->gone = v != NULL && !memai_vectorizer_describe(v);
-	if (run->gone)
+	if (v != NULL && !memai_vectorizer_describe(v))
 	{
 		Datum		id = Int32GetDatum(v->id);
 
-		/* the table was dropped, or what makes it a source */
+		/* its primary key may be about to come back */
+		if (get_rel_name(v->source) != NULL)
+			memai_vectorizer_raise_incomplete(v);
+		run->gone = true;
 		(void) memai_vectorizer_own(&forget, &id, NULL);
 	}
 	SPI_finish();

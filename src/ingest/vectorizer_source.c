@@ -17,6 +17,7 @@
 #include "access/relation.h"
 #include "access/table.h"
 #include "catalog/pg_authid.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "ingest/vectorizer.h"
@@ -97,6 +98,7 @@ memai_vectorizer_describe_key(MemaiVectorizer *v)
 	v->nkeys = 0;
 	v->keys = palloc(sizeof(char *) * (bms_num_members(attributes) + 1));
 	v->key_types = palloc(sizeof(char *) * (bms_num_members(attributes) + 1));
+	v->key_type_oids = palloc(sizeof(Oid) * (bms_num_members(attributes) + 1));
 	while ((i = bms_next_member(attributes, i)) >= 0)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(relation),
@@ -105,6 +107,7 @@ memai_vectorizer_describe_key(MemaiVectorizer *v)
 		v->keys[v->nkeys] = pstrdup(quote_identifier(NameStr(attribute->attname)));
 		v->key_types[v->nkeys] = format_type_extended(attribute->atttypid, attribute->atttypmod,
 													  FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
+		v->key_type_oids[v->nkeys] = attribute->atttypid;
 		v->nkeys++;
 	}
 	relation_close(relation, NoLock);
@@ -139,6 +142,38 @@ describe_columns(MemaiVectorizer *v, Relation relation)
 	return true;
 }
 
+/* does the table of the vectors have the columns of the source's key? */
+static bool
+has_key(const MemaiVectorizer *v, TupleDesc desc)
+{
+	int			found = 0;
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+
+		for (int k = 0; k < v->nkeys && !attribute->attisdropped; k++)
+			found += attribute->atttypid == v->key_type_oids[k] &&
+				strcmp(quote_identifier(NameStr(attribute->attname)), v->keys[k]) == 0;
+	}
+	return found == v->nkeys;
+}
+
+bool
+memai_vectorizer_follows(const MemaiVectorizer *v, Relation relation)
+{
+	return RelationGetRelid(relation) == v->source ||
+		typeInheritsFrom(relation->rd_rel->reltype, get_rel_type_id(v->source));
+}
+
+bool
+memai_vectorizer_is_whole(const MemaiVectorizer *v, Relation relation)
+{
+	/* TRUNCATE ONLY leaves the children's rows, but cannot be of a partitioned table */
+	return RelationGetRelid(relation) == v->source &&
+		(relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE || !relation->rd_rel->relhassubclass);
+}
+
 bool
 memai_vectorizer_describe(MemaiVectorizer *v)
 {
@@ -158,12 +193,25 @@ memai_vectorizer_describe(MemaiVectorizer *v)
 		relation = try_relation_open(v->table, AccessShareLock);
 		if (relation == NULL)
 			return false;
+		v->misfit = !has_key(v, RelationGetDescr(relation));
+		complete = !v->misfit;
 		v->table_name = quoted_relation(relation);
 		v->vector = "embedding";
 		v->hash = "content_hash";
 		relation_close(relation, NoLock);
 	}
 	return complete;
+}
+
+void
+memai_vectorizer_raise_incomplete(const MemaiVectorizer *v)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("the table of vectorizer \"%s\" is not what it was", v->name),
+			 v->misfit ? errdetail("The table of the vectors has not the primary key of the source.") :
+			 errdetail("The table, its primary key, a trigger or the table of the vectors is gone."),
+			 errhint("Drop the vectorizer and create it again.")));
 }
 
 /* ---- SQL ---- */

@@ -65,6 +65,10 @@ static MemaiStatement submit_jobs = {
 	"SELECT DISTINCT $1, i.user_id, $2, memai.scope_hash($1, i.user_id, $2), 'embed', $4::name FROM unnest($3) AS i (user_id)",
 	4, {TEXTOID, TEXTOID, TEXTARRAYOID, TEXTOID}, NULL
 };
+static MemaiStatement read_keys = {
+	"SELECT DISTINCT w.key FROM memai._watched_row w WHERE w.watch = $1 AND w.key > $2 ORDER BY w.key LIMIT $3",
+	3, {TEXTOID, TEXTOID, INT8OID}, NULL
+};
 static MemaiStatement read_watch = {
 	"SELECT w.tenant, w.namespace_of_all, w.source, w.template, w.user_of_all FROM memai.watched w WHERE w.name = $1", 1, {TEXTOID}, NULL
 };
@@ -215,6 +219,53 @@ memai_watch_run(const MemaiWatch *watch, const char *query, bool gone)
 	SetUserIdAndSecContext(user, sec_context);
 }
 
+/* as the table's owner: the keys of which no row is there any more, in SPI_tuptable */
+static void
+find_gone(const MemaiWatch *watch, Datum keys)
+{
+	Oid			type = TEXTARRAYOID;
+	Oid			user;
+	int			sec_context;
+	char	   *sql = psprintf("SELECT i.key FROM unnest($1) AS i (key) WHERE NOT EXISTS (SELECT FROM %s s WHERE %s)",
+							   watch->table.source_name, memai_vectorizer_match_sql(&watch->table, "s"));
+
+	GetUserIdAndSecContext(&user, &sec_context);
+	SetUserIdAndSecContext(watch->table.owner, sec_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+	if (SPI_execute_plan(memai_vectorizer_plan(sql, 1, &type), &keys, NULL, false, 0) < 0)
+		elog(ERROR, "cannot look for rows: %s", SPI_result_code_string(SPI_result));
+	SetUserIdAndSecContext(user, sec_context);
+}
+
+/* a partition or child was truncated: its rows' episodes go */
+static void
+forget_truncated(const MemaiWatch *watch)
+{
+	Datum		values[3];
+	Datum	   *keys = palloc(sizeof(Datum) * FETCH_ROWS);
+	bool		isnull;
+
+	values[0] = CStringGetTextDatum(watch->table.name);
+	values[1] = CStringGetTextDatum("");
+	values[2] = Int64GetDatum(FETCH_ROWS);
+	for (;;)
+	{
+		int			n = (int) memai_vectorizer_own(&read_keys, values, NULL);
+		SPITupleTable *gone;
+
+		CHECK_FOR_INTERRUPTS();
+		if (n == 0)
+			break;
+		for (int i = 0; i < n; i++)
+			keys[i] = PointerGetDatum(DatumGetTextPCopy(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull)));
+		values[1] = keys[n - 1];
+		SPI_freetuptable(SPI_tuptable);
+		find_gone(watch, text_array(keys, n));
+		gone = SPI_tuptable;
+		forget_rows(watch);
+		SPI_freetuptable(gone);
+	}
+}
+
 /* a condition: no row of the other transition table is the same in key, or in all that is watched */
 static char *
 no_other(const MemaiWatch *watch, const char *table, const char *row, const char *other, bool whole)
@@ -235,10 +286,14 @@ no_other(const MemaiWatch *watch, const char *table, const char *row, const char
 }
 
 static void
-follow_change(const MemaiWatch *watch, TriggerEvent event)
+follow_change(const MemaiWatch *watch, const TriggerData *trigger)
 {
-	if (TRIGGER_FIRED_BY_TRUNCATE(event))
+	TriggerEvent event = trigger->tg_event;
+
+	if (TRIGGER_FIRED_BY_TRUNCATE(event) && memai_vectorizer_is_whole(&watch->table, trigger->tg_relation))
 		memai_watch_forget(watch, NULL, 0);
+	else if (TRIGGER_FIRED_BY_TRUNCATE(event))
+		forget_truncated(watch);
 	else if (TRIGGER_FIRED_BY_DELETE(event))
 		memai_watch_run(watch, psprintf("SELECT %s FROM memai_old o", memai_vectorizer_key_sql(&watch->table, "o")), true);
 	else if (TRIGGER_FIRED_BY_INSERT(event))
@@ -271,9 +326,9 @@ memai_watch_changed(PG_FUNCTION_ARGS)
 	if (SPI_register_trigger_data(trigger) != SPI_OK_TD_REGISTER)
 		elog(ERROR, "cannot register transition tables");
 	watch = memai_watch_read(trigger->tg_trigger->tgargs[0]);
-	/* a trigger that was left behind, or copied to a table that nobody watches */
-	if (watch != NULL && memai_vectorizer_describe(&watch->table))
-		follow_change(watch, trigger->tg_event);
+	/* a trigger that was left behind, copied to a table that nobody watches, or of a partition that was detached */
+	if (watch != NULL && memai_vectorizer_follows(&watch->table, trigger->tg_relation) && memai_vectorizer_describe(&watch->table))
+		follow_change(watch, trigger);
 	SPI_finish();
 	return PointerGetDatum(NULL);
 }

@@ -86,6 +86,7 @@ memai_watch(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("source and template must not be null")));
+	PreventCommandDuringRecovery("memai.watch");
 	watch.table.source = PG_GETARG_OID(0);
 	memai_vectorizer_check_source(watch.table.source);
 	SPI_connect();

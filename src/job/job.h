@@ -73,6 +73,16 @@ extern void memai_job_register_failed(const char *kind, MemaiJobFailed failed);
 /* A string or number of the payload as text, palloc'd; NULL when it is absent or null. */
 extern char *memai_job_payload_text(const MemaiJob *job, const char *key);
 
+/* ---- submit.c ---- */
+
+/*
+ * Submits a job that is due at once, as memai.submit_job does, unless one waits under dedupe_key in the scope; that one is
+ * not claimed before this transaction ends.  payload: a JSON object; priority: 0..2.  The caller is connected to SPI and
+ * has stored what the job is to find.
+ */
+extern void memai_job_submit_once(const MemaiScope *scope, const char *kind, const char *payload, const char *model,
+								  int priority, const char *dedupe_key);
+
 /* ---- run.c ---- */
 
 /*

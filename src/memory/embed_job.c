@@ -303,7 +303,8 @@ memai_embed_share_prepare(MemaiJob *job, const pg_uuid_t *thread_id, int *ntexts
 	pg_uuid_t	first = {{0}};
 
 	share->info = memai_model_lookup_for(&job->scope, job->model[0] ? job->model : NULL, "embed");
-	if (memai_model_embed_batch(share->info) == 0 ||
+	/* a user's limit is kept where his texts are alone */
+	if (memai_model_embed_batch(share->info) == 0 || memai_model_limits_users() ||
 		read_batch(job, thread_id, share->info->name, &first, SHARE_ITEMS + 1, &share->batch) > SHARE_BYTES ||
 		share->batch.nitems > SHARE_ITEMS)
 		return NULL;
@@ -315,22 +316,17 @@ void
 memai_embed_share_call(int njobs, void **shares)
 {
 	MemaiModelInfo *info = ((Share *) shares[0])->info;
+	const char **users;
 	MemaiSpan  *texts;
 	MemaiVector **vectors;
 	int			ntexts = 0;
 	int			n = 0;
 
 	for (int i = 0; i < njobs; i++)
-	{
-		const MemaiModelInfo *other = ((Share *) shares[i])->info;
-
 		ntexts += ((Share *) shares[i])->batch.nitems;
-		/* what several users share is none's */
-		if (info->user_id != NULL && strcmp(other->user_id, info->user_id) != 0)
-			info->user_id = NULL;
-	}
 	if (ntexts == 0)
 		return;
+	users = palloc(sizeof(char *) * ntexts);
 	texts = palloc(sizeof(MemaiSpan) * ntexts);
 	vectors = palloc0(sizeof(MemaiVector *) * ntexts);
 	for (int i = 0; i < njobs; i++)
@@ -343,7 +339,10 @@ memai_embed_share_call(int njobs, void **shares)
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("jobs that share a request are of models \"%s\" and \"%s\"", info->name, share->info->name)));
 		memcpy(texts + n, share->batch.texts, sizeof(MemaiSpan) * share->batch.nitems);
-		n += share->batch.nitems;
+		for (int j = 0; j < share->batch.nitems; j++)
+			users[n++] = share->info->user_id;
+		if (strcmp(share->info->user_id, ((Share *) shares[0])->info->user_id) != 0)
+			info->text_users = users;
 	}
 	memai_job_call_begin();
 	memai_model_embed_some(info, MEMAI_INPUT_DOCUMENT, ntexts, texts, vectors);

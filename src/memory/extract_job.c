@@ -26,12 +26,6 @@
 #define BATCH_MESSAGES 50
 #define BATCH_BYTES (32 * 1024)
 
-static MemaiStatement submit = {
-	.sql = "SELECT memai.submit_job('extract', '{}', $1, $2, $3, 1, NULL, 5, $3)",
-	.nargs = 3,
-	.argtypes = {TEXTOID, TEXTOID, TEXTOID},
-};
-
 /* the first is taken however long it is */
 static MemaiStatement select_waiting = {
 	.sql = "SELECT id, speaker, content, occurred_at FROM (SELECT e.id, coalesce(e.name, e.role) AS speaker, e.content, e.occurred_at, "
@@ -69,9 +63,7 @@ typedef struct Extraction
 void
 memai_extract_submit(const MemaiScope *scope, const char *model)
 {
-	Datum		values[3] = {PointerGetDatum(scope->user_id), PointerGetDatum(scope->namespace), CStringGetTextDatum(model)};
-
-	memai_statement_run(&submit, values, NULL, false, 0);
+	memai_job_submit_once(scope, "extract", "{}", model, 1, model);
 }
 
 /* The next messages that wait; false when there are none. */

@@ -67,7 +67,6 @@ struct RecallIds
 /* no index has the scope here: none may seem cheaper than to go where the places say */
 #define AT_PLACES(table) "memai." table " WHERE ctid = ANY ($8) AND (scope = $1) IS TRUE"
 #define OF_IDS(table) EACH_OF(table, "id", "$8") " WHERE true"
-#define OF_ENTITIES(table) ALL_OF(table) " AND (subject_id = ANY ($8) OR object_id = ANY ($8))"
 #define NPARAMETERS 8
 
 #define MATCHES_FILTER "($2 IS NULL OR memai._metadata_matches(metadata, $2)) "
@@ -105,7 +104,6 @@ static MemaiStatement select_memories[] = {
 	[RECALL_ALL] = SELECT_MEMORIES(ALL_OF("memory"), UUIDARRAYOID),
 	[RECALL_PLACES] = SELECT_MEMORIES(AT_PLACES("memory"), TIDARRAYOID),
 	[RECALL_IDS] = SELECT_MEMORIES(OF_IDS("memory"), UUIDARRAYOID),
-	[RECALL_ENTITIES] = SELECT_MEMORIES(OF_ENTITIES("memory"), UUIDARRAYOID),
 };
 
 /* which: of all candidates, or of $2; a scope without such rows costs one look */
@@ -124,7 +122,7 @@ static MemaiStatement select_feedback[] = {
 
 #define LINKS "SELECT from_id, to_id FROM memai.memory_link WHERE scope = $1 AND kind IN ('depends_on', 'derives')"
 #define SELECT_LINKS(query) { \
-	.sql = query, \
+	.sql = query " ORDER BY 1, 2", \
 	.nargs = 2, \
 	.argtypes = {INT8OID, UUIDARRAYOID}, \
 }
@@ -536,15 +534,20 @@ gather_records(Recall *recall, MemaiStatement *statements, MemaiReceiveRow recei
 	gather_rows(recall, &statements[selection], selection, values, nulls, 0, receive);
 }
 
-/* In a large scope what the items rest on is read now, with what that rests on. */
+/* In a large scope what the items rest on is read now, with what took its place and what that rests on. */
 static void
 gather_links(Recall *recall)
 {
+	int			before;
+
 	do
 	{
+		before = recall->ncandidates;
 		recall->nlinks = 0;
 		gather_records(recall, select_links, receive_link);
-	} while (memai_gather_wanted(recall));
+		if (memai_gather_wanted(recall))
+			gather_successors(recall);
+	} while (recall->ncandidates > before);
 }
 
 static bool
@@ -587,8 +590,8 @@ memai_gather_scope(Recall *recall, const MemaiModelInfo *model, bool all)
 	{
 		memai_gather_graph(recall);
 		gather_successors(recall);
-		gather_records(recall, select_feedback, receive_feedback);
 		gather_links(recall);
+		gather_records(recall, select_feedback, receive_feedback);
 		memai_gather_linked(recall);
 	}
 	memai_gather_vectors(recall, model->name);

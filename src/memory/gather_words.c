@@ -24,7 +24,7 @@
 /* the best of them are compared by vector, too */
 #define LEAST_COMPARED 64
 #define COMPARED_PER_RESULT 5
-#define SAMPLE_ITEMS 48
+#define SAMPLE_ITEMS 80
 /* a word that more of the sample have is common */
 #define COMMON_SHARE 0.25
 
@@ -32,6 +32,7 @@ typedef struct Words
 {
 	Recall	   *recall;
 	RecallPostings *postings[2];	/* of episodes and of memories; NULL: not asked for */
+	int64		nsample[2];		/* items of each that the sample is taken from */
 	int			nread;			/* languages whose terms were read, but for common ones */
 	int			ncommon;		/* languages whose common terms were dealt with */
 } Words;
@@ -73,9 +74,9 @@ gather_places(const Words *words, bool memories, Datum places)
 		memai_gather_items(recall, memories, RECALL_PLACES, moved, 0);
 }
 
-/* Estimates the size of the scope; sample receives where the samples are. */
+/* Estimates the size of the scope. */
 static double
-measure_scope(const Words *words, Datum *sample)
+measure_scope(Words *words)
 {
 	int64		key = memai_item_key(words->recall->query->scope->scope, 0);
 	int64		n = 0;
@@ -83,21 +84,27 @@ measure_scope(const Words *words, Datum *sample)
 	for (int memories = 0; memories < 2; memories++)
 	{
 		if (words->postings[memories] != NULL)
-			n += memai_postings_sample(words->postings[memories], key, SAMPLE_ITEMS, &sample[memories]);
+			n += words->nsample[memories] = memai_postings_measure(words->postings[memories], key);
 	}
 	return (double) n * MEMAI_ITEM_SAMPLES;
 }
 
 static void
-gather_sample(const Words *words, const Datum *sample)
+gather_sample(const Words *words)
 {
 	Recall	   *recall = words->recall;
+	int64		all = words->nsample[false] + words->nsample[true];
 	double		length = 0;
 
 	for (int memories = 0; memories < 2; memories++)
 	{
-		if (words->postings[memories] != NULL)
-			gather_places(words, memories, sample[memories]);
+		Datum		places;
+
+		if (words->postings[memories] == NULL)
+			continue;
+		/* of each table as many as it has its share in the scope */
+		memai_postings_sample(words->postings[memories], (int) ((SAMPLE_ITEMS * words->nsample[memories] + all - 1) / all), &places);
+		gather_places(words, memories, places);
 	}
 	recall->nsampled = recall->ncandidates;
 	recall->ncompared = 0;
@@ -228,20 +235,36 @@ count_eligible(const Recall *recall)
 	return n;
 }
 
-/* Gathers the next best of each table; false when there are no more. */
+static int
+count_left(const Words *words, bool memories)
+{
+	return words->postings[memories] ? memai_postings_left(words->postings[memories]) : 0;
+}
+
+/*
+ * Gathers the n next best, half of each table as far as it goes: what was said of a
+ * thing again and again must not hide what is known of it.  False when there are no more.
+ */
 static bool
 gather_next(const Words *words, int n)
 {
+	bool		fewer = count_left(words, true) < count_left(words, false);
 	bool		any = false;
 
-	for (int memories = 0; memories < 2; memories++)
+	/* the table that has fewer first: the other makes up for it */
+	for (int step = 0; step < 2; step++)
 	{
+		bool		memories = step == 0 ? fewer : !fewer;
+		int			share = n / (2 - step);
 		Datum		places;
+		int			taken;
 
-		if (words->postings[memories] == NULL || memai_postings_take(words->postings[memories], n, &places) == 0)
+		if (count_left(words, memories) == 0)
 			continue;
+		taken = memai_postings_take(words->postings[memories], share, &places);
 		gather_places(words, memories, places);
-		any = true;
+		n -= taken;
+		any = any || taken > 0;
 	}
 	return any;
 }
@@ -266,19 +289,18 @@ bool
 memai_gather_by_words(Recall *recall)
 {
 	Words		words = {.recall = recall};
-	Datum		sample[2];
 	double		population;
 
 	if (recall->nterms == 0 || recall->has_days)
 		return false;
-	if (!open_indexes(&words) || (population = measure_scope(&words, sample)) < LARGE_SCOPE)
+	if (!open_indexes(&words) || (population = measure_scope(&words)) < LARGE_SCOPE)
 	{
 		close_indexes(&words);
 		return false;
 	}
 	recall->population = population;
 	recall->holders = palloc0(sizeof(double) * recall->nterms);
-	gather_sample(&words, sample);
+	gather_sample(&words);
 	/* the items of each round may be of languages that no item before was of */
 	while (words.nread < recall->nlanguages)
 	{

@@ -10,7 +10,7 @@
  * An alias stands for the entity that it was merged into, on both sides: the question may
  * name either, and memories keep the one that they were stored with.
  *
- * Reads the scope's entities; in a large scope also the memories about those that it reaches.
+ * Reads the scope's entities; in a large scope also the newest memories about those that it reaches.
  */
 #include "postgres.h"
 
@@ -21,13 +21,28 @@
 #include "utils/hsearch.h"
 
 #define FETCH_ROWS 1000
-/* memories that are read a step, of a large scope */
+/* memories that are read a step, of a large scope; the entities share them, but each has a few */
 #define STEP_ITEMS 300
+#define LEAST_ITEMS 10
 
 static MemaiStatement select_entities = {
 	.sql = "SELECT id, name, merged_into FROM memai.entity WHERE scope = $1",
 	.nargs = 1,
 	.argtypes = {INT8OID},
+};
+
+/* $3 of each, $4 as_of, $5 known_at: what is not true then is left out, lest old values of a slot take all places */
+#define NEWEST_AT(column) \
+	"(SELECT m.id, m.valid_at FROM memai.memory m WHERE m.scope = $1 AND m." column " = e.entity AND m.valid_at <= $4 " \
+	"AND (m.invalid_at IS NULL OR m.invalid_at > $4 OR m.closed_at > $5) " \
+	"AND m.created_at <= $5 AND (m.expired_at IS NULL OR m.expired_at > $5) " \
+	"ORDER BY m.valid_at DESC, m.id DESC LIMIT $3)"
+
+static MemaiStatement select_newest = {
+	.sql = "SELECT n.id FROM unnest($2) AS e (entity), LATERAL (" NEWEST_AT("subject_id") " UNION ALL " NEWEST_AT("object_id") ") AS n "
+	"ORDER BY n.valid_at DESC, n.id DESC LIMIT $6",
+	.nargs = 6,
+	.argtypes = {INT8OID, UUIDARRAYOID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID},
 };
 
 /* words of a question that may be names */
@@ -216,7 +231,7 @@ reach_named(Graph *graph)
 
 /* The entities that took so many steps, and their aliases, as an array of uuid. */
 static Datum
-reached_ids(const Graph *graph, int steps)
+reached_ids(const Graph *graph, int steps, int *count)
 {
 	long		max = hash_get_num_entries(graph->reached) + hash_get_num_entries(graph->aliases);
 	Datum	   *ids = palloc(sizeof(Datum) * Max(max, 1));
@@ -237,7 +252,36 @@ reached_ids(const Graph *graph, int steps)
 		if (is_reached(graph, true, &alias->id, steps))
 			ids[n++] = UUIDPGetDatum(&alias->id);
 	}
+	*count = n;
 	return PointerGetDatum(construct_array(ids, n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+}
+
+/* Makes candidates of the newest memories at entities that took so many steps. */
+static void
+gather_newest(Graph *graph, int steps)
+{
+	Recall	   *recall = graph->recall;
+	Datum		values[6];
+	int			nentities;
+	uint64		n;
+
+	values[0] = Int64GetDatum(recall->query->scope->scope);
+	values[1] = reached_ids(graph, steps, &nentities);
+	if (nentities == 0)
+		return;
+	values[2] = Int64GetDatum(Max(STEP_ITEMS / nentities, LEAST_ITEMS));
+	values[3] = TimestampTzGetDatum(recall->as_of);
+	values[4] = TimestampTzGetDatum(recall->query->known_at ? *recall->query->known_at : DT_NOEND);
+	values[5] = Int64GetDatum(STEP_ITEMS);
+	n = memai_statement_run(&select_newest, values, NULL, true, 0);
+	for (uint64 row = 0; row < n; row++)
+	{
+		bool		null;
+
+		memai_gather_want(recall, *DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1, &null)));
+	}
+	SPI_freetuptable(SPI_tuptable);
+	memai_gather_wanted(recall);
 }
 
 /* Marks the memories at entities that took so many steps; of a large scope it reads them first. */
@@ -247,7 +291,7 @@ mark_memories(Graph *graph, int steps)
 	Recall	   *recall = graph->recall;
 
 	if (recall->population > 0)
-		memai_gather_items(recall, true, RECALL_ENTITIES, reached_ids(graph, steps), STEP_ITEMS);
+		gather_newest(graph, steps);
 	for (int i = 0; i < recall->ncandidates; i++)
 	{
 		RecallCandidate *item = &recall->candidates[i];

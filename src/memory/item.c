@@ -33,8 +33,11 @@ static MemaiStatement insert_missing_embeddings = {
 	"ON CONFLICT DO NOTHING",
 };
 
-PG_FUNCTION_INFO_V1(memai_terms_overlap);
+/* share of common stems from which statements are compared word by word */
+#define WORDS_MIN_OVERLAP 0.2
+
 PG_FUNCTION_INFO_V1(memai_same_claim);
+PG_FUNCTION_INFO_V1(memai_statement_overlap);
 
 void
 memai_check_content(const char *name, const text *content)
@@ -237,12 +240,10 @@ memai_embeddings_store(const MemaiScope *scope, const char *model_name, bool is_
 	MemoryContextDelete(slice_context);
 }
 
-/* _terms_overlap(a bytea, b bytea) returns double precision: immutable, strict */
-Datum
-memai_terms_overlap(PG_FUNCTION_ARGS)
+/* Jaccard overlap of stored terms */
+static double
+terms_overlap(bytea *a, bytea *b)
 {
-	bytea	   *a = PG_GETARG_BYTEA_PP(0);
-	bytea	   *b = PG_GETARG_BYTEA_PP(1);
 	MemaiTermsView left;
 	MemaiTermsView right;
 	uint32		common = 0;
@@ -251,28 +252,49 @@ memai_terms_overlap(PG_FUNCTION_ARGS)
 	memai_terms_open((unsigned char *) VARDATA_ANY(b), VARSIZE_ANY_EXHDR(b), &right);
 	for (uint32 i = 0; i < left.nterms; i++)
 		common += memai_terms_frequency(&right, memai_terms_hash(&left, i)) > 0;
-	if (left.nterms + right.nterms == 0)
-		PG_RETURN_FLOAT8(0);
-	PG_RETURN_FLOAT8(common / (double) (left.nterms + right.nterms - common));
+	return common > 0 ? common / (double) (left.nterms + right.nterms - common) : 0;
 }
 
-static MemaiClaim
-claim_of(const text *content)
+static double
+statement_overlap(text *a, text *b)
 {
-	size_t		len;
-	const char *utf8 = memai_text_to_utf8(VARDATA_ANY(content), VARSIZE_ANY_EXHDR(content), &len);
-	MemaiClaim	claim;
+	int			language = memai_text_language(VARDATA_ANY(a), VARSIZE_ANY_EXHDR(a));
+	MemaiQueryWord *left;
+	MemaiQueryWord *right;
+	int			nleft = memai_text_query_words(&language, VARDATA_ANY(a), VARSIZE_ANY_EXHDR(a), &left);
+	int			nright = memai_text_query_words(&language, VARDATA_ANY(b), VARSIZE_ANY_EXHDR(b), &right);
+	double		overlap = memai_text_overlap(nleft, left, nright, right);
 
-	memai_text_claim(utf8, len, &claim);
-	return claim;
+	/* of many pairs in one query */
+	pfree(left);
+	pfree(right);
+	return overlap;
+}
+
+/*
+ * _statement_overlap(a_terms bytea, b_terms bytea, a text, b text) returns double precision: stable, strict.
+ * All pairs of a scope are asked for: only what has some stems in common is worth its words.
+ */
+Datum
+memai_statement_overlap(PG_FUNCTION_ARGS)
+{
+	double		overlap = terms_overlap(PG_GETARG_BYTEA_PP(0), PG_GETARG_BYTEA_PP(1));
+
+	if (overlap >= WORDS_MIN_OVERLAP)
+		overlap = statement_overlap(PG_GETARG_TEXT_PP(2), PG_GETARG_TEXT_PP(3));
+	PG_RETURN_FLOAT8(overlap);
 }
 
 /* _same_claim(a text, b text) returns boolean: immutable, strict */
 Datum
 memai_same_claim(PG_FUNCTION_ARGS)
 {
-	MemaiClaim	a = claim_of(PG_GETARG_TEXT_PP(0));
-	MemaiClaim	b = claim_of(PG_GETARG_TEXT_PP(1));
+	text	   *a = PG_GETARG_TEXT_PP(0);
+	text	   *b = PG_GETARG_TEXT_PP(1);
+	size_t		a_len;
+	size_t		b_len;
+	const char *a_utf8 = memai_text_to_utf8(VARDATA_ANY(a), VARSIZE_ANY_EXHDR(a), &a_len);
+	const char *b_utf8 = memai_text_to_utf8(VARDATA_ANY(b), VARSIZE_ANY_EXHDR(b), &b_len);
 
-	PG_RETURN_BOOL(a.denies == b.denies && a.numbers == b.numbers);
+	PG_RETURN_BOOL(memai_text_same_claim(a_utf8, a_len, b_utf8, b_len));
 }

@@ -175,10 +175,10 @@ CREATE INDEX memory_slot_idx ON memai.memory (scope, slot, valid_at) WHERE slot 
 COMMENT ON INDEX memai.memory_slot_idx IS 'the values of a slot in the order of time';
 CREATE INDEX memory_superseded_by_idx ON memai.memory (scope, superseded_by) WHERE superseded_by IS NOT NULL;
 COMMENT ON INDEX memai.memory_superseded_by_idx IS 'the statements that a memory took the place of';
-CREATE INDEX memory_subject_idx ON memai.memory (scope, subject_id, predicate) WHERE subject_id IS NOT NULL;
-COMMENT ON INDEX memai.memory_subject_idx IS 'what is known of an entity';
-CREATE INDEX memory_object_idx ON memai.memory (scope, object_id) WHERE object_id IS NOT NULL;
-COMMENT ON INDEX memai.memory_object_idx IS 'what leads to an entity';
+CREATE INDEX memory_subject_idx ON memai.memory (scope, subject_id, valid_at, id) WHERE subject_id IS NOT NULL;
+COMMENT ON INDEX memai.memory_subject_idx IS 'what is known of an entity, in the order of time';
+CREATE INDEX memory_object_idx ON memai.memory (scope, object_id, valid_at, id) WHERE object_id IS NOT NULL;
+COMMENT ON INDEX memai.memory_object_idx IS 'what leads to an entity, in the order of time';
 CREATE INDEX memory_expires_at_idx ON memai.memory (scope, expires_at) WHERE expires_at IS NOT NULL;
 COMMENT ON INDEX memai.memory_expires_at_idx IS 'what is due to be removed';
 

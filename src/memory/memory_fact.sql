@@ -1,12 +1,15 @@
 -- ---- memory: writing ----
 
-CREATE FUNCTION memai._terms_overlap(a bytea, b bytea) RETURNS double precision
-	AS 'MODULE_PATHNAME', 'memai_terms_overlap' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION memai._terms_overlap(bytea, bytea) IS 'private: Jaccard overlap of the words of two texts, 0 to 1';
+CREATE FUNCTION memai._statement_overlap(a_terms bytea, b_terms bytea, a text, b text) RETURNS double precision
+	AS 'MODULE_PATHNAME', 'memai_statement_overlap' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5;
+COMMENT ON FUNCTION memai._statement_overlap(bytea, bytea, text, text) IS
+	'private: Jaccard overlap of the words of two statements, 0 to 1, where words of one root or meaning are one, and words that say little count little; that of their terms where these have little in common';
 
+-- dear: asked last, of the pairs that are near
 CREATE FUNCTION memai._same_claim(a text, b text) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'memai_same_claim' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION memai._same_claim(text, text) IS 'private: whether two texts have the same numbers and both deny something or neither does';
+	AS 'MODULE_PATHNAME', 'memai_same_claim' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
+COMMENT ON FUNCTION memai._same_claim(text, text) IS
+	'private: whether two texts of nearly the same words may say the same: the same numbers, both deny something or neither, no word and its opposite, nothing that has changed places';
 
 -- what memai.find_duplicates takes for the same by default
 CREATE FUNCTION memai._similar_memory(scope bigint, content text, terms bytea, slot text, model text, embedding @extschema@.vector) RETURNS uuid
@@ -16,7 +19,7 @@ BEGIN ATOMIC
 	FROM memai.memory m
 		LEFT JOIN memai.embedding v ON v.scope = m.scope AND v.id = m.id AND v.model = _similar_memory.model,
 		LATERAL (SELECT coalesce(1 - (v.embedding OPERATOR(@extschema@.<=>) _similar_memory.embedding), -1) AS similarity,
-			memai._terms_overlap(m.terms, _similar_memory.terms) AS overlap) p
+			memai._statement_overlap(m.terms, _similar_memory.terms, m.content, _similar_memory.content) AS overlap) p
 	WHERE m.scope = _similar_memory.scope AND m.invalid_at IS NULL AND m.expired_at IS NULL
 		AND m.slot IS NOT DISTINCT FROM _similar_memory.slot AND (p.similarity >= 0.95 OR p.overlap >= 0.9)
 		AND memai._same_claim(m.content, _similar_memory.content)

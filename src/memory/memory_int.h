@@ -257,8 +257,7 @@ typedef enum RecallSelection
 {
 	RECALL_ALL,					/* of the scope */
 	RECALL_PLACES,				/* at some places in the table */
-	RECALL_IDS,					/* of some ids */
-	RECALL_ENTITIES				/* memories about some entities */
+	RECALL_IDS					/* of some ids */
 } RecallSelection;
 
 /* one recall on its way */
@@ -373,8 +372,14 @@ extern void memai_postings_weigh(RecallPostings *postings, const double *weights
 /* Takes the next best, max or fewer, in no order; places: a tid[] of them.  Returns their number. */
 extern int	memai_postings_take(RecallPostings *postings, int max, Datum *places);
 
-/* Takes up to max items that have a key, spread evenly; returns how many have it. */
-extern int64 memai_postings_sample(RecallPostings *postings, int64 key, int max, Datum *places);
+/* How many items are left to take. */
+extern int	memai_postings_left(const RecallPostings *postings);
+
+/* Finds the items that have a key, to be sampled; returns their number. */
+extern int64 memai_postings_measure(RecallPostings *postings, int64 key);
+
+/* Once after that: takes up to max of them, spread evenly. */
+extern void memai_postings_sample(RecallPostings *postings, int max, Datum *places);
 
 /*
  * A place is that of the first version of a row that the index does not tell from later ones.  moved: a tid[] of the

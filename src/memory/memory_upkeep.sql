@@ -74,7 +74,7 @@ BEGIN ATOMIC
 			JOIN memai.memory_link l ON l.scope = memai._scope(dependents.user_id, dependents.namespace) AND l.to_id = d.id AND l.kind IN ('depends_on', 'derives')
 		WHERE d.depth < least(dependents.max_depth, 20))
 	SELECT m.id, d.depth, d.kind, m.content, memai._memory_status(m.expired_at, m.superseded_by, m.invalid_at, m.needs_review)
-	FROM (SELECT DISTINCT ON (id) id, depth, kind FROM dependent ORDER BY id, depth) d
+	FROM (SELECT DISTINCT ON (id) id, depth, kind FROM dependent ORDER BY id, depth, kind) d
 		JOIN memai.memory m ON m.scope = memai._scope(dependents.user_id, dependents.namespace) AND m.id = d.id
 	WHERE m.id <> dependents.id
 	ORDER BY d.depth, m.id;
@@ -451,7 +451,7 @@ BEGIN ATOMIC
 		JOIN memai.embedding vb ON vb.scope = va.scope AND vb.model = va.model AND vb.id > va.id
 		JOIN memai.memory b ON b.scope = vb.scope AND b.id = vb.id,
 		LATERAL (SELECT 1 - (va.embedding OPERATOR(@extschema@.<=>) vb.embedding) AS similarity,
-			memai._terms_overlap(a.terms, b.terms) AS overlap) p
+			memai._statement_overlap(a.terms, b.terms, a.content, b.content) AS overlap) p
 	WHERE a.scope = memai._scope(find_duplicates.user_id, find_duplicates.namespace) AND a.invalid_at IS NULL AND a.expired_at IS NULL
 		AND b.invalid_at IS NULL AND b.expired_at IS NULL AND a.slot IS NOT DISTINCT FROM b.slot
 		AND (p.similarity >= find_duplicates.min_similarity OR p.overlap >= find_duplicates.min_overlap)
@@ -460,7 +460,7 @@ BEGIN ATOMIC
 	LIMIT memai._check_range('max_pairs', find_duplicates.max_pairs, 0);
 END;
 COMMENT ON FUNCTION memai.find_duplicates(text, text, double precision, double precision, integer) IS
-	'pairs of live memories that say nearly the same: by cosine of their vectors or by Jaccard overlap of their words, with the same numbers and both or neither a denial; compares all pairs of the scope';
+	'pairs of live memories that say nearly the same: by cosine of their vectors or by overlap of their words (of one root or meaning), with the same numbers, both or neither a denial, and no word''s opposite; compares all pairs of the scope';
 
 CREATE FUNCTION memai.consolidate(user_id text DEFAULT NULL, namespace text DEFAULT NULL, dry_run boolean DEFAULT true, min_similarity double precision DEFAULT 0.95,
 		min_overlap double precision DEFAULT 0.9)

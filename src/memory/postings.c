@@ -61,6 +61,8 @@ struct RecallPostings
 	IndexScanDesc scan;
 	posting_hash *items;
 	binaryheap *best;			/* of items that are not taken */
+	TIDBitmap  *sample;			/* to sample from */
+	int64		nsample;		/* items in it */
 };
 
 /* ---- the index ---- */
@@ -266,6 +268,12 @@ memai_postings_moved(RecallPostings *postings, Datum places, Datum *result)
 }
 
 int
+memai_postings_left(const RecallPostings *postings)
+{
+	return postings->best->bh_size;
+}
+
+int
 memai_postings_take(RecallPostings *postings, int max, Datum *result)
 {
 	uint64	   *places = palloc(sizeof(uint64) * max);
@@ -284,15 +292,20 @@ memai_postings_take(RecallPostings *postings, int max, Datum *result)
 }
 
 int64
-memai_postings_sample(RecallPostings *postings, int64 key, int max, Datum *result)
+memai_postings_measure(RecallPostings *postings, int64 key)
 {
-	TIDBitmap  *bitmap;
-	int64		n = read_key(postings, key, &bitmap);
-	MemaiBitmapIterator *iterator = memai_bitmap_begin(bitmap);
+	postings->nsample = read_key(postings, key, &postings->sample);
+	return postings->nsample;
+}
+
+void
+memai_postings_sample(RecallPostings *postings, int max, Datum *result)
+{
+	MemaiBitmapIterator *iterator = memai_bitmap_begin(postings->sample);
 	OffsetNumber offsets[MaxHeapTuplesPerPage];
 	BlockNumber block;
 	int			ntuples;
-	uint64	   *places = palloc(sizeof(uint64) * max);
+	uint64	   *places = palloc(sizeof(uint64) * Max(max, 1));
 	int64		seen = 0;
 	int			taken = 0;
 
@@ -302,15 +315,14 @@ memai_postings_sample(RecallPostings *postings, int64 key, int max, Datum *resul
 		/* evenly from the oldest to the newest */
 		for (int i = 0; i < ntuples; i++, seen++)
 		{
-			if (taken == max || seen * max < (int64) taken * n)
+			if (taken == max || seen * max < (int64) taken * postings->nsample)
 				continue;
 			places[taken] = make_place(block, offsets[i]);
 			note(postings, places[taken++])->is_taken = true;
 		}
 	}
 	memai_bitmap_end(iterator);
-	tbm_free(bitmap);
+	tbm_free(postings->sample);
 	*result = array_of_places(taken, places);
 	pfree(places);
-	return n;
 }

@@ -146,6 +146,7 @@ read_fallback(const MemaiModel *first, const char *name)
 		model->info.dimensions != first->info.dimensions)
 		return NULL;
 	model->info.user_id = first->info.user_id;
+	model->info.text_users = first->info.text_users;
 	return model;
 }
 

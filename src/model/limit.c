@@ -29,6 +29,9 @@ static MemaiStatement match_rules = {
 	"AND (user_id IS NULL OR user_id IN ('*', $3))",
 	3, {TEXTOID, OIDOID, TEXTOID}, NULL
 };
+static MemaiStatement find_user_rule = {
+	"SELECT FROM memai._limit WHERE user_id IS NOT NULL", 0, {0}, NULL
+};
 static MemaiStatement read_history = {
 	"SELECT count(*) FILTER (WHERE at > d.now - interval '1 minute'), "
 	"coalesce(sum(prompt_tokens + completion_tokens) FILTER (WHERE at > d.now - interval '1 minute'), 0)::bigint, "
@@ -165,6 +168,18 @@ memai_limits_match(const char *model, Oid role, const char *user_id, MemaiLimit 
 		(*n)++;
 	}
 	memai_registry_close(&registry);
+}
+
+bool
+memai_limits_by_user(void)
+{
+	MemaiRegistry registry;
+	bool		found;
+
+	memai_registry_open(&registry);
+	found = memai_statement_run(&find_user_rule, NULL, NULL, true, 1) > 0;
+	memai_registry_close(&registry);
+	return found;
 }
 
 /* ---- set_limit ---- */

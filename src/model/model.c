@@ -147,6 +147,12 @@ memai_model_embed_some(const MemaiModelInfo *info, MemaiInputType type,
 	(void) memai_fallback_run(whole_row(info), embed_body, &call);
 }
 
+bool
+memai_model_limits_users(void)
+{
+	return memai_limits_by_user();
+}
+
 int
 memai_model_embed_batch(const MemaiModelInfo *info)
 {

@@ -30,6 +30,8 @@ typedef struct MemaiModelInfo
 	bool		is_local;		/* runs in this process: calls nobody */
 	const char *user_id;		/* whom calls are accounted to; NULL: the setting
 								 * memai.user_id */
+	const char *const *text_users;	/* embed: the user of each text where those
+									 * of one call are of several; or NULL */
 } MemaiModelInfo;
 
 /* a span of bytes in the server's encoding, not NUL-terminated */
@@ -123,6 +125,9 @@ extern MemaiModelInfo *memai_model_lookup(const char *name, const char *kind);
 
 /* The same, for calls that are made for a user, who is accounted for them and limited. */
 extern MemaiModelInfo *memai_model_lookup_for(const MemaiScope *scope, const char *name, const char *kind);
+
+/* May users' calls be limited one by one?  Needs a transaction. */
+extern bool memai_model_limits_users(void);
 
 /*
  * Embeds ninputs texts (server encoding) in one go; vectors[i] belongs to

@@ -513,6 +513,8 @@ prepare(Call *call, MemaiWireRequest *requests)
 		Job		   *job = &call->jobs[i];
 
 		job->request = &requests[i];
+		job->attempt.nshares = requests[i].nshares;
+		job->attempt.shares = requests[i].shares;
 		job->url = memai_http_url_parse(call->model->url, requests[i].path, requests[i].query);
 		job->idempotency_key = new_idempotency_key();
 		/* every URL is checked against the key's prefix, not only the first */

@@ -100,11 +100,10 @@ prompt_estimate(MemaiAttempt *attempt)
 	return attempt->prompt_estimate;
 }
 
-/* writes the attempt down, here or at the end of the call */
+/* writes a record down, here or at the end of the call */
 static void
-record(const MemaiAttempt *attempt, const MemaiUsage *usage)
+record_one(MemaiUsageCall *call, const MemaiUsage *usage)
 {
-	MemaiUsageCall *call = attempt->call;
 	MemoryContext old;
 
 	if (memai_stats_preloaded())
@@ -118,6 +117,39 @@ record(const MemaiAttempt *attempt, const MemaiUsage *usage)
 	old = MemoryContextSwitchTo(call->context);
 	call->records = lappend(call->records, memcpy(palloc(sizeof(MemaiUsage)), usage, sizeof(MemaiUsage)));
 	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Writes the attempt down.  One that several users share is a record for each,
+ * whose tokens add up to the attempt's.
+ */
+static void
+record(const MemaiAttempt *attempt, const MemaiUsage *usage)
+{
+	MemaiUsageCall *call = attempt->call;
+	double		total = 0;
+	double		before = 0;
+
+	if (attempt->nshares == 0)
+		record_one(call, usage);
+	for (int i = 0; i < attempt->nshares; i++)
+		total += attempt->shares[i].weight;
+	for (int i = 0; i < attempt->nshares; i++)
+	{
+		const MemaiUsageShare *share = &attempt->shares[i];
+		double		after = i == attempt->nshares - 1 ? total : before + share->weight;
+		MemaiUsage	part = *usage;
+
+		part.user_id = share->user_id;
+		part.announced = share->announced;
+		part.counted = i > 0;
+		if (usage->prompt_tokens > 0)
+			part.prompt_tokens = (int64) (rint(usage->prompt_tokens * (after / total)) -
+										  rint(usage->prompt_tokens * (before / total)));
+		part.cost = cost_of(call->input_price, call->output_price, part.prompt_tokens, part.completion_tokens);
+		record_one(call, &part);
+		before = after;
+	}
 }
 
 /* what the attempt cost, as far as anybody knows */
@@ -312,11 +344,11 @@ check_limits(const MemaiUsageCall *call)
 					 errhint("Set its options input_price and output_price with memai.alter_model.")));
 }
 
-/* whom a call of model is made for; NULL: nobody said */
+/* whom a call of model is made for; NULL: nobody said, or its requests say for whom they are */
 static const char *
 accounted_user(const MemaiModel *model)
 {
-	const char *user_id = model->info.user_id ? model->info.user_id : GetConfigOption("memai.user_id", true, false);
+	const char *user_id = model->info.text_users ? "" : model->info.user_id ? model->info.user_id : GetConfigOption("memai.user_id", true, false);
 
 	return user_id != NULL && user_id[0] != '\0' ? user_id : NULL;
 }
@@ -503,6 +535,14 @@ memai_usage_sent(MemaiAttempt *attempt)
 	/* what stays of it when the server crashes before it ends */
 	describe(attempt, MEMAI_USAGE_UNKNOWN, 0, &usage);
 	fill_tokens(attempt, &usage);
+	for (int i = 0; i < attempt->nshares; i++)
+	{
+		usage.user_id = attempt->shares[i].user_id;
+		memai_usage_announce(&usage);
+		attempt->shares[i].announced = usage.announced;
+	}
+	if (attempt->nshares > 0)
+		return;
 	memai_usage_announce(&usage);
 	attempt->announced = usage.announced;
 }

@@ -18,6 +18,14 @@
 
 typedef struct MemaiUsageCall MemaiUsageCall;
 
+/* a user's part of a request that is made for several */
+typedef struct MemaiUsageShare
+{
+	const char *user_id;
+	double		weight;			/* against the other parts' */
+	uint64		announced;		/* as in MemaiAttempt */
+} MemaiUsageShare;
+
 /* one attempt; the caller's memory, zeroed, as long-lived as the call */
 typedef struct MemaiAttempt
 {
@@ -30,6 +38,8 @@ typedef struct MemaiAttempt
 	instr_time	start;
 	const char *body;			/* of the request */
 	size_t		body_len;
+	int			nshares;		/* 0: it is for the call's user */
+	MemaiUsageShare *shares;
 	int64		prompt_estimate;	/* of body; 0: not made yet */
 	uint64		announced;		/* in shared memory; 0: not */
 	int64		slice;			/* of the reservation */
@@ -105,5 +115,8 @@ extern void memai_usage_init(void);
  */
 extern void memai_limits_match(const char *model, Oid role, const char *user_id,
 							   MemaiLimit **limits, int *n);
+
+/* Is anything limited by user? */
+extern bool memai_limits_by_user(void);
 
 #endif							/* MEMAI_MODEL_USAGE_H */

@@ -21,6 +21,8 @@ typedef struct MemaiWireRequest
 	const char *query;			/* NULL, or without question mark */
 	StringInfoData body;		/* JSON, UTF-8 */
 	int			max_output;		/* tokens of the answer; 0: not limited */
+	int			nshares;		/* users that it is for; 0: the model's info says */
+	struct MemaiUsageShare *shares;
 	int			nheaders;		/* besides content type and key */
 	MemaiHttpHeader headers[4];
 } MemaiWireRequest;

@@ -254,6 +254,57 @@ refuse_embed(void *state, int index, const MemaiWireFailure *failure)
 	return true;
 }
 
+/* adds a user's text to the request */
+static void
+add_share(MemaiWireRequest *request, const char *user_id, double weight)
+{
+	int			i = 0;
+
+	while (i < request->nshares && request->shares[i].user_id != user_id &&
+		   strcmp(request->shares[i].user_id, user_id) != 0)
+		i++;
+	if (i == request->nshares)
+		request->shares[request->nshares++] = (MemaiUsageShare) {.user_id = user_id};
+	request->shares[i].weight += weight;
+}
+
+/* how many of the call's texts are equal to one that is sent; *first is the first of them */
+static int
+count_equals(const EmbedCall *call, int input, int *first)
+{
+	int			n = 0;
+
+	*first = call->first[call->sent ? call->sent[input] : input];
+	for (int i = *first; i >= 0; i = call->next[i])
+		n++;
+	return n;
+}
+
+/*
+ * Whom a batch is for, where the texts of the call are of several users: by the
+ * bytes of theirs.  Those who have the same text share it, as it is sent once.
+ */
+static void
+share_batch(const EmbedCall *call, const Batch *batch, MemaiWireRequest *request)
+{
+	const char *const *users = call->model->info.text_users;
+	int			first;
+	int			ntexts = 0;
+
+	if (users == NULL)
+		return;
+	for (int i = batch->start; i < batch->end; i++)
+		ntexts += count_equals(call, i, &first);
+	request->shares = palloc(sizeof(MemaiUsageShare) * ntexts);
+	for (int i = batch->start; i < batch->end; i++)
+	{
+		int			n = count_equals(call, i, &first);
+
+		for (int j = first; j >= 0; j = call->next[j])
+			add_share(request, users[j], (double) Max(call->inputs[i].len, 1) / n);
+	}
+}
+
 static void
 send_batches(EmbedCall *call)
 {
@@ -266,6 +317,7 @@ send_batches(EmbedCall *call)
 		initStringInfo(&requests[i].body);
 		call->wire->write_embed(call->model, call->type, batch->end - batch->start,
 								call->inputs + batch->start, &requests[i]);
+		share_batch(call, batch, &requests[i]);
 	}
 	memai_wire_send_each(call->wire, call->model, MEMAI_OPERATION_EMBED, call->nbatches, requests, receive_embed,
 						 refuse_embed, call);

@@ -109,12 +109,14 @@ memai_counter_add(const MemaiUsage *usage)
 		memai_stats_shared()->uncounted++;
 		return;
 	}
-	counter->attempts++;
-	counter->retries += usage->attempt > 1 ? 1 : 0;
-	counter->cached += usage->cached ? 1 : 0;
 	counter->prompt_tokens += Max(usage->prompt_tokens, 0);
 	counter->completion_tokens += Max(usage->completion_tokens, 0);
 	counter->cost += isnan(usage->cost) ? 0 : usage->cost;
+	if (usage->counted)
+		return;
+	counter->attempts++;
+	counter->retries += usage->attempt > 1 ? 1 : 0;
+	counter->cached += usage->cached ? 1 : 0;
 	counter->latency += usage->latency;
 	counter->buckets[bucket_of(usage->latency)]++;
 }

@@ -48,6 +48,7 @@ typedef struct MemaiUsage
 	double		latency;		/* milliseconds */
 	int			attempt;		/* from 1; 0: nothing was sent */
 	bool		cached;
+	bool		counted;		/* a further user's part of an attempt that was put */
 	uint64		announced;		/* by memai_usage_announce, 0: not */
 } MemaiUsage;
 

@@ -65,7 +65,7 @@ CREATE VIEW memai.usage WITH (security_barrier) AS
 		OR (pg_catalog.pg_has_role(CURRENT_USER, u.role, 'USAGE')
 			AND coalesce(u.user_id = memai.current_user_id(), memai.current_user_id() IS NULL));
 COMMENT ON VIEW memai.usage IS 'attempts of calls of models, of the current role (and user, in a narrowed session), for administrators of all; has its owner''s rights';
-COMMENT ON COLUMN memai.usage.user_id IS 'the user_id that memai''s function was called with, else the setting memai.user_id';
+COMMENT ON COLUMN memai.usage.user_id IS 'the user_id that memai''s function was called with, else the setting memai.user_id; an attempt that is for several users is a row for each';
 COMMENT ON COLUMN memai.usage.operation IS 'embed, complete, stream or rerank';
 COMMENT ON COLUMN memai.usage.credential IS 'the name of the key that was used';
 COMMENT ON COLUMN memai.usage.prompt_tokens IS 'NULL when nobody knows: the attempt was cut off';

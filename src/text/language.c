@@ -37,37 +37,58 @@ static const char *const profiles[LANGUAGE_COUNT] = {
 	"then them would like so these her him has more could go did my no me been who its now find any am our us not over just into "
 	"men man den mine under also war hat fast come era son don't it's i'm where why does really here yes much very too after before "
 	"than because most well back only even new want first day good great get got got know think take see make made going really let "
-	"live lives love favourite favorite plan please with off never always every someone something anything thanks thank hey hi bin",
+	"live lives love favourite favorite plan please with off never always every someone something anything thanks thank hey hi bin "
+	"far store gang bog barn hem god lever vet glad fire sex mars mat tar lie",
 	[LANGUAGE_SWEDISH] = "och att det är jag som en på han av för med ett den var inte de i till om så men hon kan man sig har du sin nu "
 	"från skulle vad då hade över efter vi mig ut vilken dem hur alla blev någon något några oss varit mycket min mitt mina din ditt dina "
 	"bara finns fick när här där vill måste eller också sedan utan under mellan ska kommer gör går bor heter tycker igår idag imorgon "
 	"aldrig alltid ingen inget inga varför vem vart hej tack ja nej kunde gillar sitt sina deras vår vårt våra ha vara är ni er era "
-	"in upp mer än innan hos åt två tre eftersom redan kanske själv varje honom henne icke jobbar",
+	"in upp mer än innan hos åt två tre eftersom redan kanske själv varje honom henne icke jobbar "
+	"igen dag år kom bror mor far tror skriver barn vet får ses stor ny nya gammal gamla pengar vecka månad böcker bok mat tar ger "
+	"säger arbetar dricker äter köper läser kör reser behöver tänker känner gick sade kallar använder fortfarande sista nästa gång "
+	"hjälp hjälpa spelar komma ser hittar håller står sitter ligger bättre bäst liten därför hem hemma ofta tillsammans första "
+	"flera syster sover ikväll morgon kväll ganska nästan tillbaka veckan åka åker bodde måndag tisdag onsdag torsdag fredag "
+	"lördag söndag maj mars fyra fem sex sju åtta nio tio",
 	[LANGUAGE_GERMAN] = "der die das und ist in den von zu mit sich auf für nicht es im dem eine ein als auch an er hat aus bei sie nach wird "
 	"einen um am sind wie einer war haben nur oder aber vor zur bis mehr durch man sein werden so ich wir ihr mich dir mir du uns "
 	"wenn noch kann keine kein keinen was wo wer warum wann hier dort sehr schon immer dann doch mein meine meinen meiner dein deine "
 	"seine ihre ihren unser unsere über unter zum vom ins jetzt heute gestern morgen habe hast bin bist seid hatte hatten wurde waren "
-	"muss soll will möchte gern gerne weil dass daß ja nein nichts etwas viel alle diese dieser dieses eines einem jeden mag also wohnt",
+	"muss soll will möchte gern gerne weil dass daß ja nein nichts etwas viel alle diese dieser dieses eines einem jeden mag also wohnt "
+	"reise mai komme gang",
 	[LANGUAGE_DANISH] = "og i jeg det at en den til er som på de med han af for ikke der var mig sig men et har om vi min havde ham hun nu over "
 	"da fra du ud sin dem os op man hans hvor eller hvad skal selv her alle vil blev kunne ind når være kom noget ville jo deres efter ned "
 	"skulle denne end dette mit også under have dig anden hende mine alt meget sit sine vor mod disse hvis din nogle hos blive mange ad "
 	"bliver hendes været thi jer sådan altid aldrig ingen intet hvem hvorfor hvordan tak nej ja lige godt synes gør går kan bor igen lidt "
-	"efter mellem uden hedder dag",
+	"efter mellem uden hedder dag "
+	"gerne flere første gammel gamle hjem hjemme år siden fordi får begge hvilken nogen aften ved to tre drikker spiser køber "
+	"læser skriver kører rejser mens dage måned uge penge bøger bog sammen ofte tror tænker elsker lever fik gik sagde kalder "
+	"arbejder siger tager giver bruger kender børn måske mere stadig jeres vej altså sidste næste hver hvert gang søster bror mor "
+	"far venner hjælp hjælpe spiller brug lide komme taler ser finder holder står sidder ligger skrev gav så både bedre bedst "
+	"lille stor store ny nye god gode tæt glad derfor desuden arbejde rejse inden allerede vores hele dit dine ses maj marts fire "
+	"fem seks syv otte mandag tirsdag onsdag torsdag fredag lørdag søndag",
 	[LANGUAGE_NORWEGIAN] = "og i jeg det at en et den til er som på de med han av ikke der så var meg seg men ett har om vi min mitt ha hadde hun nå "
 	"over da ved fra du ut sin dem oss opp man kan hans hvor eller hva skal selv her alle vil bli ble blitt kunne inn når være kom noen noe "
 	"ville dere deres kun ja etter ned skulle denne for deg si sine sitt mot å meget hvorfor dette disse uten hvordan ingen din ditt blir samme "
 	"hvilken hvilke sånn inni mellom vår hver hvem vors hvis både bare fordi før mange også slik vært være begge siden dagen aldri alltid takk "
-	"nei gjør går bor liker veldig mye heter igjen jobber litt",
+	"nei gjør går bor liker veldig mye heter igjen jobber litt "
+	"gjerne flere første gammel gamle hjem hjemme år to tre drikker spiser kjøper leser skriver kjører reiser mens dag dager måned "
+	"uke penger bøker bok sammen ofte tror tenker elsker lever fikk gikk sa kaller arbeider sier tar gir bruker kjenner barn "
+	"kanskje mer fortsatt hei vei altså siste neste kveld søster søsteren bror broren mor far venner hjelp hjelpe spiller trenger "
+	"komme snakker ser finner holder står sitter ligger skrev ga bedre best liten lille stor store ny nye god gode glad derfor "
+	"dessuten arbeid reise gang hele allerede vet må jobben innen tilbake ganske nesten stund morgen ettermiddag mine dine mi di "
+	"ses mai mars fire fem seks syv sju åtte bodd fjor mandag tirsdag onsdag torsdag fredag lørdag søndag",
 	[LANGUAGE_DUTCH] = "de en van ik te dat die in een hij het niet zijn is was op aan met als voor had er maar om hem dan zou of wat mijn men dit zo "
 	"door over ze zich bij ook tot je mij uit der daar haar naar heb hoe heeft hebben deze u want nog zal me zij nu ge geen omdat iets "
 	"worden toch al waren veel meer doen toen moet ben zonder kan hun dus alles onder ja eens hier wie werd altijd doch wordt wezen kunnen "
 	"ons zelf tegen na reeds wil kon niets uw iemand geweest andere wij jij jullie onze waar waarom wanneer heel graag vandaag gisteren "
-	"we samen morgen woont gaat gaan goed nooit nee bent",
+	"we samen morgen woont gaat gaan goed nooit nee bent "
+	"dag brug mens lever",
 	[LANGUAGE_FRENCH] = "le la les de des du un une et est en que qui dans pour pas sur au aux avec ce se il elle je tu nous vous ils elles on ne plus "
 	"par son sa ses mon ma mes ton ta tes notre votre leur leurs cette ces mais ou où si sont été être avoir fait comme tout tous toute "
 	"même aussi très bien sans sous entre après avant depuis quand quoi quel quelle comment pourquoi parce jamais toujours rien encore "
 	"était avait ont ai as suis es sommes êtes c'est j'ai n'est qu'il qu'elle d'un d'une l'on s'est y lui moi toi deux peut faire va aime "
-	"chez hier demain aujourd'hui à habite non oui merci",
+	"chez hier demain aujourd'hui à habite non oui merci "
+	"mer mai mars lever",
 	[LANGUAGE_SPANISH] = "de la que el en y a los se del las un por con no una su para es al lo como más o pero sus le ha me si sin sobre este ya entre "
 	"cuando todo esta ser son dos también fue había era muy hasta desde está mi porque qué sólo han yo hay vez puede todos así nos ni "
 	"parte tiene él uno donde bien tiempo mismo ese ahora cada vida otro después te otros aunque esa eso hace otra gobierno tan durante "
@@ -81,7 +102,8 @@ static const char *const profiles[LANGUAGE_COUNT] = {
 	[LANGUAGE_ITALIAN] = "di e il la che è un a per in una mi sono ho non ma lo ha le si ti i con cosa se io come da ci no questo hai sei del bene tu sì "
 	"me tutto della mia più gli quando qui perché dei lui era fare suo alla mio questa te ne anche solo molto sua dove stato grazie "
 	"sempre mai niente delle al nel nella c'è loro essere fatto o su tuo anni chi quello noi tra fra dopo prima ogni oggi ieri domani "
-	"senza sui puoi può sulla sotto poi ci sarà volta volte giorno l'ho un'altra dell'anno degli agli nei alle piace vive abita siamo siete hanno aveva ancora adesso già così nostro nostra lei voi quale",
+	"senza sui puoi può sulla sotto poi ci sarà volta volte giorno l'ho un'altra dell'anno degli agli nei alle piace vive abita siamo siete hanno aveva ancora adesso già così nostro nostra lei voi quale "
+	"tre",
 	[LANGUAGE_FINNISH] = "ja on ei että se hän oli ovat mutta kun en minä sinä me te he niin kuin myös jos tai joka mikä mitä tämä tuo nyt vain olla "
 	"ole olen olet olemme olette minun sinun hänen meidän teidän heidän siitä siinä sitä sen sille ne nämä nuo jo vielä sitten hyvin "
 	"aina koska missä mihin milloin miksi kuka kaikki paljon enemmän vai eikä mukaan jälkeen ennen kanssa ilman yli alla minulla sinulla "
@@ -145,10 +167,11 @@ static const struct
 	{"arna", BIT(LANGUAGE_SWEDISH)}, {"orna", BIT(LANGUAGE_SWEDISH)}, {"erna", BIT(LANGUAGE_SWEDISH)},
 	{"lig", BIT(LANGUAGE_SWEDISH) | BIT(LANGUAGE_NORWEGIAN) | BIT(LANGUAGE_DANISH)},
 	{"ningen", BIT(LANGUAGE_SWEDISH) | BIT(LANGUAGE_NORWEGIAN) | BIT(LANGUAGE_DANISH)},
-	{"skt", BIT(LANGUAGE_SWEDISH)}, {"ungen", BIT(LANGUAGE_GERMAN)}, {"lich", BIT(LANGUAGE_GERMAN)},
+	{"skt", BIT(LANGUAGE_SWEDISH)}, {"kk", BIT(LANGUAGE_NORWEGIAN)}, {"sjon", BIT(LANGUAGE_NORWEGIAN)}, {"sjonen", BIT(LANGUAGE_NORWEGIAN)},
+	{"ede", BIT(LANGUAGE_DANISH) | BIT(LANGUAGE_DUTCH)}, {"ejse", BIT(LANGUAGE_DANISH)}, {"ejde", BIT(LANGUAGE_DANISH)}, {"ungen", BIT(LANGUAGE_GERMAN)}, {"lich", BIT(LANGUAGE_GERMAN)},
 	{"liche", BIT(LANGUAGE_GERMAN)}, {"keit", BIT(LANGUAGE_GERMAN)}, {"heit", BIT(LANGUAGE_GERMAN)},
 	{"isch", BIT(LANGUAGE_GERMAN)}, {"schaft", BIT(LANGUAGE_GERMAN)}, {"erne", BIT(LANGUAGE_DANISH)},
-	{"ene", BIT(LANGUAGE_NORWEGIAN)}, {"lijk", BIT(LANGUAGE_DUTCH)}, {"heid", BIT(LANGUAGE_DUTCH)}, {"tje", BIT(LANGUAGE_DUTCH)},
+	{"ene", BIT(LANGUAGE_NORWEGIAN) | BIT(LANGUAGE_DANISH)}, {"lijk", BIT(LANGUAGE_DUTCH)}, {"heid", BIT(LANGUAGE_DUTCH)}, {"tje", BIT(LANGUAGE_DUTCH)},
 	{"ement", BIT(LANGUAGE_FRENCH)}, {"eux", BIT(LANGUAGE_FRENCH)}, {"euse", BIT(LANGUAGE_FRENCH)},
 	{"aient", BIT(LANGUAGE_FRENCH)}, {"ción", BIT(LANGUAGE_SPANISH)}, {"dad", BIT(LANGUAGE_SPANISH)},
 	{"mente", BIT(LANGUAGE_SPANISH) | BIT(LANGUAGE_PORTUGUESE) | BIT(LANGUAGE_ITALIAN)},

@@ -173,14 +173,19 @@ extern bool memai_text_asks_when(const char *utf8, size_t len);
 
 /* ---- claim.c: pure ---- */
 
-/* two statements whose claims differ do not say the same, whatever their words */
-typedef struct MemaiClaim
-{
-	bool		denies;			/* "not", "never", ... */
-	uint64		numbers;		/* a hash of the words with digits, in any order; 0: none */
-} MemaiClaim;
+/*
+ * Whether two statements of nearly the same words may say the same: both deny something or
+ * neither does, with the same numbers, no word's opposite, and nothing that has changed places.
+ */
+extern bool memai_text_same_claim(const char *a_utf8, size_t a_len, const char *b_utf8, size_t b_len);
 
-extern void memai_text_claim(const char *utf8, size_t len, MemaiClaim *claim);
+/* ---- paraphrase.c: pure ---- */
+
+/*
+ * Weighted Jaccard overlap of two statements' words (memai_text_query_words, in one language), 0
+ * to 1: words of the same root or meaning count as one, those that say little count little.
+ */
+extern double memai_text_overlap(int na, const MemaiQueryWord *a, int nb, const MemaiQueryWord *b);
 
 /* ---- pii.c: pure ---- */
 

@@ -5,6 +5,8 @@ standard output.  Behaviour is chosen by the leading parts of the URL's path,
 which may be chained; what is left is the provider's own path:
 
   /delay/<ms>/...            waits before answering
+  /pause/<ms>/<n>/<key>/...  waits before answering the first n requests of that key
+  /tire/<ms>/<n>/<key>/...   waits before answering all but the first n requests of that key
   /status/<code>/...         that status with an error in JSON
   /error/<code>/<b64url>/... that status with the decoded body
   /body/<b64url>/...         status 200 with the decoded body
@@ -131,6 +133,7 @@ class Handler(BaseHTTPRequestHandler):
     wbufsize = 1 << 16                          # head and body in one packet
     disable_nagle_algorithm = True
     served = 0                                  # requests of this connection
+    active = set()                              # connections with a request under way
 
     def log_message(self, *args):
         pass
@@ -148,8 +151,13 @@ class Handler(BaseHTTPRequestHandler):
                 self.entry = {'method': self.command, 'path': self.path,
                               'headers': {k.lower(): v for k, v in self.headers.items()},
                               'body': self.raw.decode('utf-8', 'replace'), 'time': time.time(),
-                              'peer': self.client_address[1]}
+                              'peer': self.client_address[1], 'under_way': self.under_way()}
                 requests.append(self.entry)
+
+    def under_way(self):
+        """Starts to count a request; how many are under way now."""
+        Handler.active.add(self)
+        return len(Handler.active)
 
     def do_GET(self):
         self.handle_any()
@@ -158,6 +166,13 @@ class Handler(BaseHTTPRequestHandler):
         self.handle_any()
 
     def handle_any(self):
+        try:
+            self.answer_request()
+        finally:
+            with lock:
+                Handler.active.discard(self)
+
+    def answer_request(self):
         self.read_request()
         if self.path.startswith('/_requests'):
             with lock:
@@ -227,6 +242,19 @@ class Handler(BaseHTTPRequestHandler):
 
     def mode_delay(self, answer, parts):
         time.sleep(int(parts.pop(0)) / 1000)
+
+    def wait_if(self, parts, is_held):
+        milliseconds, limit, key = int(parts.pop(0)), int(parts.pop(0)), parts.pop(0)
+        with lock:
+            failures[key] = number = failures.get(key, 0) + 1
+        if is_held(number, limit):
+            time.sleep(milliseconds / 1000)
+
+    def mode_pause(self, answer, parts):
+        self.wait_if(parts, lambda number, limit: number <= limit)
+
+    def mode_tire(self, answer, parts):
+        self.wait_if(parts, lambda number, limit: number > limit)
 
     def error_body(self, code):
         return json.dumps({'error': {'message': f'stub says {code}', 'type': 'stub_error',
@@ -308,6 +336,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(text)
         self.wfile.flush()
         return True
+
     def mode_chaos(self, answer, parts):
         if random.random() * 100 >= int(parts.pop(0)):
             return None

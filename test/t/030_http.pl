@@ -34,17 +34,18 @@ error_is(chat_at([ 'raw', \"HTTP/1.1 200 OK\r\nContent-Le" ]), 'MA008', qr/broke
 error_is(chat_at([ 'raw', \"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"cho" ]),
 	'MA008', qr/broke off/, 'HT4 cut inside a chunk');
 
-# deadlines: HT4 half-open, HT5 slow
+# deadlines: HT4 half-open, HT5 slow; the stub would go on for a minute and more, and
+# bounds of time are more than ten times what is expected, for slow machines
 for my $mode (qw(hang hang_body trickle))
 {
 	my $start = time;
 	error_is(chat_at([$mode], 'SET memai.http_attempt_timeout = 700'),
 		'MA005', qr/in time.*after 1 attempt: .*while (waiting|reading)/s, "HT4 $mode runs into the deadline");
-	cmp_ok(time - $start, '<', 3, "HT4 $mode: soon after the deadline");
+	cmp_ok(time - $start, '<', 20, "HT4 $mode: soon after the deadline");
 }
 my $slow = time;
 error_is(chat_at(['trickle'], 'SET memai.http_low_speed_time = 1'), 'MA005', qr/in time/, 'HT5 slow answer is given up');
-cmp_ok(time - $slow, '<', 4, 'HT5 long before the deadline');
+cmp_ok(time - $slow, '<', 20, 'HT5 long before the deadline');
 
 # HT6
 for my $mode ([ 'gzip_bomb', 200 ], ['endless'])
@@ -103,7 +104,7 @@ error_is(run_sql("SET memai.http_private_hosts = ''; SELECT memai.generate('hi',
 my $ceiling = time;
 error_is(chat_at(['hang'], "SET memai.http_max_timeout = 300; SET memai.http_attempt_timeout = '1h'; SET memai.http_call_timeout = '1h'"),
 	'MA005', qr/in time/, 'the ceiling limits what a session asks for');
-cmp_ok(time - $ceiling, '<', 3, 'and is kept');
+cmp_ok(time - $ceiling, '<', 20, 'and is kept');
 
 # connections are reused within a session
 $stub->reset;

@@ -187,7 +187,7 @@ for my $url (@blocked)
 {
 	run_sql("SELECT memai.drop_model('blocked')");
 	run_sql("SELECT memai.create_model('blocked', 'chat', 'openai', 'm', url => '$url')");
-	error_is(run_sql("SET memai.model_max_retries = 0; SET memai.http_connect_timeout = 300; SELECT memai.generate('hi', 'blocked')"),
+	error_is(run_sql("SET memai.model_max_retries = 0; SET memai.http_connect_timeout = '10s'; SELECT memai.generate('hi', 'blocked')"),
 		'42501', qr/address of the provider's host is not allowed/, "AU9 HT3 blocked: $url");
 }
 # listed hosts may be private, but never link-local

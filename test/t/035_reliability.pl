@@ -79,18 +79,27 @@ my @answers = map { $_->answer } @sessions;
 is(scalar($stub->requests), 1, 'HT17 one probe for the whole server');
 is(scalar(grep { /ERROR:  MA004/ } @answers), 1, 'HT17 its sender gets the error');
 is(scalar(grep { /ERROR:  MA011/ } @answers), 5, 'HT17 the others are refused');
-is(health($slow, "state, rests_until - now() > '1 second'"), 'open|t', 'HT17 a failed probe doubles the time');
+is(health($slow, "state, rests_until - last_failure_at > '1.5 second'"), 'open|t', 'HT17 a failed probe doubles the time');
 
-# recovery: callers that go on asking succeed soon after the provider is back
+# recovery: callers that go on asking do not put off the moment when the breaker lets
+# one through, which is a cooldown after the failure; from then on they succeed
 my $back = chat_model('switch', 'e');
 $stub->switch('e', 'on');
-call_times(5, $back, 'SET memai.model_max_retries = 0');
+call_times(5, $back, "SET memai.model_max_retries = 0; SET memai.model_breaker_cooldown = '3s'");
+my $until = health($back, 'rests_until');
+is(health($back, "rests_until - last_failure_at BETWEEN '2.9 s' AND '3.5 s'"), 't', 'HT17 the cooldown begins with the failure');
 $stub->switch('e', 'off');
-my $recovered = time;
-my $result;
-do { sleep 0.05; $result = run_sql("SELECT memai.generate('hi', '$back')") }
-  until (defined $result->{value} || time - $recovered > 20);
-cmp_ok(time - $recovered, '<', 1 + 1 + 1.5, 'HT17 success within cooldown and a second');
+my ($late, $result) = (0);
+for (1 .. 1000)
+{
+	my $is_over = health($back, "coalesce(clock_timestamp() > '$until'::timestamptz + interval '0.1 s', true)") eq 't';
+	$result = run_sql("SELECT memai.generate('hi', '$back')");
+	last if defined $result->{value};
+	$late++ if $is_over;
+	sleep 0.05;
+}
+value_is($result, 'echo: hi', 'HT17 callers that go on asking succeed');
+is($late, 0, 'HT17 all of them when the cooldown is over');
 is(health($back, 'state, failures_in_a_row'), 'closed|0', 'HT17 the breaker is closed');
 
 # a probe that is cancelled is given back
@@ -132,7 +141,7 @@ for my $model (map { chat_model() } 1 .. 9)
 	value_is(run_sql("SELECT memai.generate('hi', '$model')"), 'echo: hi', 'RL11 another model answers');
 	push @waits, time - $began;
 }
-cmp_ok((sort { $a <=> $b } @waits)[-1], '<', 5, 'RL11 without waiting for the slow one');
+cmp_ok((sort { $a <=> $b } @waits)[-1], '<', 20, 'RL11 without waiting for the slow one');
 $sessions[0]->query("SELECT pg_cancel_backend($stuck_session->{backend})");
 
 # ---- fallbacks: HT18 ----
@@ -155,7 +164,7 @@ for my $case ([ 'outage', 'status', 503 ], [ 'a broken answer', 'truncate' ], [ 
 	my ($what, @modes) = @$case;
 	value_is((falls_back(\@modes))[0], $good, "HT18 $what falls back, and the row names who answered");
 }
-value_is((falls_back([ 'hang' ], undef, 'SET memai.http_attempt_timeout = 200'))[0], $good, 'HT18 a timeout falls back');
+value_is((falls_back([ 'hang' ], undef, 'SET memai.http_attempt_timeout = 3000'))[0], $good, 'HT18 a timeout falls back');
 for my $case ([ 'MA001', 'status', 401 ], [ 'MA006', 'status', 400 ], [ 'MA006', 'status', 404 ], [ 'MA002', 'error', 429, \$quota ])
 {
 	my ($sqlstate, @modes) = @$case;
@@ -206,9 +215,10 @@ is($node->safe_psql('postgres', "SELECT memai.flush('20s')"), 't', 'the worker e
 is($node->safe_psql('postgres', "SELECT status, error FROM memai.job WHERE kind = 'embed'"), 'done|', 'HT18 a job falls back');
 
 # RL5: nor a snapshot; a call that is cancelled meanwhile has no result
-my $patient = chat_model('delay', 1500);
+my $patient = chat_model('delay', 6000);
+$stub->reset;
 my $id = $node->safe_psql('postgres', "SELECT memai.submit('generate', '{\"prompt\": \"hi\"}', '$patient')");
-sleep 0.7;
+sleep 0.02 until $stub->requests;
 is($node->safe_psql('postgres', "SELECT count(*), count(xact_start), count(backend_xmin) FROM pg_stat_activity WHERE backend_type = 'memai worker' AND pid IN (SELECT pid FROM memai.worker_status WHERE state = 'running')"),
 	'1|0|0', 'RL5 a worker that waits for a model has no transaction and no snapshot');
 is($node->safe_psql('postgres', "SELECT memai.cancel('$id')"), 't', 'a call under way is cancelled');

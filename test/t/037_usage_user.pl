@@ -61,7 +61,57 @@ sql('CALL memai.run_jobs()');
 is(accounted(), 'ann|1', 'and a document');
 sql("SELECT memai.add_document('About coffee.', title => 'coffee', user_id => u, background => true) FROM unnest(ARRAY['ann', 'bob']) u");
 sql('CALL memai.run_jobs()');
-is(accounted(), '-|1', 'what two users share in one request, to none');
+is(accounted(), "ann|1\nbob|1", 'what two users share in one request, to both');
+
+# ---- a request that several users share ----
+
+# adds a document for each user, runs their jobs; how many requests that took
+sub share
+{
+	my ($settings, %texts) = @_;
+	$stub->reset;
+	sql("SELECT memai.add_document('$texts{$_}', title => 'shared', user_id => '$_', background => true)") for sort keys %texts;
+	sql("$settings; CALL memai.run_jobs()");
+	return scalar(my @requests = $stub->requests);
+}
+
+# three users, two of them with the same text
+sql("SELECT memai.alter_model('$embed', options => '{\"input_price\": 3, \"output_price\": 0}')");
+is(share('', ann => 'tea tea tea tea', bob => join(' ', ('tea') x 12), eve => join(' ', ('tea') x 12)), 1, 'texts of three users are one request');
+my $sum = $stub->tokens->{prompt};
+is(sql('SELECT count(*), sum(prompt_tokens), round((sum(cost) * 1e6)::numeric) FROM memai.usage'), "3|$sum|" . 3 * $sum, 'a row for each, which add up to what the provider counts');
+is(sql(q{SELECT count(DISTINCT at), count(DISTINCT latency_ms), bool_and(status = 'ok' AND NOT estimated) FROM memai.usage}), '1|1|t', 'of one attempt');
+my %part = map { split /\|/ } split /\n/, sql('SELECT user_id, prompt_tokens FROM memai.usage');
+cmp_ok(abs($part{bob} - $part{eve}), '<=', 1, 'who has the same text has the same part of it');
+cmp_ok($part{ann}, '>', 0, 'who has another has one by its length');
+cmp_ok($part{ann}, '<', $part{bob} + $part{eve}, 'which is shorter');
+accounted();
+my $calls = "SELECT sum(attempts), sum(prompt_tokens) FROM memai._usage_counters() WHERE model = '$embed'";
+my ($attempts, $tokens) = split /\|/, sql($calls);
+share('', ann => 'first text', bob => 'second text');
+is(sql($calls), ($attempts + 1) . '|' . ($tokens + $stub->tokens->{prompt}), 'the metrics count one attempt');
+is(accounted(), "ann|1\nbob|1", 'the ledger one of each');
+
+# one that fails first, and one that is never answered
+my $flaky = embed_model(4, 'fail', 503, 1, 'flaky');
+sql("SELECT memai.set_default_model('embed', '$flaky')");
+share('', ann => 'third text', bob => 'fourth text');
+is(sql('SELECT user_id, status, attempt, prompt_tokens > 0 FROM memai.usage ORDER BY attempt, user_id'),
+	"ann|error|1|f\nbob|error|1|f\nann|ok|2|t\nbob|ok|2|t", 'each attempt is a row for each');
+is(sql('SELECT sum(prompt_tokens) FROM memai.usage'), $stub->tokens->{prompt}, 'which add up');
+accounted();
+my $silent = embed_model(4, 'hang');
+sql("SELECT memai.set_default_model('embed', '$silent')");
+share('SET memai.http_attempt_timeout = 300; SET memai.model_max_retries = 0', ann => 'fifth text', bob => 'sixth text');
+is(sql('SELECT user_id, status, prompt_tokens, attempt FROM memai.usage ORDER BY 1'), "ann|unknown||1\nbob|unknown||1", 'what was cut off is unknown for each');
+accounted();
+sql('DELETE FROM memai.job');
+
+# where users are limited one by one, their texts are in requests of their own
+sql("SELECT memai.set_default_model('embed', '$embed'), memai.set_limit('$embed', user_id => '*', daily_tokens => 1000)");
+is(share('', ann => 'seventh text', bob => 'eighth text'), 2, 'limited users share no request');
+is(accounted(), "ann|1\nbob|1", 'and are accounted for their own');
+sql("SELECT memai.set_limit('$embed', user_id => '*')");
 
 # ---- limits ----
 

@@ -79,7 +79,7 @@ value_is(run_sql(q{SELECT memai.summarize('A long text', 3, '} . answering('one 
 
 # ---- rows as the tokens arrive ----
 my $messages = q{'[{"role": "user", "content": "hi"}]'};
-my $drip = chat_model('drip', 12, 100);
+my $drip = chat_model('drip', 12, 400);
 sub sent { my ($request) = $stub->requests; return $request->{sent} }
 
 # a client that reads each row when it comes, as libpq's single-row mode does

@@ -76,8 +76,15 @@ for my $seconds (3600, -3600)
 $node->safe_psql('postgres', "SELECT memai.create_model('stall', 'chat', 'openai', 'x', url => 'http://stall.test/v1')");
 $session->query("SET memai.http_connect_timeout = '30s'");
 $session->send("SELECT memai.generate('hi', 'stall')");
+my @threads;
+for (1 .. 500)
+{
+	@threads = grep { $_ ne $session->{backend} } map { m{/(\d+)$} } glob("/proc/$session->{backend}/task/*");
+	last if @threads;
+	sleep 0.01;
+}
+# it blocks them before it looks anything up, which takes six seconds
 sleep 0.5;
-my @threads = grep { $_ ne $session->{backend} } map { m{/(\d+)$} } glob("/proc/$session->{backend}/task/*");
 cmp_ok(scalar @threads, '>', 0, 'HT28 a thread looks the name up');
 my $signals = 0;
 $signals |= 1 << ($_ - 1) for (1, 2, 3, 10, 12, 14, 15, 23);		# HUP INT QUIT USR1 USR2 ALRM TERM URG
@@ -87,7 +94,7 @@ for my $thread (@threads)
 	is(hex($blocked) & $signals, $signals, 'HT28 with the signals of the server blocked');
 }
 $node->safe_psql('postgres', "SELECT pg_cancel_backend($session->{backend})");
-like($session->answer(5) // '', qr/57014/, 'HT28 and the main thread still gets them');
+like($session->answer // '', qr/57014/, 'HT28 and the main thread still gets them');
 
 # ---- HT23: a connection brings an answer that nobody asked for ----
 my $stale = '{"choices":[{"index":0,"message":{"content":"stale"},"finish_reason":"stop"}]}';
@@ -99,7 +106,8 @@ like($session->query("SET memai.model_max_retries = 0; SELECT memai.generate('x'
 	qr/MA0(08|10)/, 'HT23 two lengths are no answer');
 my $both = "HTTP/1.1 200 OK\r\nContent-Length: 300\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{}x\r\n0\r\n\r\n$stale";
 like($session->query("SELECT memai.generate('x', '" . chat_model('raw', \$both) . "')"), qr/MA0(08|10)/, 'HT23 a length beside chunks neither');
-is($session->query("SELECT memai.generate('after', '$chat')"), 'echo: after', 'HT23 the next call is clean');
+# with retries: a connection that the server is about to close may still look open
+is($session->query("RESET memai.model_max_retries; SELECT memai.generate('after', '$chat')"), 'echo: after', 'HT23 the next call is clean');
 
 # ---- RL3, RL4: a long life of good, bad and cancelled calls ----
 my $bad = chat_model('status', 400);
@@ -120,9 +128,8 @@ sub live
 	$worker->query("DO \$\$ BEGIN FOR i IN 1..30 LOOP BEGIN PERFORM memai.generate('hi', '$bad'); EXCEPTION WHEN OTHERS THEN NULL; END; END LOOP; END \$\$");
 	for (1 .. 10)
 	{
-		my $answer = $worker->query("SET statement_timeout = 20; SELECT memai.generate('hi', '$hang')");
+		my $answer = $worker->query_within(20, "SELECT memai.generate('hi', '$hang')");
 		return $answer if $answer !~ /57014/;
-		$worker->query('SET statement_timeout = 0');
 	}
 	return '';
 }

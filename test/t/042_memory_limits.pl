@@ -75,10 +75,15 @@ for my $call (@calls)
 	for (; $n < 5000; $n++)
 	{
 		fail_after($session->{backend}, $n);
-		my $answer = $session->query($sql, 1);
-		# the statement had all it needed, and the one behind it that marks its end did not
-		my $behind = !defined $answer && $session->{buffer} =~ /^$expected\nERROR:  53200/;
-		$answer //= $session->answer(20) // 'no answer' unless $behind;
+		$session->send($sql);
+		my ($answer, $behind);
+		for (1 .. 600)
+		{
+			last if defined($answer = $session->answer(0.1));
+			# the statement had all it needed, and the one behind it that marks its end did not
+			last if $behind = $session->{buffer} =~ /^$expected\nERROR:  53200/;
+		}
+		$answer //= 'no answer';
 		my $failed = has_failed();
 		fail_after(0, -1);
 		last if !$failed || $behind;

@@ -3,10 +3,9 @@
 # messages in the same scope meanwhile.
 use strict;
 use warnings FATAL => 'all';
-use IO::Select;
 use IO::Socket::INET;
 use JSON::PP;
-use MemAI::Session;
+use MemAI::Session qw(can_accept);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -20,7 +19,7 @@ my $port = $listener->sockport;
 # the next call of the model: [connection, number of texts]; undef when none comes
 sub take_call
 {
-	IO::Select->new($listener)->can_read(60) or return;
+	can_accept($listener, 60) or return;
 	my $client = $listener->accept;
 	my ($length, $body) = (0, '');
 	while (my $line = <$client>)

@@ -2,10 +2,9 @@
 # that waits.  The test is the model server, and sees what happens meanwhile.
 use strict;
 use warnings FATAL => 'all';
-use IO::Select;
 use IO::Socket::INET;
 use JSON::PP;
-use MemAI::Session;
+use MemAI::Session qw(can_accept);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -21,7 +20,7 @@ my $call;
 sub question
 {
 	my ($timeout) = @_;
-	IO::Select->new($listener)->can_read($timeout // 60) or return;
+	can_accept($listener, $timeout // 60) or return;
 	$call = $listener->accept;
 	my ($length, $body) = (0, '');
 	while (my $line = <$call>)

@@ -34,7 +34,8 @@ sub status
 my $local = 'local/hash-384';
 my $recall = q{SELECT content, similarity > 0.2 FROM memai.recall('statement 3', 'user 2', k => 1)};
 as('boss', q{SELECT count(memai.remember('statement ' || n || ' of user ' || u, 'user ' || u)) FROM generate_series(1, 12) u, generate_series(1, 5) n});
-my $model = embed_model(16, 'delay', 100);
+# it answers four requests, each of the five vectors of a user, and then for a minute none
+my $model = embed_model(16, 'tire', 60000, 4, 'half');
 $node->safe_psql('postgres', "SELECT memai.grant_model('$model', 'boss'), memai.grant_model('$model', 'app')");
 
 # ---- only administrators switch ----
@@ -48,11 +49,7 @@ is(status($model), 'f|60|0|12|0', 'they are the same jobs');
 my $worker = MemAI::Session->new($node);
 $worker->query("SET ROLE boss; SET application_name = 'filling'");
 $worker->send('CALL memai.run_jobs()');
-for (1 .. 400)
-{
-	last if as('boss', "SELECT count(*) >= 10 FROM memai.embedding WHERE model = '$model'") eq 't';
-	sleep 0.05;
-}
+ok(wait_until($node, "SELECT count(*) >= 10 FROM memai.embedding WHERE model = '$model'", 't'), 'vectors are made');
 my $half = as('boss', "SELECT count(*) FROM memai.embedding WHERE model = '$model'");
 $node->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'filling'});
 $worker->close;
@@ -62,6 +59,7 @@ like(status($model), qr/^f\|60\|\d+\|\d+\|0$/, 'progress is visible, the old mod
 is(as('boss', $recall), 'statement 3 of user 2|t', 'and serves');
 
 # ---- resumed, with something written meanwhile ----
+$node->safe_psql('postgres', "SELECT memai.alter_model('$model', url => '" . $stub->url('v1') . "')");
 as('boss', q{SELECT memai.remember('statement 6 of user 1', 'user 1'), memai.remember('first of user 99', 'user 99')});
 $node->safe_psql('postgres', q{UPDATE memai.job SET run_after = now() WHERE finished_at IS NULL});
 as('boss', 'CALL memai.run_jobs()');
@@ -126,7 +124,7 @@ error_is(run_sql("SET ROLE boss; SELECT * FROM memai.recall('ripe apple', 'judge
 error_is(run_sql("SET ROLE app; SELECT * FROM memai.recall('ripe apple', 'judged', rerank => 'judge')"), '42501', qr/./, 'a model that was not granted');
 
 # while the model is asked: no lock but those of reading
-my $slow = $stub->url('delay', 1500, 'v1');
+my $slow = $stub->url('delay', 6000, 'v1');
 $node->safe_psql('postgres', qq{SELECT memai.create_model('slow', 'rerank', 'jina', 'j', url => '$slow'); SELECT memai.grant_model('slow', 'boss')});
 my $reader = MemAI::Session->new($node);
 $reader->query("SET ROLE boss; SET application_name = 'reranking'");

@@ -103,7 +103,8 @@ foreach my $on_error ('raise', 'null')
 	my $start = Time::HiRes::time();
 	$result = run_sql("$app SET statement_timeout = '300ms'; SELECT memai.chat('hello', model => '$hanging', on_error => '$on_error')");
 	is($result->{sqlstate}, '57014', "a cancelled call is cancelled with on_error => '$on_error'");
-	cmp_ok(Time::HiRes::time() - $start, '<', 3, 'at once');
+	# the call would last for a minute
+	cmp_ok(Time::HiRes::time() - $start, '<', 20, 'at once');
 }
 is(rows(), $before, 'and stores nothing');
 

@@ -10,7 +10,7 @@ use Test::More;
 use Time::HiRes qw(time);
 
 my ($node, $stub) = start_gateway('stream');
-my $drip = chat_model('drip', 12, 100);
+my $drip = chat_model('drip', 12, 400);
 my $said = 'SELECT e.role, e.content, m.finish_reason FROM memai.message m JOIN memai.episode e ON e.scope = m.scope AND e.id = m.id ORDER BY m.id DESC LIMIT 1';
 my $user = "SET memai.user_id = 'ann';";
 my $stream = "memai.chat_stream('hi', model => '$drip', user_id => 'ann')";

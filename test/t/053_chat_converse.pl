@@ -11,7 +11,7 @@ use Test::More;
 
 my ($node, $stub) = start_gateway('converse');
 my $user = "SET memai.user_id = 'ann';";
-my $slow = chat_model('delay', 2500);
+my $slow = chat_model('delay', 8000);
 $node->safe_psql('postgres', "CREATE ROLE app IN ROLE memai_user; SELECT memai.grant_model('$slow', 'app'); CREATE TABLE other AS SELECT generate_series(1, 1000) AS i");
 
 # ---- while it thinks ----
@@ -21,8 +21,9 @@ $session->send("CALL memai.converse('My boat is called Iris', model => '$slow')"
 ok(wait_until($node, "SELECT count(*) FROM memai.message WHERE user_id = 'ann'", 1, 20), 'the message is committed before the answer is there');
 is($node->safe_psql('postgres', "SELECT a.backend_xid IS NULL, a.backend_xmin IS NULL, (SELECT count(*) FROM pg_locks l WHERE l.pid = a.pid AND l.locktype <> 'virtualxid')
 	FROM pg_stat_activity a WHERE a.pid = $session->{backend}"), 't|t|0', 'no transaction id, no snapshot, no lock');
-$node->safe_psql('postgres', 'DELETE FROM other WHERE i > 500; VACUUM other');
-is($node->safe_psql('postgres', "SELECT pg_relation_size('other') < 40000"), 't', 'VACUUM gives back what was deleted meanwhile');
+$node->safe_psql('postgres', 'DELETE FROM other WHERE i > 500');
+# more than once if need be: somebody who looks for a moment, autovacuum for one, holds it up too
+ok(wait_until($node, "VACUUM other; SELECT pg_relation_size('other') < 40000", 't'), 'VACUUM gives back what was deleted meanwhile');
 is($node->safe_psql('postgres', "SELECT count(*) FROM memai.message WHERE user_id = 'ann'"), 1, 'all that before the answer');
 like($session->answer(30), qr/"content": "echo|"finish_reason": "stop"/, 'then the answer comes');
 is($node->safe_psql('postgres', "$user SELECT string_agg(e.role, ' ' ORDER BY m.id), count(DISTINCT m.thread_id) FROM memai.message m JOIN memai.episode e ON e.scope = m.scope AND e.id = m.id"), 'user assistant|1', 'and is stored');
@@ -45,15 +46,18 @@ is($node->safe_psql('postgres', 'SELECT string_agg(n::text, \' \') FROM calls'),
 my $failing = chat_model('status', 401);
 $node->safe_psql('postgres', "SELECT memai.grant_model('$failing', 'app')");
 like($session->query("CALL memai.converse('lost?', model => '$failing')"), qr/ERROR:  MA001/, 'a failing model raises');
-like($session->query("SET statement_timeout = '500ms'; CALL memai.converse('and this?', model => '$slow')"), qr/ERROR:  57014/, 'a cancelled call is cancelled');
-is($session->query('RESET statement_timeout; SELECT count(*) FROM memai.episode WHERE content IN (\'lost?\', \'and this?\')'), 2, 'what was said is kept, the session goes on');
+$session->send("CALL memai.converse('and this?', model => '$slow')");
+ok(wait_until($node, "SELECT count(*) FROM memai.episode WHERE content = 'and this?'", 1), 'a call that has stored what was said');
+$node->safe_psql('postgres', "SELECT pg_cancel_backend($session->{backend})");
+like($session->answer, qr/ERROR:  57014/, 'is cancelled');
+is($session->query('SELECT count(*) FROM memai.episode WHERE content IN (\'lost?\', \'and this?\')'), 2, 'what was said is kept, the session goes on');
 like($session->query("SELECT content FROM memai.chat('Which boat?', model => 'local/extract')"), qr/Iris/, 'and chats as before, in one transaction');
 error_is(run_sql("$user BEGIN; CALL memai.converse('x')"), '2D000', qr/transaction block/, 'not inside a transaction block');
 like($session->query("CALL memai.converse('x', on_error => 'null')"), qr/ERROR:  0A000/, 'errors are raised');
 $session->close;
 
 # a fallback is asked outside of a transaction too
-my $backup = chat_model('delay', 2500);
+my $backup = chat_model('delay', 5000);
 my $down = chat_model('status', 503);
 $node->safe_psql('postgres', "SELECT memai.grant_model('$backup', 'app'), memai.grant_model('$down', 'app'); SELECT memai.alter_model('$down', options => '{\"fallback\": [\"$backup\"]}')");
 $session = MemAI::Session->new($node);

@@ -5,6 +5,7 @@ use strict;
 use warnings FATAL => 'all';
 
 use JSON::PP;
+use MemAI::Clock;
 use MemAI::Gateway;
 use Test::More;
 
@@ -109,6 +110,8 @@ value_is(chat('How much?', $model, 'finish_reason, cost IS NULL', q{intent => 'n
 error_is(chat('How much?', $model, 'cost', q{max_cost => -1}), '22023', qr/max_cost is out of range/, 'a cost below nothing');
 
 # ---- limits of a user ----
+
+within_one_day(60);
 
 $model = scripted((says('ok')) x 5);
 $node->safe_psql('postgres', "SELECT memai.set_limit(model => '$model', user_id => '*', requests_per_minute => 2)");

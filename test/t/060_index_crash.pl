@@ -6,6 +6,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use MemAI::Index;
+use MemAI::Processes;
 
 # MEMAI_CRASH_CYCLES=1000 is the long form of the second half
 my $cycles = $ENV{MEMAI_CRASH_CYCLES} // 25;
@@ -16,6 +17,7 @@ $primary->append_conf('postgresql.conf', <<'CONF');
 wal_consistency_checking = 'generic'
 autovacuum = off
 fsync = off
+jit = off
 CONF
 $primary->start;
 $primary->backup('base');

@@ -10,7 +10,7 @@ use MemAI::Index;
 my $cycles = $ENV{MEMAI_DAMAGE_CYCLES} // 40;
 my $node = PostgreSQL::Test::Cluster->new('damage');
 $node->init(extra => ['--no-sync']);
-$node->append_conf('postgresql.conf', "autovacuum = off\nfsync = off\nrestart_after_crash = off\nfull_page_writes = off\n");
+$node->append_conf('postgresql.conf', "autovacuum = off\nfsync = off\njit = off\nrestart_after_crash = off\nfull_page_writes = off\n");
 $node->start;
 $node->safe_psql('postgres', vectors(32) . <<'SQL');
 CREATE TABLE item (id integer, u integer, v vector(32));

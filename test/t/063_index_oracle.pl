@@ -69,8 +69,7 @@ for my $keyed (0, 1)
 	for my $n (0 .. $#classes)
 	{
 		my ($column, $class, $operator) = @{ $classes[$n] };
-			# not 4, whose margins are for most rows, not for all
-		my $bits = (8, 0)[ $n % 2 ];
+		my $bits = (8, 4, 0)[ ($n + $keyed) % 3 ];
 		my $key = $keyed ? 'u, ' : '';
 		my $found = '';
 		my $ask = sub {

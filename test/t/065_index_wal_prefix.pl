@@ -16,6 +16,7 @@ $primary->init(allows_streaming => 1, extra => [ '--wal-segsize=1', '--no-sync' 
 $primary->append_conf('postgresql.conf', <<'CONF');
 autovacuum = off
 fsync = off
+jit = off
 wal_keep_size = '2GB'
 max_wal_size = '2GB'
 checkpoint_timeout = '1h'
@@ -78,6 +79,7 @@ sub restore
 restore_command = 'cp "$wal/%f" "%p"'
 recovery_target_action = 'promote'
 fsync = off
+jit = off
 wal_keep_size = 0
 CONF
 		unlink $node->data_dir . '/backup_manifest';

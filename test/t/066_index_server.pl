@@ -8,6 +8,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time usleep);
 use MemAI::Index;
+use MemAI::Processes;
 use MemAI::Session;
 
 my $kills = $ENV{MEMAI_KILLED_BACKENDS} // 5;
@@ -106,9 +107,8 @@ for my $n (1 .. $kills)
 	$next += 50;
 	$session->send("INSERT INTO item SELECT n, n % 50, vec(n) FROM generate_series($next, $next + 4999) n");
 	usleep(20000 + 7000 * ($n % 13));
-	kill 'KILL', $session->{backend};
+	kill_backend($node, $session->{backend});
 	$session->close;
-	$node->poll_query_until('postgres', 'SELECT true') or die 'the server does not come back';
 	my $rows = $node->safe_psql('postgres', "SELECT count(*) FROM item WHERE id >= $next - 50");
 	$lost++ if $rows < 50;
 	$damaged++ if in_order($node, 'item_v', 'item_c') ne '';
@@ -174,7 +174,10 @@ $node->safe_psql('postgres', 'VACUUM item');
 $node->safe_psql('postgres', 'INSERT INTO item SELECT n, n % 3, vec(n) FROM generate_series(950001, 953000) n');
 $node->safe_psql('postgres', 'UPDATE item SET v = vec(id + 1) WHERE id % 9 = 2');
 $node->safe_psql('postgres', 'VACUUM item');
-my @files = map { $node->safe_psql('postgres', "SELECT pg_relation_filepath('$_')") } qw(item_v item_c);
+# with workers, of which none writes to the index
+$node->safe_psql('postgres', "ALTER TABLE item SET (parallel_workers = 2); CREATE INDEX item_w ON item USING memai (v vector_cosine_ops) $options");
+$node->safe_psql('postgres', 'UPDATE item SET v = vec(id + 2) WHERE id % 90 = 3');
+my @files = map { $node->safe_psql('postgres', "SELECT pg_relation_filepath('$_')") } qw(item_v item_c item_w);
 $node->wait_for_catchup($standby, 'replay');
 $node->stop('fast');
 $standby->stop('fast');

@@ -9,7 +9,7 @@ use MemAI::Index;
 
 my $node = PostgreSQL::Test::Cluster->new('check');
 $node->init(extra => ['--no-sync']);
-$node->append_conf('postgresql.conf', "autovacuum = off\nfsync = off\nfull_page_writes = off\n");
+$node->append_conf('postgresql.conf', "autovacuum = off\nfsync = off\njit = off\nfull_page_writes = off\n");
 $node->start;
 $node->safe_psql('postgres', vectors(64) . <<'SQL');
 CREATE TABLE item (id integer, u integer, v vector(64));

@@ -19,8 +19,8 @@ my $runner = MemAI::Session->new($node);
 $runner->query('SET ROLE app');
 
 # ---- insight: three calls (question, prompt, result), none in a transaction ----
-my $chat = chat_model('delay', 700);
-my $embedder = embed_model(4, 'delay', 700);
+my $chat = chat_model('delay', 2500);
+my $embedder = embed_model(4, 'delay', 2500);
 sql("SELECT memai.grant_model('$chat', 'app'), memai.grant_model('$embedder', 'app'), memai.set_default_model('embed', '$embedder')");
 sql("$app SELECT memai.remember('Ann prefers aisle seats')");
 sql(qq{$app SELECT memai.schedule_insight('mood', '1 hour', prompt => 'What does Ann like?', model => '$chat'); UPDATE memai.job SET run_after = now()});
@@ -28,7 +28,7 @@ $stub->reset;
 $runner->send('CALL memai.run_jobs()');
 for my $call (1 .. 3)
 {
-	for (1 .. 500) { last if $stub->requests >= $call; sleep 0.01 }
+	for (1 .. 5000) { last if $stub->requests >= $call; sleep 0.01 }
 	is(sql("SELECT count(*) FROM pg_stat_activity WHERE pid = $runner->{backend} AND (backend_xid IS NOT NULL OR backend_xmin IS NOT NULL)"), 0,
 		"call $call (" . (($stub->requests)[$call - 1]{path} =~ s/.*v1//r) . ') holds no transaction');
 }

@@ -9,6 +9,7 @@ use lib 'test/perl';
 use JSON::PP;
 use MemAI::Gateway;
 use MemAI::Jobs;
+use MemAI::Processes;
 use MemAI::Session;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -65,10 +66,7 @@ $one = MemAI::Session->new($node);
 $one->query('SET ROLE app');
 $one->query('BEGIN');
 $one->query(add(5));
-my $log_size = -s $node->logfile;
-kill 'KILL', int $one->{backend};
-# until the postmaster notices, the others go on
-$node->wait_for_log(qr/all server processes terminated; reinitializing/, $log_size);
+kill_backend($node, $one->{backend});
 ok(wait_until($node, "SELECT count(*) FROM memai.document", 1, 30), 'the server is back after kill -9 in between');
 is_version(4, 'the version before is stored, whole');
 $_->close for $one, $two;
@@ -118,7 +116,7 @@ my @texts = @sent ? @sent : map { @{ decode_json($_->{body})->{input} } } $stub-
 is(scalar @texts, 10, 'of a changed document only the ten chunks that changed are sent');
 
 # the job dies with its session: what is stored stays, the next attempt does the rest
-my $slow = embed_model(4, 'delay', 3000);
+my $slow = embed_model(4, 'delay', 20000);
 $node->safe_psql('postgres', "SELECT memai.grant_model('$slow', 'memai_user'); SELECT memai.set_default_model('embed', '$slow')");
 $node->safe_psql('postgres', 'SET ROLE app; ' . add(3, ', background => true'));
 is($node->safe_psql('postgres', q{SELECT status FROM memai.chunk_status WHERE source_uri = 'guide.md'}), 'waiting', 'in the background');

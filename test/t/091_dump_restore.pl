@@ -58,7 +58,7 @@ $node->safe_psql('source', q{
 	SELECT memai.chat('Where do I live?', user_id => 'user 1');
 	SELECT memai.create_credential('key', 'https://llm.example', secret => 'sk-canary-4711');
 	SELECT memai.create_model('remote', 'chat', 'openai', 'some-model', url => 'https://llm.example/v1', credential => 'key');
-	SELECT memai.create_model('remote/8', 'embed', 'openai', 'some-model', url => 'https://llm.example/v1', dimensions => 8);
+	SELECT memai.create_model('remote/8', 'embed', 'openai', 'some-model', url => 'https://llm.example/v1', dimensions => 8, credential => 'key');
 	SELECT memai.grant_model('remote', 'memai_user');
 	SELECT memai.set_default_model('chat', 'remote');
 	SELECT memai.submit_job('custom', '{"n": 1}', user_id => 'user 1');
@@ -73,6 +73,7 @@ $node->safe_psql('source', q{
 	CREATE TABLE vectorized (id integer PRIMARY KEY, x text);
 	INSERT INTO vectorized VALUES (1, 'one');
 	SELECT memai.create_vectorizer('vectorized', '{x}');
+	SELECT memai.create_vectorizer('vectorized', template => 'a {x}', model => 'remote/8', name => 'apart', destination_table => 'vectors', schedule => '@daily');
 	SELECT memai.watch('vectorized', 'row {x}', user_id => 'user 1');
 	SELECT memai.schedule_insight('daily', '@daily', 'SELECT 1', user_id => 'user 1');
 	SET memai.tenant = 'another tenant';
@@ -112,6 +113,8 @@ compare('plain', 'plain');
 is($node->safe_psql('plain', $indexes), "$built_in embedding_remote_8_idx", 'plain: the vector indexes');
 unlike(slurp_file("$dir/plain.sql"), qr/canary/, 'no key in the dump (UP3)');
 is($node->safe_psql('plain', 'SELECT count(*) FROM memai.credential'), '0', 'so none is restored');
+is($node->safe_psql('plain', q{SELECT v.name, v.source, v.destination_table, v.model, m.credential IS NULL FROM memai.vectorizer v JOIN memai.model m ON m.name = v.model ORDER BY 1}),
+	"apart|vectorized|vectors|remote/8|f\nvectorized|vectorized||local/hash-384|t", 'a vectorizer is there with its model, and the name of its key (UP3)');
 is($node->safe_psql('plain', 'SELECT count(*) FROM memai.model WHERE built_in'), '2', 'built-in models are there, once');
 
 $node->command_ok([ @dump, '-Fc', '-f', "$dir/custom", 'source' ], 'pg_dump, custom');
@@ -150,6 +153,15 @@ $node->safe_psql('source', q{CREATE ROLE reader LOGIN;
 	GRANT SELECT ON ALL TABLES IN SCHEMA memai, public TO reader});
 $node->command_fails_like([ @dump, '-U', 'reader', '-f', "$dir/reader.sql", 'source' ],
 	qr/query would be affected by row-level security policy/, 'pg_dump as an ordinary role');
+# by name, too: documents, what vectorizers and watches are about, schedules; and who may not read them at all
+for my $table (qw(document document_chunk vectorizer watched _watched_row schedule))
+{
+	$node->command_fails_like([ @dump, '-U', 'reader', '-a', '-t', "memai.$table", '-f', "$dir/reader.sql", 'source' ],
+		qr/query would be affected by row-level security policy for table "$table"/, "pg_dump of memai.$table as an ordinary role (UP2)");
+}
+$node->safe_psql('source', 'REVOKE ALL ON memai._vectorizer_queue FROM reader');
+$node->command_fails_like([ @dump, '-U', 'reader', '-a', '-t', 'memai._vectorizer_queue', '-f', "$dir/reader.sql", 'source' ],
+	qr/permission denied for table _vectorizer_queue/, 'pg_dump of what waits for vectors as an ordinary role (UP2)');
 
 $node->stop;
 done_testing();

@@ -51,7 +51,7 @@ static const struct
 			"Wir haben die Küche gelb gestrichen.", "Ich lerne seit sechs Jahren Geige.",
 			"Opa hat vom Krieg erzählt.", "Der Zug nach Oslo hatte wieder Verspätung.",
 			"Wie heißen die Hunde?", "Ohne Hilfe wird es schwierig."}},
-	{LANGUAGE_DANISH, 14, {
+	{LANGUAGE_DANISH, 18, {
 			"Jeg flyttede til Aarhus i foråret.", "Min søster arbejder som sygeplejerske.",
 			"Hun drikker aldrig kaffe efter frokost.", "Vi planlægger en rejse til Norge i juli.",
 			"Mind mig om at ringe til tandlægen i morgen.", "Hans yndlingsfilm er en gammel western.",
@@ -62,7 +62,7 @@ static const struct
 			"Vi malede køkkenet gult.", "Jeg har spillet violin i seks år.",
 			"Morfar fortalte om krigen.", "Toget til Oslo var forsinket igen.",
 			"Hvad hedder hundene?", "Det bliver svært uden hjælp."}},
-	{LANGUAGE_NORWEGIAN, 10, {
+	{LANGUAGE_NORWEGIAN, 13, {
 			"Jeg flyttet til Bergen i vår.", "Søsteren min jobber som sykepleier.",
 			"Hun drikker aldri kaffe etter lunsj.", "Vi planlegger en reise til Sverige i juli.",
 			"Minn meg på å ringe tannlegen i morgen.", "Favorittfilmen hans er en gammel western.",
@@ -172,6 +172,73 @@ test_corpus(void)
 	}
 }
 
+/* the same in the three languages of Scandinavia, which share most of their commonest words */
+static const struct
+{
+	const char *swedish;
+	const char *danish;
+	const char *norwegian;
+}			neighbours[SENTENCES] =
+{
+	{"Jag glömde nycklarna på kontoret.", "Jeg glemte nøglerne på kontoret.", "Jeg glemte nøklene på kontoret."},
+	{"Vi köper bröd varje lördag.", "Vi køber brød hver lørdag.", "Vi kjøper brød hver lørdag."},
+	{"Min bror studerar medicin i Uppsala.", "Min bror læser medicin i Odense.", "Broren min studerer medisin i Trondheim."},
+	{"Han tycker inte om fisk.", "Han kan ikke lide fisk.", "Han liker ikke fisk."},
+	{"Barnen går i skolan nu.", "Børnene går i skole nu.", "Barna går på skole nå."},
+	{"Hur mycket kostar det?", "Hvor meget koster det?", "Hvor mye koster det?"},
+	{"Vi ses igen på måndag.", "Vi ses igen på mandag.", "Vi ses igjen på mandag."},
+	{"Hon har bott här sedan förra året.", "Hun har boet her siden sidste år.", "Hun har bodd her siden i fjor."},
+	{"De reser till fjällen på vintern.", "De rejser til fjeldene om vinteren.", "De reiser til fjellet om vinteren."},
+	{"Jag behöver nya glasögon.", "Jeg har brug for nye briller.", "Jeg trenger nye briller."},
+	{"Vet du var mina skor är?", "Ved du hvor mine sko er?", "Vet du hvor skoene mine er?"},
+	{"Hunden vill gå ut.", "Hunden vil gerne ud.", "Hunden vil gjerne ut."},
+	{"Boken handlar om en läkare.", "Bogen handler om en læge.", "Boken handler om en lege."},
+	{"Hon kan inte komma ikväll.", "Hun kan ikke komme i aften.", "Hun kan ikke komme i kveld."},
+	{"Priset har stigit igen.", "Prisen er steget igen.", "Prisen har steget igjen."},
+	{"Jag kör till jobbet varje dag.", "Jeg kører på arbejde hver dag.", "Jeg kjører til jobben hver dag."},
+	{"Vad tänker du på?", "Hvad tænker du på?", "Hva tenker du på?"},
+	{"Vi måste betala räkningen först.", "Vi skal betale regningen først.", "Vi må betale regningen først."},
+	{"Min mormor bakar goda kakor.", "Min mormor bager gode kager.", "Mormoren min baker gode kaker."},
+	{"Öppna fönstret, tack.", "Vil du åbne vinduet, tak?", "Kan du åpne vinduet, takk?"},
+};
+
+/* Of so many sentences a language is told, and the other of a pair taken for it no oftener than that. */
+static void
+test_neighbours(void)
+{
+	static const struct
+	{
+		MemaiLanguage one;
+		MemaiLanguage other;
+		int			least;
+		int			most_confused;
+	}			pairs[] = {
+		{LANGUAGE_SWEDISH, LANGUAGE_DANISH, 19, 0}, {LANGUAGE_SWEDISH, LANGUAGE_NORWEGIAN, 19, 0},
+		{LANGUAGE_DANISH, LANGUAGE_SWEDISH, 17, 1}, {LANGUAGE_DANISH, LANGUAGE_NORWEGIAN, 17, 2},
+		{LANGUAGE_NORWEGIAN, LANGUAGE_SWEDISH, 17, 1}, {LANGUAGE_NORWEGIAN, LANGUAGE_DANISH, 17, 2},
+	};
+
+	for (size_t i = 0; i < lengthof(pairs); i++)
+	{
+		int			told = 0;
+		int			confused = 0;
+
+		for (int s = 0; s < SENTENCES; s++)
+		{
+			const char *sentence = pairs[i].one == LANGUAGE_SWEDISH ? neighbours[s].swedish :
+				pairs[i].one == LANGUAGE_DANISH ? neighbours[s].danish : neighbours[s].norwegian;
+			MemaiLanguage language = memai_language_detect(sentence, strlen(sentence), LANGUAGE_ENGLISH);
+
+			told += language == pairs[i].one;
+			confused += language == pairs[i].other;
+			if (language == pairs[i].other)
+				printf("# %s taken for %s: %s\n", memai_language_name(pairs[i].one), memai_language_name(language), sentence);
+		}
+		ok(told >= pairs[i].least && confused <= pairs[i].most_confused, "%s beside %s: %d of %d told, %d confused",
+		   memai_language_name(pairs[i].one), memai_language_name(pairs[i].other), told, SENTENCES, confused);
+	}
+}
+
 static void
 detects(const char *text, MemaiLanguage in_doubt, MemaiLanguage expected)
 {
@@ -202,6 +269,7 @@ int
 main(void)
 {
 	test_corpus();
+	test_neighbours();
 	/* what has no language is in the one that is assumed */
 	detects("", LANGUAGE_ENGLISH, LANGUAGE_ENGLISH);
 	detects("42 %", LANGUAGE_SWEDISH, LANGUAGE_SWEDISH);

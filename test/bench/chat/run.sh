@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 #
 # run.sh: what chat adds to the call of its model, in threads of 60, 200 and 1,000
-# messages, for a user with MEMORIES memories among USERS others; and how soon the first
+# messages turn by turn, for a user with MEMORIES memories among USERS others; and how soon the first
 # piece of a stream is handed on.  The model is the stub, without latency; the embedder is local.
 # Needs psql and python3 on the PATH, and PGHOST, PGPORT, PGUSER and PGDATABASE of an
 # empty database where memai is installed, whose server runs on this machine.
@@ -17,7 +17,7 @@ server=$!
 until [ -s "$work/server" ]; do sleep 0.1; done
 read -r port _ <"$work/server"
 
-sql() { psql --no-psqlrc --quiet --tuples-only --no-align --set ON_ERROR_STOP=1 "$@"; }
+sql() { psql --no-psqlrc --quiet --tuples-only --no-align --set ON_ERROR_STOP=1; }
 psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --set memories="$memories" --set users="$users" --file load.sql
 sql <<-SQL
 	SELECT memai.create_model('stub', 'chat', 'openai', 'm', url => 'http://127.0.0.1:$port/v1', context_window => 32000);
@@ -42,14 +42,44 @@ measure() {
 	printf '%-44s p50 %7.2f ms  p95 %7.2f ms  CPU %6.2f ms\n' "$1" "$p50" "$p95" "$cpu"
 }
 
-measure 'the call alone (generate)' "SELECT memai.generate('And now?', 'stub')"
-base50=$p50 base95=$p95 basecpu=$cpu
-for messages in 60 200 1000; do
-	thread=$(sql --command "SELECT id FROM bench_thread WHERE messages = $messages")
-	measure "chat, thread of $messages messages" "SELECT content FROM memai.chat('What colour is the house by the trains?', 'ann', thread_id => '$thread', model => 'stub')"
-	awk -v a="$p50" -v b="$base50" -v c="$p95" -v d="$base95" -v e="$cpu" -v f="$basecpu" \
-		'BEGIN { printf "%-44s p50 %7.2f ms  p95 %7.2f ms  CPU %6.2f ms\n", "  added", a - b, c - d, e - f }'
+# turn_of KIND: the call alone, or a turn of the thread that has so many messages
+turn_of() {
+	if [ "$1" = alone ]; then
+		echo "SELECT memai.generate('And now?', 'stub') \\g /dev/null"
+	else
+		echo "SELECT content FROM memai.chat('What colour is the house by the trains?', 'ann', thread_id => :'thread_$1', model => 'stub') \\g /dev/null"
+	fi
+}
+
+# All of them take turns in one session: what a turn stores is there for the next
+# of each, and what the machine does meanwhile happens to each.
+{
+	for messages in 60 200 1000; do
+		echo "SELECT id AS thread_$messages FROM bench_thread WHERE messages = $messages \\gset"
+	done
+	for kind in alone 60 200 1000; do
+		for _ in 1 2 3 4 5; do turn_of "$kind"; done
+	done
+	echo "\\timing on"
+	for _ in $(seq "$calls"); do
+		for kind in alone 60 200 1000; do
+			echo "\\echo kind $kind"
+			turn_of "$kind"
+		done
+	done
+} | sql >"$work/out"
+declare -A half most
+for kind in alone 60 200 1000; do
+	read -r "half[$kind]" "most[$kind]" < <(awk -v kind="$kind" '/^kind/ { of = $2 } /^Time:/ && of == kind { print $2 }' "$work/out" |
+		sort -n | awk '{ v[NR] = $1 } END { print v[int(NR * 0.5) + 1], v[int(NR * 0.95) + 1] }')
 done
+printf '%-44s p50 %7.2f ms  p95 %7.2f ms\n' 'the call alone (generate)' "${half[alone]}" "${most[alone]}"
+for kind in 60 200 1000; do
+	printf '%-44s p50 %7.2f ms  p95 %7.2f ms\n' "chat, thread of $kind messages" "${half[$kind]}" "${most[$kind]}"
+	awk -v a="${half[$kind]}" -v b="${half[alone]}" -v c="${most[$kind]}" -v d="${most[alone]}" \
+		'BEGIN { printf "%-44s p50 %7.2f ms  p95 %7.2f ms\n", "  added", a - b, c - d }'
+done
+awk -v a="${half[1000]}" -v b="${half[60]}" 'BEGIN { printf "a turn of 1,000 messages takes %.2f times one of 60 (p50)\n", a / b }'
 measure '  of which recall' "SELECT count(*) FROM memai.recall('What colour is the house by the trains?', 'ann', k => 8)"
 
 # the stub notes when it sent the only word; the row's time is taken when it leaves the executor

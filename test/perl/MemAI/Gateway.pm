@@ -21,7 +21,8 @@ sub start_gateway
 	my ($name, %option) = @_;
 	$stub = MemAI::StubLLM->new(data => $option{data}, certificate => $option{certificate});
 	$node = PostgreSQL::Test::Cluster->new($name);
-	$node->init;
+	# whatever the locale of whoever runs the tests
+	$node->init(extra => ['--encoding=UTF8']);
 	$node->append_conf('postgresql.conf', $option{conf}) if $option{conf};
 	$node->start;
 	$node->safe_psql('postgres', 'CREATE EXTENSION memai');

@@ -5,9 +5,7 @@ use strict;
 use warnings;
 
 use Exporter 'import';
-use PostgreSQL::Test::Utils;
-use Time::HiRes qw(usleep);
-our @EXPORT = qw(vectors check_of in_order kill_server);
+our @EXPORT = qw(vectors check_of in_order);
 
 # the extension, and vec(seed): a vector of so many dimensions, around one of 37 centres
 sub vectors
@@ -35,23 +33,6 @@ sub in_order
 	my ($node, @indexes) = @_;
 	my ($status, undef, $error) = $node->psql('postgres', check_of(@indexes));
 	return $status == 0 ? '' : $error;
-}
-
-# kill -9 for the server and all its processes, and waits until they are gone
-sub kill_server
-{
-	my ($node) = @_;
-	my ($postmaster) = slurp_file($node->data_dir . '/postmaster.pid') =~ /^(\d+)/;
-	my @pids = ($postmaster, split(' ', `ps -o pid= --ppid $postmaster`));
-	kill 'STOP', $postmaster;
-	kill 'KILL', @pids;
-	for my $pid (@pids)
-	{
-		usleep(1000) while kill 0, $pid;
-	}
-	# it knows already that there is no process left
-	$node->{_pid} = undef;
-	return;
 }
 
 1;

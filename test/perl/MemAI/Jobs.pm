@@ -6,15 +6,17 @@ use strict;
 use warnings;
 
 use Exporter 'import';
+use List::Util qw(max);
 use Time::HiRes qw(sleep time);
 
 our @EXPORT = qw(wait_until prepare_memories submit_jobs job_results);
 
-# polls a query until it returns the value; false after timeout seconds
+# polls a query until it returns the value; false after timeout seconds, which are
+# two minutes at least: a machine may be slow
 sub wait_until
 {
 	my ($node, $sql, $value, $timeout) = @_;
-	my $deadline = time + ($timeout // 60);
+	my $deadline = time + max(120, $timeout // 0);
 	my $out = '';
 	while (time < $deadline)
 	{

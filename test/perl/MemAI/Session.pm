@@ -5,9 +5,25 @@ package MemAI::Session;
 use strict;
 use warnings;
 
+use Exporter 'import';
 use IO::Select;
 use IPC::Open2;
-use Time::HiRes qw(time);
+use Errno;
+use Time::HiRes qw(sleep time);
+
+our @EXPORT_OK = qw(can_accept);
+
+# whether somebody connects in time, whatever signals come meanwhile
+sub can_accept
+{
+	my ($listener, $seconds) = @_;
+	my $deadline = time + $seconds;
+	while ((my $left = $deadline - time) > 0)
+	{
+		return 1 if IO::Select->new($listener)->can_read($left);
+	}
+	return 0;
+}
 
 sub new
 {
@@ -34,15 +50,18 @@ sub send
 sub answer
 {
 	my ($self, $timeout) = @_;
-	my $deadline = time + ($timeout // 30);
+	my $deadline = time + ($timeout // 120);
 	my $select = IO::Select->new($self->{out});
 	my $mark = "end-of-$self->{n}\n";
 	while (index($self->{buffer}, $mark) < 0)
 	{
 		my $left = $deadline - time;
-		return if $left <= 0 || !$select->can_read($left);
-		sysread($self->{out}, $self->{buffer}, 65536, length $self->{buffer})
-		  or return $self->{buffer};		# psql is gone
+		return if $left <= 0;
+		# a signal, of a child that ended, is no answer
+		next unless $select->can_read($left);
+		my $read = sysread($self->{out}, $self->{buffer}, 65536, length $self->{buffer});
+		next if !defined $read && $!{EINTR};
+		return $self->{buffer} if !$read;		# psql is gone
 	}
 	my $answer = substr($self->{buffer}, 0, index($self->{buffer}, $mark));
 	$self->{buffer} = substr($self->{buffer}, length($answer) + length $mark);
@@ -57,13 +76,32 @@ sub query
 	return $self->answer($timeout);
 }
 
+# a statement that may take so many milliseconds; what follows it may take its time
+sub query_within
+{
+	my ($self, $milliseconds, $sql) = @_;
+	return $self->query("BEGIN; SET LOCAL statement_timeout = $milliseconds; $sql; ROLLBACK");
+}
+
+# waits until the statement that was sent last waits for something, as another session sees it
+sub until_waiting
+{
+	my ($self, $other) = @_;
+	for (1 .. 3000)
+	{
+		return if $other->query("SELECT state = 'active' AND wait_event_type = 'Extension' FROM pg_stat_activity WHERE pid = $self->{backend}") eq 't';
+		sleep 0.02;
+	}
+	die 'the statement does not wait';
+}
+
 # runs the same statements in n sessions at once and waits for all
 sub race
 {
 	my ($class, $node, $n, $statements) = @_;
 	my @sessions = map { $class->new($node) } 1 .. $n;
 	$_->send($statements) for @sessions;
-	my @answers = map { $_->answer(60) // 'no answer' } @sessions;
+	my @answers = map { $_->answer // 'no answer' } @sessions;
 	$_->close for @sessions;
 	return join("\n", @answers);
 }
