@@ -237,3 +237,31 @@ memai_base64_floats(const char *data, size_t len, float *out, int max, int *coun
 		return "base64 does not hold whole numbers of 4 bytes";
 	return NULL;
 }
+
+int64
+memai_base64_bytes(const char *data, size_t len, char *out)
+{
+	uint32		bits = 0;
+	int			nbits = 0;
+	size_t		n = 0;
+
+	if (len % 4 != 0)
+		return -1;
+	while (len > 0 && data[len - 1] == '=' && len % 4 != 2)
+		len--;
+	for (size_t i = 0; i < len; i++)
+	{
+		int			value = base64_value(data[i]);
+
+		if (value < 0)
+			return -1;
+		bits = (bits << 6) | (uint32) value;
+		nbits += 6;
+		if (nbits < 8)
+			continue;
+		nbits -= 8;
+		out[n++] = (char) (bits >> nbits);
+	}
+	/* what is left over must be nothing */
+	return (bits & ((1U << nbits) - 1)) == 0 ? (int64) n : -1;
+}

@@ -160,4 +160,10 @@ extern int	memai_json_scan_floats(MemaiJsonScan *scan, float *out, int max, int 
 extern const char *memai_base64_floats(const char *data, size_t len, float *out, int max,
 									   int *count, int *bad);
 
+/*
+ * Decodes base64 with its padding into out, which has room for 3/4 of len and may
+ * be data.  Returns the number of bytes, -1 when it is none.
+ */
+extern int64 memai_base64_bytes(const char *data, size_t len, char *out);
+
 #endif							/* MEMAI_JSON_H */

@@ -113,6 +113,11 @@ matrix_row(Workspace *space, int32 token)
 		return (const float *) model->matrix + at;
 	if (model->type == MEMAI_STATIC_F16)
 		memai_kernels->f16_to_f32(n, (const MemaiHalf *) model->matrix + at, space->row);
+	else if (model->type == MEMAI_STATIC_BF16)
+	{
+		for (size_t i = 0; i < n; i++)
+			space->row[i] = memai_static_bf16(((const uint16 *) model->matrix)[at + i]);
+	}
 	else
 	{
 		for (size_t i = 0; i < n; i++)

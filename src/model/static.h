@@ -55,7 +55,8 @@ typedef enum MemaiStaticType
 	MEMAI_STATIC_F32,
 	MEMAI_STATIC_F64,
 	MEMAI_STATIC_I32,
-	MEMAI_STATIC_I64
+	MEMAI_STATIC_I64,
+	MEMAI_STATIC_BF16			/* the upper half of an F32 */
 } MemaiStaticType;
 
 /* a tensor whose extent was checked against its shape and the file's size */
@@ -86,6 +87,17 @@ extern int	memai_static_type_size(MemaiStaticType type);
  */
 extern bool memai_static_tensors_read(const char *head, size_t len, uint64 file_size,
 									  MemaiStaticTensors *tensors, MemaiStaticProblem *problem);
+
+/* the number that a BF16 is */
+static inline float
+memai_static_bf16(uint16 half)
+{
+	uint32		bits = (uint32) half << 16;
+	float		number;
+
+	memcpy(&number, &bits, sizeof(number));
+	return number;
+}
 
 /* ---- static_tokenizer.c: pure but for the memory it is given ---- */
 

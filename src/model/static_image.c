@@ -249,6 +249,7 @@ read_weight(const char *data, MemaiStaticType type, uint32 i)
 	double		wide;
 	float		narrow;
 	MemaiHalf	half;
+	uint16		upper;
 
 	if (type == MEMAI_STATIC_F64)
 	{
@@ -259,6 +260,11 @@ read_weight(const char *data, MemaiStaticType type, uint32 i)
 	{
 		memcpy(&narrow, data + (size_t) i * 4, 4);
 		return narrow;
+	}
+	if (type == MEMAI_STATIC_BF16)
+	{
+		memcpy(&upper, data + (size_t) i * 2, 2);
+		return memai_static_bf16(upper);
 	}
 	memcpy(&half, data + (size_t) i * 2, 2);
 	memai_kernels->f16_to_f32(1, &half, &narrow);

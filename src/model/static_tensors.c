@@ -19,7 +19,7 @@ static const char *const matrix_names[] = {"embeddings", "0", "embedding.weight"
 int
 memai_static_type_size(MemaiStaticType type)
 {
-	static const int sizes[] = {0, 1, 2, 4, 8, 4, 8};
+	static const int sizes[] = {0, 1, 2, 4, 8, 4, 8, 2};
 
 	return sizes[type];
 }
@@ -27,7 +27,7 @@ memai_static_type_size(MemaiStaticType type)
 static MemaiStaticType
 read_type(const MemaiJsonScan *member)
 {
-	static const char *const names[] = {"", "I8", "F16", "F32", "F64", "I32", "I64"};
+	static const char *const names[] = {"", "I8", "F16", "F32", "F64", "I32", "I64", "BF16"};
 
 	for (int i = 1; i < (int) lengthof(names); i++)
 		if (memai_static_string_is(member, names[i]))
@@ -107,8 +107,8 @@ check_tensors(const MemaiStaticTensors *tensors, MemaiStaticProblem *problem)
 	if (matrix->type == MEMAI_STATIC_NONE)
 		text = "there is no tensor \"embeddings\"";
 	else if (matrix->type != MEMAI_STATIC_F32 && matrix->type != MEMAI_STATIC_F16 &&
-			 matrix->type != MEMAI_STATIC_I8)
-		text = "the embeddings are neither F32, F16 nor I8";
+			 matrix->type != MEMAI_STATIC_BF16 && matrix->type != MEMAI_STATIC_I8)
+		text = "the embeddings are neither F32, F16, BF16 nor I8";
 	else if (matrix->rows > PG_INT32_MAX)
 		text = "the embeddings have too many rows";
 	else if (tensors->weights.columns != 1 || tensors->mapping.columns != 1)

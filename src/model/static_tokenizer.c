@@ -322,6 +322,46 @@ read_strip(Builder *builder, MemaiJsonScan *scan)
 					   (right ? MEMAI_STRIP_RIGHT : 0)) != NULL;
 }
 
+/*
+ * A character map: the length of its tree in bytes, little-endian; the tree; the
+ * texts that it maps to.  Its steps are checked when they are made.
+ */
+static bool
+read_charsmap(Builder *builder, MemaiJsonScan *scan)
+{
+	static const char *const keys[] = {"precompiled_charsmap"};
+	MemaiRewrite *rewrite = add_rewrite(builder, MEMAI_REWRITE_CHARSMAP, 0);
+	const unsigned char *map = (const unsigned char *) builder->scratch;
+	MemaiJsonScan found;
+	int64		len = -1;
+	size_t		tree_len;
+
+	if (rewrite == NULL)
+		return false;
+	(void) memai_static_members(scan, 1, keys, &found);
+	if (found.at != NULL && memai_json_scan_peek(&found) == '"')
+		len = memai_static_string(&found, builder->scratch);
+	if (len >= 0)
+		len = memai_base64_bytes(builder->scratch, (size_t) len, builder->scratch);
+	if (len < 8)
+		return fail(builder, "the character map of its normalizer is none");
+	/* whole units only, at least the root */
+	tree_len = (map[0] | (size_t) map[1] << 8 | (size_t) map[2] << 16 | (size_t) map[3] << 24) / 4 * 4;
+	if (tree_len < 4 || tree_len > (size_t) len - 4)
+		return fail(builder, "the tree of its character map is cut off");
+	for (size_t at = 4 + tree_len; at < (size_t) len;)
+	{
+		int			char_len = memai_utf8_char_length(map + at, (size_t) len - at);
+
+		if (char_len == 0)
+			return fail(builder, "the texts of its character map are not UTF-8");
+		at += char_len;
+	}
+	rewrite->pattern = keep(builder, builder->scratch + 4, tree_len);
+	rewrite->content = keep(builder, builder->scratch + 4 + tree_len, (size_t) len - 4 - tree_len);
+	return true;
+}
+
 static bool
 read_normalizer(Builder *builder, const MemaiJsonScan *member, int nesting)
 {
@@ -344,6 +384,8 @@ read_normalizer(Builder *builder, const MemaiJsonScan *member, int nesting)
 		return read_strip(builder, &scan);
 	if (memai_static_string_is(&found[0], "Lowercase"))
 		return add_rewrite(builder, MEMAI_REWRITE_LOWER, 0) != NULL;
+	if (memai_static_string_is(&found[0], "Precompiled"))
+		return read_charsmap(builder, &scan);
 	if (memai_static_string_is(&found[0], "NFD"))
 		return add_rewrite(builder, MEMAI_REWRITE_DECOMPOSE, 0) != NULL;
 	if (memai_static_string_is(&found[0], "StripAccents"))

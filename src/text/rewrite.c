@@ -268,6 +268,101 @@ rewrite_strip(Output *out, const char *in, size_t len, int flags)
 		put_bytes(out, (const char *) first, last - first);
 }
 
+/* ---- character maps ---- */
+
+/*
+ * A character map as SentencePiece writes it ("precompiled_charsmap"): a tree of
+ * byte strings as a double array (of darts-clone), whose values are offsets of
+ * what they become, up to a NUL.  A unit of the array has 32 bits, little-endian:
+ * the byte that leads to it (0-7), whether a value stands at its base (8), and
+ * how far its base is, by exclusive or (10-31, times 256 where bit 9 is set).  Every
+ * step is checked, so that an array of any bytes is survived.
+ */
+typedef struct CharsMap
+{
+	const unsigned char *units;
+	size_t		nunits;
+	const char *texts;
+	size_t		texts_len;
+} CharsMap;
+
+static uint32
+read_unit(const CharsMap *map, size_t index)
+{
+	const unsigned char *unit = map->units + index * 4;
+
+	return unit[0] | (uint32) unit[1] << 8 | (uint32) unit[2] << 16 | (uint32) unit[3] << 24;
+}
+
+static size_t
+base_of(uint32 unit)
+{
+	return (size_t) (unit >> 10) << ((unit & 0x200) >> 6);
+}
+
+/* the value of the shortest key that data begins with; -1 for none */
+static int64
+find_key(const CharsMap *map, const unsigned char *data, size_t len)
+{
+	size_t		node = base_of(read_unit(map, 0));
+
+	for (size_t i = 0; i < len && data[i] != 0; i++)
+	{
+		uint32		unit;
+
+		node ^= data[i];
+		if (node >= map->nunits)
+			break;
+		unit = read_unit(map, node);
+		if ((unit & 0x800000FF) != data[i])
+			break;
+		node ^= base_of(unit);
+		if ((unit & 0x100) && node < map->nunits)
+			return read_unit(map, node) & 0x7FFFFFFF;
+	}
+	return -1;
+}
+
+/* puts what data becomes; false when the map says nothing of it */
+static bool
+put_mapped(Output *out, const CharsMap *map, const unsigned char *data, size_t len)
+{
+	int64		value = find_key(map, data, len);
+	const char *text;
+
+	/* inside a character there is no text */
+	if (value < 0 || value > (int64) map->texts_len ||
+		(value < (int64) map->texts_len && (map->texts[value] & 0xC0) == 0x80))
+		return false;
+	text = map->texts + value;
+	put_bytes(out, text, strnlen(text, map->texts_len - (size_t) value));
+	return true;
+}
+
+/*
+ * The tokenizers library looks a cluster of up to 5 bytes up whole, and takes
+ * the shortest key that it begins with for all of it; others character by character.
+ */
+static void
+rewrite_charsmap(Output *out, const CharsMap *map, const unsigned char *next, const unsigned char *end)
+{
+	while (next < end)
+	{
+		const unsigned char *stop = next + memai_grapheme_length(next, end);
+
+		if (stop - next < 6 && put_mapped(out, map, next, stop - next))
+			next = stop;
+		while (next < stop)
+		{
+			char		bytes[MEMAI_UTF8_MAX_BYTES];
+			int			len = memai_utf8_encode(next_char(&next, end), bytes);
+
+			if (!put_mapped(out, map, (const unsigned char *) bytes, len))
+				put_bytes(out, bytes, len);
+		}
+	}
+}
+
 int64
 memai_rewrite(const MemaiRewrite *rewrite, const char *strings, const char *in, size_t len,
 			  char *out, size_t max)
@@ -277,6 +372,7 @@ memai_rewrite(const MemaiRewrite *rewrite, const char *strings, const char *in, 
 	const unsigned char *end = next + len;
 	const char *content = strings + rewrite->content.offset;
 	size_t		content_len = rewrite->content.len;
+	CharsMap	map = {(const unsigned char *) strings + rewrite->pattern.offset, rewrite->pattern.len / 4, content, content_len};
 
 	switch (rewrite->kind)
 	{
@@ -306,6 +402,9 @@ memai_rewrite(const MemaiRewrite *rewrite, const char *strings, const char *in, 
 			if (len > 0)
 				put_bytes(&output, content, content_len);
 			put_bytes(&output, in, len);
+			break;
+		case MEMAI_REWRITE_CHARSMAP:
+			rewrite_charsmap(&output, &map, next, end);
 			break;
 	}
 	return output.overflow ? -1 : (int64) output.len;

@@ -257,7 +257,9 @@ typedef enum MemaiRewriteKind
 	MEMAI_REWRITE_SPACES,		/* every run of white space by content */
 	MEMAI_REWRITE_BLANKS,		/* every run of two or more blanks by content */
 	MEMAI_REWRITE_STRIP,		/* white space; flags: MEMAI_STRIP_... */
-	MEMAI_REWRITE_PREPEND		/* content, unless the text is empty */
+	MEMAI_REWRITE_PREPEND,		/* content, unless the text is empty */
+	MEMAI_REWRITE_CHARSMAP		/* by a map of SentencePiece: pattern is its
+								 * tree, content what it maps to */
 } MemaiRewriteKind;
 
 #define MEMAI_BERT_CLEAN	1

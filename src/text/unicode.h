@@ -35,6 +35,13 @@ extern uint32 memai_utf8_decode(const unsigned char **next, const unsigned char 
 /* Writes a character's UTF-8 (up to MEMAI_UTF8_MAX_BYTES) and returns its length. */
 extern int	memai_utf8_encode(uint32 code, char *bytes);
 
+/*
+ * grapheme.c: the length in bytes of the extended grapheme cluster (Unicode
+ * Standard Annex 29) at data, which must be before end.  A byte that starts no
+ * valid sequence counts as a letter.
+ */
+extern size_t memai_grapheme_length(const unsigned char *data, const unsigned char *end);
+
 /* Also takes MEMAI_UTF8_INVALID, which is CHAR_OTHER. */
 extern MemaiCharClass memai_char_class(uint32 code);
 

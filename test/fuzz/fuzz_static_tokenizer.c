@@ -4,7 +4,7 @@
  *	  any text apart within its memory.  The input is the file, a NUL byte and
  *	  the text.
  */
-/* sources: src/model/static_tokenizer.c src/model/static_json.c src/json/scan.c src/json/utf8.c src/text/subword.c src/text/rewrite.c src/text/properties.c src/text/unicode.c */
+/* sources: src/model/static_tokenizer.c src/model/static_json.c src/json/scan.c src/json/utf8.c src/json/floats.c src/text/subword.c src/text/rewrite.c src/text/grapheme.c src/text/properties.c src/text/unicode.c */
 #include "postgres.h"
 
 #include "model/static.h"

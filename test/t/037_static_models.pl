@@ -9,6 +9,7 @@ use File::Copy qw(copy);
 use File::Path qw(make_path);
 use File::Temp qw(tempdir);
 use JSON::PP;
+use MIME::Base64 qw(encode_base64);
 use MemAI::Session;
 use PostgreSQL::Test::Cluster;
 use Test::More;
@@ -59,7 +60,7 @@ for my $name (@names)
 	{
 		my $case = $json->decode($line);
 		my $text = quoted($case->{text});
-		$text = "E$text" if $text =~ s/([\t\n])/sprintf('\\%03o', ord $1)/ge;
+		$text = "E$text" if $text =~ s/([\t\r\n])/sprintf('\\%03o', ord $1)/ge;
 		my ($vector, $tokens) = split(/\|/, $session->query("SELECT memai.embed($text, '$name'), memai.count_tokens($text, '$name')"), 2);
 		$wrong .= " [$text: $vector]" if differing($json->decode($vector), $case->{vector}) != 0;
 		$miscounted .= " [$text: $tokens, not $case->{tokens}]" if $tokens ne $case->{tokens};
@@ -155,7 +156,7 @@ my %bad_tensors = (
 	'sizes whose product overflows' => tensors_with('{"embeddings":{"dtype":"F32","shape":[4611686018427387905,4],"data_offsets":[0,16]}}', 'x' x 16),
 	'a negative size' => tensors_with('{"embeddings":{"dtype":"F32","shape":[-33,-3],"data_offsets":[0,396]}}', 'x' x 396),
 	'three dimensions' => tensors_with('{"embeddings":{"dtype":"F32","shape":[33,3,1],"data_offsets":[0,396]}}', 'x' x 396),
-	'another type' => tensors_with('{"embeddings":{"dtype":"BF16","shape":[33,3],"data_offsets":[0,198]}}', 'x' x 198),
+	'another type' => tensors_with('{"embeddings":{"dtype":"U16","shape":[33,3],"data_offsets":[0,198]}}', 'x' x 198),
 	'a mapping to no row' => tensors_with('{"embeddings":{"dtype":"I8","shape":[33,1],"data_offsets":[0,33]},"mapping":{"dtype":"I32","shape":[33],"data_offsets":[33,165]}}', ('x' x 33) . pack('l<33', (33) x 33)),
 	'a weight that is no number' => tensors_with('{"embeddings":{"dtype":"I8","shape":[33,1],"data_offsets":[0,33]},"weights":{"dtype":"F32","shape":[33],"data_offsets":[33,165]}}', ('x' x 33) . ("\xff" x 132)),
 	'fewer rows than tokens' => tensors_with('{"embeddings":{"dtype":"F32","shape":[32,3],"data_offsets":[0,384]}}', "\0" x 384));
@@ -174,6 +175,33 @@ for my $case (sort keys %bad_tokenizers)
 {
 	spoil('bad', 'tokenizer.json' => $bad_tokenizers{$case});
 	refused('bad', '22000: "tokenizer.json" of static model "bad" cannot be used: ', "tokenizer.json: $case");
+}
+
+# ---- character maps: broken ones are refused, hostile ones are survived ----
+my $mapped = slurp("$models/precompiled/tokenizer.json");
+sub tokenizer_with { my ($map) = @_; return $mapped =~ s/("precompiled_charsmap": )"[^"]*"/$1"$map"/r }
+my %bad_maps = (
+	'nothing' => '', 'no base64' => 'AAAA*AAA', 'cut base64' => 'AAAAAAA', 'a length alone' => encode_base64(pack('V', 4), ''),
+	'no tree' => encode_base64(pack('Va8', 0, 'a'), ''), 'a tree longer than all' => encode_base64(pack('VV', 1000, 0), ''),
+	'a tree of 4 GB' => encode_base64(pack('VV', 0xffffffff, 0), ''), 'texts that are no UTF-8' => encode_base64(pack('VVa*', 4, 0, "\xff"), ''));
+for my $case (sort keys %bad_maps)
+{
+	spoil('bad', 'tokenizer.json' => tokenizer_with($bad_maps{$case}));
+	refused('bad', '22000: "tokenizer.json" of static model "bad" cannot be used: ', "character map: $case");
+}
+# every unit leads somewhere, for the letters of the text: round in a circle, outside, to values of no text
+my %hostile = (
+	'a circle' => sub { 0x100 | $_[0] & 0xff }, 'far outside' => sub { 0x7ffffe00 | $_[0] & 0xff },
+	'values of no text' => sub { $_[0] == 0 ? 1 << 10 : 0x80000000 | $_[0] }, 'values inside a character' => sub { 0x500 | ($_[0] ^ 1) & 0xff },
+	'ones' => sub { 0xffffffff }, 'nothing' => sub { 0 });
+my $n_hostile = 0;
+for my $case (sort keys %hostile)
+{
+	my $name = 'hostile-' . ++$n_hostile;
+	my $map = pack('V', 1024) . pack('V*', map { $hostile{$case}->($_) } 0 .. 255) . "\xc3\xa4\0ab";
+	spoil($name, 'tokenizer.json' => tokenizer_with(encode_base64($map, '')), map { $_ => slurp("$models/precompiled/$_") } qw(model.safetensors config.json));
+	is(create($name), '', "a map that leads to $case");
+	is($session->query("SELECT memai.embed('the quick brown fox, \xc3\xa4\xcc\x81 0123456789', '$name') IS NOT NULL"), 't', 'is survived');
 }
 spoil('bad', 'config.json' => 'no');
 refused('bad', '22000: "config.json" of static model "bad" cannot be used: ', 'config.json that is no JSON');

@@ -4,10 +4,11 @@
  *	  Unigram on a small vocabulary, added tokens, limits; the head of a
  *	  safetensors file.
  */
-/* sources: src/model/static_tokenizer.c src/model/static_tensors.c src/model/static_json.c src/json/scan.c src/json/utf8.c src/text/subword.c src/text/rewrite.c src/text/properties.c src/text/unicode.c */
+/* sources: src/model/static_tokenizer.c src/model/static_tensors.c src/model/static_json.c src/json/scan.c src/json/utf8.c src/json/floats.c src/text/subword.c src/text/rewrite.c src/text/grapheme.c src/text/properties.c src/text/unicode.c */
 #include "postgres.h"
 
 #include "model/static.h"
+#include "text/unicode.h"
 #include "tap.h"
 
 static char strings[64];
@@ -64,6 +65,33 @@ test_rewrites(void)
 	memset(long_text, 'a', 299);
 	long_text[299] = '\0';
 	is_text(rewritten(MEMAI_REWRITE_REPLACE, 0, "a", "bb", long_text), "too long", "what does not fit is told");
+}
+
+/* the bytes of the first cluster */
+static void
+is_cluster(const char *text, size_t len, const char *test)
+{
+	size_t		got = memai_grapheme_length((const unsigned char *) text, (const unsigned char *) text + strlen(text));
+
+	ok(got == len, "cluster: %s", test);
+	if (got != len)
+		printf("# got %zu bytes, expected %zu\n", got, len);
+}
+
+static void
+test_clusters(void)
+{
+	is_cluster("ab", 1, "a letter");
+	is_cluster("e\xcc\x81\xcc\xa7x", 5, "a letter with its marks");
+	is_cluster("\r\n\xcc\x81", 2, "the end of a line");
+	is_cluster("\n\xcc\x81", 1, "no mark of it");
+	is_cluster("\xe1\x84\x80\xe1\x85\xa1\xe1\x86\xa8\xea\xb0\x81", 9, "a syllable of three letters");
+	is_cluster("\xea\xb0\x81\xe1\x86\xa8\xe1\x85\xa1", 6, "a syllable and one more final letter");
+	is_cluster("\xf0\x9f\x87\xa9\xf0\x9f\x87\xaa\xf0\x9f\x87\xab", 8, "a flag");
+	is_cluster("\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x91\xa7x", 11, "pictures that are joined");
+	is_cluster("a\xe2\x80\x8d\xf0\x9f\x91\xa7", 4, "no picture before the joiner");
+	is_cluster("\xd8\x80\xd9\xa1x", 4, "a sign before a digit");
+	is_cluster("\xff\xcc\x81x", 3, "a broken byte is a letter");
 }
 
 static void *blocks[64];
@@ -173,6 +201,7 @@ int
 main(void)
 {
 	test_rewrites();
+	test_clusters();
 	test_tokens();
 	test_refusals();
 	test_tensors();
