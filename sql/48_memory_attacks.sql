@@ -1,4 +1,4 @@
--- AU1 AU2 AU3 AU4 AU5 AU6 SP3: more than 200 statements of one application against
+-- AU1 AU2 AU3 AU4 AU5 AU6 SP3: more than 500 statements of one application against
 -- another's memory; what they return, raise and see is searched for a canary.
 \set VERBOSITY terse
 SET client_min_messages = warning;
@@ -13,7 +13,10 @@ SELECT id AS episode FROM memai.remember_messages('[{"name": "Canary4711", "cont
 SELECT memai.remember_triplet('Canary4711', 'opens', 'Canary4711 vault', user_id => 'ann', slot => 'code', sources => ARRAY[:'episode']::uuid[], metadata => '{"k": "Canary4711"}') AS memory \gset
 SELECT memai.remember('Canary4711 rests on it', 'ann', depends_on => ARRAY[:'memory']::uuid[]) AS child \gset
 SELECT memai.supersede(:'child', 'Canary4711 again', 'ann', reason => 'Canary4711') IS NOT NULL AS superseded;
-SELECT memai.set_block('persona', 'Canary4711', 'ann'), memai.create_thread('ann', title => 'Canary4711', system_prompt => 'Canary4711') IS NOT NULL AS thread;
+SELECT memai.set_block('persona', 'Canary4711', 'ann'), memai.create_thread('ann', title => 'Canary4711', system_prompt => 'Canary4711') IS NOT NULL AS has_thread;
+SELECT id AS thread FROM memai.thread WHERE title = 'Canary4711' \gset
+SELECT memai.create_task('Canary4711', 'Canary4711', user_id => 'ann') AS task, memai.submit_job('embed', '{"note": "Canary4711"}', 'ann', run_after => now() + interval '1 day') AS job \gset
+SELECT count(memai.set_preference('code', 'Canary4711', 'ann')) AS preferences, count(memai.remember_triplet('Canary4711 twin', 'is', 'Canary4711 other', user_id => 'ann')) AS twins;
 SELECT memai.feedback(:'memory', true, 'ann');
 SELECT memai.add_document('# Canary4711', 'Canary4711', 'canary4711', '{"k": "Canary4711"}', 'ann') IS NOT NULL AS document;
 SELECT count(*) > 0 AS erased FROM memai.forget_user('canary', confirm => true, reason => 'Canary4711');
@@ -177,6 +180,36 @@ FROM unnest(ARRAY[
 	'SELECT content FROM memai.memory ORDER BY regress_attack.leak(content), content DESC OFFSET 100', 'SELECT DISTINCT ON (regress_attack.leak(content)) tenant FROM memai.memory WHERE tenant <> current_user',
 	'SELECT sum(count(*)) OVER () FROM memai.memory WHERE tenant <> current_user GROUP BY regress_attack.leak(content)', 'EXPLAIN (COSTS OFF) SELECT * FROM memai.memory WHERE content > ''C'' AND regress_attack.leak(content)']) AS template;
 
+-- through what works with threads, tasks, jobs, entities, documents and moves of data (%1$s: memory, %2$s: episode, %3$s: thread, %4$s: task, %5$s: job)
+INSERT INTO regress_attack.attacks (statement)
+SELECT format(template, :'memory', :'episode', :'thread', :'task', :'job')
+FROM unnest(ARRAY[
+	'SELECT * FROM memai.thread(''%3$s'', ''ann'')', 'SELECT * FROM memai.threads(''ann'')', 'SELECT * FROM memai.messages(''%3$s'', ''ann'')', 'SELECT memai.rename_thread(''%3$s'', ''mine'', ''ann'')',
+	'SELECT memai.archive_thread(''%3$s'', user_id => ''ann'')', 'SELECT memai.delete_thread(''%3$s'', ''ann'')', 'SELECT memai.branch_thread(''%3$s'', ''%2$s'', user_id => ''ann'')',
+	'SELECT memai.summarize_thread(''%3$s'', user_id => ''ann'')', 'SELECT content, error FROM memai.chat(''code vault'', ''ann'', thread_id => ''%3$s'')', 'SELECT * FROM memai.chat_preview(''code vault'', ''ann'', thread_id => ''%3$s'')',
+	'SELECT * FROM memai.chat_stream(''code vault'', ''ann'', thread_id => ''%3$s'')',
+	'SELECT * FROM memai.tasks(''all'', user_id => ''ann'')', 'SELECT memai.update_task(''%4$s'', title => ''mine'', user_id => ''ann'')', 'SELECT memai.complete_task(''%4$s'', ''ann'')', 'SELECT memai.delete_task(''%4$s'', ''ann'')',
+	'SELECT memai.get_preferences(''ann'')', 'SELECT memai.set_preference(''code'', ''mine'', ''ann'')', 'SELECT * FROM memai.preference WHERE tenant <> current_user', 'UPDATE memai.preference SET tenant = ''regress_memai_victim'' RETURNING *',
+	'SELECT * FROM memai.task WHERE tenant <> current_user', 'UPDATE memai.task SET title = ''mine'' WHERE id = ''%4$s'' RETURNING *', 'DELETE FROM memai.task WHERE id = ''%4$s'' RETURNING *', 'UPDATE memai.thread SET title = ''mine'' WHERE id = ''%3$s'' RETURNING *',
+	'SELECT * FROM memai.job WHERE tenant <> current_user', 'SELECT * FROM memai.job_progress WHERE id = ''%5$s''', 'SELECT memai.cancel(''%5$s'')', 'SELECT memai.cancel_job(''%5$s'', ''ann'')',
+	'SELECT * FROM memai.await(''%5$s'', ''1 ms'')', 'SELECT memai.complete_job(memai.scope_hash(''regress_memai_victim'', ''ann'', ''default''), ''%5$s'', ''%5$s'')',
+	'SELECT memai.fail_job(memai.scope_hash(''regress_memai_victim'', ''ann'', ''default''), ''%5$s'', ''%5$s'', ''x'')', 'SELECT memai.renew_lease(memai.scope_hash(''regress_memai_victim'', ''ann'', ''default''), ''%5$s'', ''%5$s'')',
+	'SELECT * FROM memai.claim(''{embed}'', 10)', 'SELECT memai.retry_jobs()', 'UPDATE memai.job SET run_after = now() WHERE id = ''%5$s'' RETURNING *', 'DELETE FROM memai.job WHERE id = ''%5$s'' RETURNING *', 'CALL memai.run_jobs(1)',
+	'SELECT * FROM memai.merge_entities(''Canary4711'', ''Canary4711 twin'', ''ann'')', 'SELECT * FROM memai.merge_entities(''Canary4711 twin'', ''own'', ''ann'')', 'SELECT * FROM memai.unmerge_entity(''Canary4711 twin'', ''ann'')',
+	'UPDATE memai.entity SET merged_into = (SELECT subject_id FROM memai.memory WHERE id = ''%1$s'') RETURNING *', 'SELECT memai.unlink(''%1$s'', ''%1$s'', user_id => ''ann'')',
+	'SELECT * FROM memai.promote(''nobody'', dry_run => false)', 'SELECT memai.set_importance(''%1$s'', 1, user_id => ''ann'')', 'SELECT memai.remove_expired(''ann'')', 'SELECT * FROM memai.undo(job => ''%5$s'', user_id => ''ann'')',
+	'SELECT * FROM memai.undo((SELECT id FROM memai.memory_history WHERE memory_id = ''%1$s''), user_id => ''ann'')', 'SELECT op, refused FROM memai.apply_operations(''[{"op": "SUPERSEDE", "ref": "%1$s", "content": "own x", "quote": "code"}]'', ARRAY[''%2$s'']::uuid[], user_id => ''ann'')',
+	'SELECT op, refused FROM memai.apply_operations(''[{"op": "ADD", "content": "own x", "quote": "is the code"}]'', ARRAY[''%2$s'']::uuid[], user_id => ''ann'')', 'SELECT * FROM memai.context_sections(''code vault'', ''ann'', sections => ''{blocks,profile,memories,recent}'')',
+	'SELECT * FROM memai.import_user(''[{"table": "memory", "id": "%1$s", "scope": 1, "tenant": "regress_memai_victim", "content": "own import"}]'', ''yan'')',
+	'SELECT * FROM memai.import_mem0(''[{"id": "%1$s", "memory": "own mem0", "user_id": "ann", "tenant": "regress_memai_victim"}]'')', 'SELECT * FROM memai.import_memori(''[{"content": "own memori", "tenant": "regress_memai_victim"}]'', ''yan'')',
+	'SELECT * FROM memai.reembed_status()', 'SELECT memai.reembed(''local/hash-384'', ''nobody'')', 'SELECT memai.persona(''ann'')', 'SELECT memai.drop_document((SELECT id FROM memai.document WHERE source_uri = ''canary4711''), ''ann'')',
+	'SELECT * FROM memai.chunk_neighbours(''%2$s'', user_id => ''ann'')', 'SELECT * FROM memai.chunk_status WHERE tenant <> current_user', 'SELECT * FROM memai.usage WHERE tenant <> current_user', 'SELECT * FROM memai.suggestions(''code'', ''ann'')',
+	'SELECT memai._apply_pii_policy()', 'SELECT * FROM memai.pii_policy WHERE tenant <> current_user', 'INSERT INTO memai.pii_policy VALUES (''regress_memai_victim'', ''email'', ''refuse'')', 'SELECT memai.set_pii_policy(''refuse'', tenant => ''regress_memai_victim'')',
+	'ALTER TABLE memai.memory DISABLE TRIGGER memory_pii_policy', 'CREATE TRIGGER spy BEFORE INSERT ON memai.memory FOR EACH ROW EXECUTE FUNCTION memai._apply_pii_policy(''content'')',
+	'SELECT * FROM memai.account_setting WHERE tenant <> current_user', 'SELECT * FROM memai.setting WHERE tenant <> current_user', 'SELECT * FROM memai._model_cache', 'SELECT memai.classify_intent(''code'', ''ann'')',
+	'SELECT memai._statement_overlap(m.terms, m.terms, m.content, m.content), memai._same_claim(m.content, m.content) FROM memai.memory m WHERE tenant <> current_user',
+	'SELECT memai._similar_memory(memai.scope_hash(''regress_memai_victim'', ''ann'', ''default''), ''Canary4711 again'', memai._terms(''Canary4711 again''), NULL, ''local/hash-384'', embedding) FROM memai.embedding LIMIT 1']) AS template;
+
 -- ---- run them all ----
 DO $$
 DECLARE
@@ -186,7 +219,9 @@ BEGIN
 		UPDATE regress_attack.attacks SET shown = regress_attack.attack(a.statement) WHERE number = a.number;
 	END LOOP;
 END $$;
-SELECT count(*) >= 200 AS enough, count(*) FILTER (WHERE shown LIKE 'ERROR%') > 150 AS most_are_refused FROM regress_attack.attacks;
+SELECT count(*) >= 500 AS enough, count(*) FILTER (WHERE shown LIKE 'ERROR%') > 150 AS most_are_refused FROM regress_attack.attacks;
+-- all of them are calls of functions that there are
+SELECT statement, left(shown, 120) AS shown FROM regress_attack.attacks WHERE shown ~ 'function memai\..* does not exist|syntax error';
 -- what shows the canary: nothing
 SELECT statement, left(shown, 200) AS shown FROM regress_attack.attacks WHERE shown ILIKE '%canary4711%';
 -- EXPLAIN ANALYZE tells how many rows the policy removed, as PostgreSQL does for every policy; only that, and only it
@@ -263,9 +298,10 @@ SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'memai'::regnamespace AN
 	AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'scope');
 
 SET memai.tenant = 'regress_memai_victim';
-DELETE FROM memai.erasure; DELETE FROM memai.thread; DELETE FROM memai.block; DELETE FROM memai.memory; DELETE FROM memai.episode; DELETE FROM memai.entity; DELETE FROM memai.memory_history;
+DELETE FROM memai.erasure; DELETE FROM memai.thread; DELETE FROM memai.task; DELETE FROM memai.job; DELETE FROM memai.preference; DELETE FROM memai.document; DELETE FROM memai.block; DELETE FROM memai.memory; DELETE FROM memai.episode; DELETE FROM memai.entity; DELETE FROM memai.memory_history;
 DELETE FROM memai.memory WHERE tenant LIKE 'regress_memai%';
 SET memai.tenant = 'regress_memai_attacker';
+DELETE FROM memai.thread WHERE tenant LIKE 'regress_memai%'; DELETE FROM memai.job WHERE tenant LIKE 'regress_memai%'; DELETE FROM memai.preference WHERE tenant LIKE 'regress_memai%';
 DELETE FROM memai.erasure WHERE tenant LIKE 'regress_memai%'; DELETE FROM memai.block WHERE tenant LIKE 'regress_memai%'; DELETE FROM memai.memory WHERE tenant LIKE 'regress_memai%';
 DELETE FROM memai.episode WHERE tenant LIKE 'regress_memai%'; DELETE FROM memai.entity WHERE tenant LIKE 'regress_memai%'; DELETE FROM memai.memory_history WHERE tenant LIKE 'regress_memai%';
 DROP SCHEMA regress_attack CASCADE;
