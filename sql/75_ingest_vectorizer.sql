@@ -36,6 +36,7 @@ DELETE FROM article WHERE id = 4;
 MERGE INTO article a USING (VALUES (5, 'merged'), (8, 'merged')) AS s (id, title) ON a.id = s.id
 	WHEN MATCHED THEN UPDATE SET title = s.title WHEN NOT MATCHED THEN INSERT (id, title) VALUES (s.id, s.title);
 SELECT * FROM waiting;
+SELECT pending, oldest <= now() AS oldest, time_left > interval '0' AS time_left FROM memai.vectorizer_status;
 SELECT count(*) AS jobs, count(DISTINCT payload) FROM memai.job;
 CALL memai.run_jobs();
 SELECT count(*) AS jobs, sum((result->>'rows')::integer) AS rows FROM memai.job;

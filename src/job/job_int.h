@@ -61,6 +61,28 @@ extern MemaiJob *memai_claim_job(const SPITupleTable *table, int number);
 /* True when the current role has the rights of memai_admin. */
 extern bool memai_job_admin(void);
 
+/* ---- transaction.c ---- */
+
+/*
+ * Begins a transaction, where the runner is not in one always, with a snapshot
+ * and a safe search_path; ends it.  The current context stays what it is.
+ */
+extern void memai_job_open_transaction(const MemaiJobRunner *runner);
+extern void memai_job_close_transaction(const MemaiJobRunner *runner);
+
+/* Rolls back, after an error, whatever it left open. */
+extern void memai_job_abandon_transaction(const MemaiJobRunner *runner);
+
+/* The job whose submitter is meant by what follows. */
+extern void memai_job_set_current(const MemaiJobRunner *runner, const MemaiJob *job);
+
+/*
+ * Goes on in a subtransaction as the submitter, with his tenant, and back again.
+ * Raises 42501 when his role is gone.
+ */
+extern void memai_job_become_submitter(void);
+extern void memai_job_become_runner(void);
+
 /* ---- run.c ---- */
 
 /* One step of a job as its submitter, in a transaction that ends with it. */

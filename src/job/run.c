@@ -20,21 +20,14 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "commands/trigger.h"
 #include "executor/spi.h"
 #include "job/job_int.h"
 #include "miscadmin.h"
-#include "nodes/parsenodes.h"
-#include "pgstat.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
-#include "utils/resowner.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 /* how often CALL run_jobs() says how far it is */
@@ -45,19 +38,12 @@
 #define COOLDOWN_SECONDS 10
 #define COOLDOWN_MAX_SECONDS 3600
 
-/* the job that this process is running; a process runs one at a time */
+/* of the job that this process is running; a process runs one at a time */
 static struct
 {
 	MemaiJobRunner *runner;
-	MemaiJob   *job;
 	TimestampTz noticed_at;		/* when the client last heard of progress */
 	bool		cancelled;		/* by memai.cancel_job */
-	MemaiJobWork work;			/* while a call waits */
-	/* while the submitter's rights are in force */
-	Oid			user;
-	int			sec_context;
-	int			nest_level;
-	ResourceOwner owner;
 }			current;
 
 static MemaiStatement renew = {
@@ -91,191 +77,6 @@ seconds(int n)
 
 	interval->time = n * USECS_PER_SEC;
 	return interval;
-}
-
-/* ---- transactions ---- */
-
-/* begins a transaction (a procedure is in one already) with a snapshot and a safe search_path */
-static void
-open_transaction(const MemaiJobRunner *runner)
-{
-	MemoryContext old = CurrentMemoryContext;
-
-	if (runner->background)
-	{
-		SetCurrentStatementStartTimestamp();
-		StartTransactionCommand();
-	}
-	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_LOCAL, true, 0, false);
-	PushActiveSnapshot(GetTransactionSnapshot());
-	MemoryContextSwitchTo(old);
-}
-
-static void
-close_transaction(const MemaiJobRunner *runner)
-{
-	MemoryContext old = CurrentMemoryContext;
-
-	PopActiveSnapshot();
-	if (runner->background)
-	{
-		CommitTransactionCommand();
-		pgstat_report_stat(false);
-	}
-	else
-		SPI_commit();
-	MemoryContextSwitchTo(old);
-}
-
-/* after an error, whatever it left open */
-static void
-abandon_transaction(const MemaiJobRunner *runner)
-{
-	memai_wait_set_hooks(NULL);
-	while (GetCurrentTransactionNestLevel() > 1)
-		RollbackAndReleaseCurrentSubTransaction();
-	if (runner->background)
-	{
-		AbortCurrentTransaction();
-		pgstat_report_stat(false);
-	}
-	else
-	{
-		while (ActiveSnapshotSet())
-			PopActiveSnapshot();
-		SPI_rollback();
-	}
-}
-
-/* deferred triggers may not be queued under SECURITY_RESTRICTED_OPERATION */
-static void
-set_constraints(bool deferred)
-{
-	ConstraintsSetStmt *statement = makeNode(ConstraintsSetStmt);
-
-	statement->deferred = deferred;
-	AfterTriggerSetState(statement);
-}
-
-/* ---- whose rights ---- */
-
-static void
-become_submitter(void)
-{
-	const MemaiJob *job = current.job;
-	MemoryContext old = CurrentMemoryContext;
-	Oid			role;
-
-	current.owner = CurrentResourceOwner;
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(old);
-	role = get_role_oid(job->submitted_by, true);
-	if (!OidIsValid(role))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("role \"%s\", which submitted the job, does not exist", job->submitted_by)));
-	set_constraints(false);
-	GetUserIdAndSecContext(&current.user, &current.sec_context);
-	current.nest_level = NewGUCNestLevel();
-	(void) set_config_option("memai.tenant", text_to_cstring(job->scope.tenant), PGC_SUSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-	(void) set_config_option("memai.user_id", "", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-	SetUserIdAndSecContext(role, current.sec_context | SECURITY_RESTRICTED_OPERATION);
-}
-
-static void
-become_runner(void)
-{
-	MemoryContext old = CurrentMemoryContext;
-
-	AtEOXact_GUC(false, current.nest_level);
-	SetUserIdAndSecContext(current.user, current.sec_context);
-	ReleaseCurrentSubTransaction();
-	MemoryContextSwitchTo(old);
-	CurrentResourceOwner = current.owner;
-}
-
-void
-memai_job_own_begin(void)
-{
-	Oid			user;
-	int			sec_context;
-
-	GetUserIdAndSecContext(&user, &sec_context);
-	SetUserIdAndSecContext(user, sec_context & ~SECURITY_RESTRICTED_OPERATION);
-	set_constraints(true);
-}
-
-void
-memai_job_own_end(void)
-{
-	Oid			user;
-	int			sec_context;
-
-	/* checks what was put off, now that it can be right */
-	set_constraints(false);
-	GetUserIdAndSecContext(&user, &sec_context);
-	SetUserIdAndSecContext(user, sec_context | SECURITY_RESTRICTED_OPERATION);
-}
-
-static void
-leave(void)
-{
-	become_runner();
-	close_transaction(current.runner);
-}
-
-static void
-enter(void)
-{
-	open_transaction(current.runner);
-	become_submitter();
-}
-
-void
-memai_job_commit(void)
-{
-	leave();
-	enter();
-}
-
-static const MemaiWaitHooks wait_hooks = {leave, enter};
-
-void
-memai_job_call_begin(void)
-{
-	memai_wait_set_hooks(&wait_hooks);
-}
-
-/* a piece of the handler's work in a transaction of its own */
-static bool
-work(void)
-{
-	MemoryContext old = CurrentMemoryContext;
-
-	if (!current.work.wanted(current.work.state))
-		return false;
-	enter();
-	current.work.run(current.work.state);
-	MemoryContextSwitchTo(old);
-	leave();
-	return true;
-}
-
-void
-memai_job_call_begin_with(const MemaiJobWork *new_work)
-{
-	current.work = *new_work;
-	memai_wait_set_hooks(&wait_hooks);
-	memai_wait_set_work(work);
-}
-
-void
-memai_job_call_end(void)
-{
-	memai_wait_set_hooks(NULL);
 }
 
 /* ---- the queue's own statements ---- */
@@ -324,7 +125,7 @@ memai_job_checkpoint(MemaiJob *job, int64 done, int64 total)
 	bool		ours,
 				wanted;
 
-	become_runner();
+	memai_job_become_runner();
 	SPI_connect();
 	job_key(job, values);
 	values[3] = PointerGetDatum(seconds(LEASE_SECONDS));
@@ -345,9 +146,9 @@ memai_job_checkpoint(MemaiJob *job, int64 done, int64 total)
 		ereport(NOTICE,
 				(errmsg("%lld jobs done, and %lld of %lld of a job of kind %s", (long long) current.runner->done,
 						(long long) done, (long long) total, job->kind)));
-	close_transaction(current.runner);
-	open_transaction(current.runner);
-	become_submitter();
+	memai_job_close_transaction(current.runner);
+	memai_job_open_transaction(current.runner);
+	memai_job_become_submitter();
 }
 
 /* a claimed job in context, or NULL; committed either way */
@@ -357,7 +158,7 @@ claim_one(MemaiJobRunner *runner, MemoryContext context)
 	MemaiClaim	claim = {0};
 	MemaiJob   *job = NULL;
 
-	open_transaction(runner);
+	memai_job_open_transaction(runner);
 	SPI_connect();
 	claim.kinds = memai_job_kinds();
 	claim.max_jobs = 1;
@@ -376,7 +177,7 @@ claim_one(MemaiJobRunner *runner, MemoryContext context)
 			runner->claimed(job);
 	}
 	SPI_finish();
-	close_transaction(runner);
+	memai_job_close_transaction(runner);
 	return job;
 }
 
@@ -403,7 +204,7 @@ memai_job_claim_companions(MemaiJobRunner *runner, const MemaiJob *lead, int max
 	MemoryContext context = CurrentMemoryContext;
 	int			n;
 
-	open_transaction(runner);
+	memai_job_open_transaction(runner);
 	SPI_connect();
 	n = (int) memai_claim_companions(lead, max, seconds(LEASE_SECONDS));
 	MemoryContextSwitchTo(context);
@@ -413,7 +214,7 @@ memai_job_claim_companions(MemaiJobRunner *runner, const MemaiJob *lead, int max
 	if (n > 0 && runner->joined)
 		runner->joined(n, *jobs);
 	SPI_finish();
-	close_transaction(runner);
+	memai_job_close_transaction(runner);
 	return n;
 }
 
@@ -422,12 +223,12 @@ memai_job_give_back(MemaiJobRunner *runner, const MemaiJob *job)
 {
 	Datum		values[3];
 
-	open_transaction(runner);
+	memai_job_open_transaction(runner);
 	SPI_connect();
 	job_key(job, values);
 	memai_statement_run(&give_back, values, NULL, false, 0);
 	SPI_finish();
-	close_transaction(runner);
+	memai_job_close_transaction(runner);
 }
 
 static void
@@ -435,13 +236,13 @@ run_step(MemaiJobRunner *runner, MemaiJob *job, MemaiJobStep *step)
 {
 	Jsonb	   *result;
 
-	open_transaction(runner);
-	become_submitter();
+	memai_job_open_transaction(runner);
+	memai_job_become_submitter();
 	result = step->body(job, step);
-	become_runner();
+	memai_job_become_runner();
 	if (step->completes)
 		complete_job(runner, job, result);
-	close_transaction(runner);
+	memai_job_close_transaction(runner);
 }
 
 bool
@@ -476,7 +277,7 @@ memai_job_fail(MemaiJobRunner *runner, const MemaiJob *job, const ErrorData *err
 {
 	Datum		values[6];
 
-	open_transaction(runner);
+	memai_job_open_transaction(runner);
 	SPI_connect();
 	job_key(job, values);
 	values[3] = CStringGetTextDatum(error->detail ?
@@ -491,7 +292,7 @@ memai_job_fail(MemaiJobRunner *runner, const MemaiJob *job, const ErrorData *err
 	if (runner->finished)
 		runner->finished(runner);
 	SPI_finish();
-	close_transaction(runner);
+	memai_job_close_transaction(runner);
 }
 
 ErrorData *
@@ -501,7 +302,7 @@ memai_job_step(MemaiJobRunner *runner, MemaiJob *job, MemaiJobStep *step)
 	ErrorData  *volatile error = NULL;
 
 	current.runner = runner;
-	current.job = job;
+	memai_job_set_current(runner, job);
 	current.cancelled = false;
 	memai_wait_set_retry_after(0);
 	PG_TRY();
@@ -513,7 +314,7 @@ memai_job_step(MemaiJobRunner *runner, MemaiJob *job, MemaiJobStep *step)
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
 		FlushErrorState();
-		abandon_transaction(runner);
+		memai_job_abandon_transaction(runner);
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
