@@ -64,6 +64,12 @@ $job = sql("$app SELECT memai.submit_job('review', model => '$model')");
 like($runner->query('CALL memai.run_jobs()'), qr/1 attempts failed/, 'an answer that cannot be read fails the attempt');
 is(sql("SELECT sqlstate FROM memai.job WHERE id = '$job'"), 'MA010', 'and changes nothing');
 
+# ---- CALL run_jobs says every 10 s how far it is ----
+my $long = embed_model(4, 'delay', 11000);
+sql("SELECT memai.grant_model('$long', 'app'); DELETE FROM memai.job");
+sql("$app SELECT memai.submit_job('embed', model => '$long')");
+like($runner->query('CALL memai.run_jobs()'), qr/0 jobs done, and 5 of 5 of a job of kind embed\n.*1 jobs done, 0 attempts failed\n/s, 'CALL run_jobs says how far it is');
+
 $runner->close;
 $stub->stop;
 $node->stop;
