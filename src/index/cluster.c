@@ -26,7 +26,7 @@
 /* from so many centroids on, two levels */
 #define TWO_LEVELS 96
 /* entries of a part that are looked at to divide the set into parts */
-#define PART_SAMPLE 256
+#define PART_SAMPLE 1024
 /* parts that an entry's centroid is looked for in */
 #define NEAR_PARTS 6
 #define SEED 20240607
