@@ -23,9 +23,11 @@ typedef struct RowReceiver
 	MemoryContext context;		/* of the caller */
 } RowReceiver;
 
+/* SPI leaves a context of its own, which ends with the connection: here and below the caller's is put back */
 static void
 prepare(MemaiStatement *statement, int cursor_options)
 {
+	MemoryContext context = CurrentMemoryContext;
 	SPIPlanPtr	plan;
 
 	Assert(statement->nargs <= MEMAI_STATEMENT_MAX_ARGS);
@@ -34,6 +36,7 @@ prepare(MemaiStatement *statement, int cursor_options)
 		elog(ERROR, "SPI_prepare_cursor failed: %s", SPI_result_code_string(SPI_result));
 	if (SPI_keepplan(plan) != 0)
 		elog(ERROR, "SPI_keepplan failed");
+	MemoryContextSwitchTo(context);
 	statement->plan = plan;
 }
 
@@ -56,7 +59,6 @@ memai_statement_run(MemaiStatement *statement, Datum *values,
 	result = SPI_execute_plan(statement->plan, values, nulls, read_only, max_rows);
 	if (result < 0)
 		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(result));
-	/* SPI leaves its own, which ends with the connection */
 	MemoryContextSwitchTo(context);
 	return SPI_processed;
 }
@@ -64,6 +66,7 @@ memai_statement_run(MemaiStatement *statement, Datum *values,
 uint64
 memai_statement_run_latest(MemaiStatement *statement, Datum *values, const char *nulls)
 {
+	MemoryContext context = CurrentMemoryContext;
 	int			result;
 
 	if (statement->plan == NULL)
@@ -72,6 +75,7 @@ memai_statement_run_latest(MemaiStatement *statement, Datum *values, const char 
 	result = SPI_execute_snapshot(statement->plan, values, nulls, GetLatestSnapshot(), InvalidSnapshot, false, false, 0);
 	if (result < 0)
 		elog(ERROR, "SPI_execute_snapshot failed: %s", SPI_result_code_string(result));
+	MemoryContextSwitchTo(context);
 	return SPI_processed;
 }
 
