@@ -60,7 +60,8 @@ COMMENT ON COLUMN memai.episode.extract_with IS 'the chat model that a job will 
 COMMENT ON COLUMN memai.episode.terms IS 'hashed stems and their frequencies, for BM25';
 CREATE INDEX episode_thread_idx ON memai.episode (scope, thread_id, occurred_at, id) WHERE thread_id IS NOT NULL;
 COMMENT ON INDEX memai.episode_thread_idx IS 'a conversation in order';
-CREATE INDEX episode_occurred_at_idx ON memai.episode (scope, occurred_at);
+-- every row has a time: the condition keeps the planner from taking these indexes, whose scope may be large, for a look at one id
+CREATE INDEX episode_occurred_at_idx ON memai.episode (scope, occurred_at) WHERE occurred_at IS NOT NULL;
 COMMENT ON INDEX memai.episode_occurred_at_idx IS 'what happened in the days that a question names';
 CREATE INDEX episode_about_idx ON memai.episode (scope, about_until, about_from) WHERE about_until IS NOT NULL;
 COMMENT ON INDEX memai.episode_about_idx IS 'what speaks of the days that a question names';
@@ -167,7 +168,7 @@ COMMENT ON COLUMN memai.memory.reason IS 'why it was changed last; the history t
 COMMENT ON COLUMN memai.memory.about_from IS 'first of the days that the text speaks of, seen from valid_at; NULL when it names none';
 COMMENT ON COLUMN memai.memory.about_until IS 'the day after the last of them';
 COMMENT ON COLUMN memai.memory.terms IS 'hashed stems and their frequencies, for BM25';
-CREATE INDEX memory_valid_at_idx ON memai.memory (scope, valid_at);
+CREATE INDEX memory_valid_at_idx ON memai.memory (scope, valid_at) WHERE valid_at IS NOT NULL;
 COMMENT ON INDEX memai.memory_valid_at_idx IS 'what is true since the days that a question names';
 CREATE INDEX memory_about_idx ON memai.memory (scope, about_until, about_from) WHERE about_until IS NOT NULL;
 COMMENT ON INDEX memai.memory_about_idx IS 'what speaks of the days that a question names';
