@@ -88,6 +88,14 @@ WHERE EXISTS (SELECT FROM pg_attribute WHERE attrelid = t.oid AND attname = 'sco
 	AND (SELECT attname FROM pg_attribute WHERE attrelid = t.oid AND attnum = i.indkey[0]) IS DISTINCT FROM 'scope'
 	AND NOT (NOT i.indisunique AND coalesce(obj_description(i.indexrelid, 'pg_class') LIKE 'serves all scopes%', false))
 UNION ALL
+SELECT 'an index beside a primary key of scope and id is unique or partial: nothing tells the planner that one id is fewer rows than a scope', i.indexrelid::regclass::text
+FROM pg_index i JOIN tenant_table t ON t.oid = i.indrelid JOIN pg_class c ON c.oid = i.indexrelid
+WHERE NOT i.indisunique AND i.indpred IS NULL AND c.relam = (SELECT oid FROM pg_am WHERE amname = 'btree')
+	AND EXISTS (SELECT FROM pg_index k WHERE k.indrelid = t.oid AND k.indisprimary AND ARRAY['scope', 'id']::name[] =
+		(SELECT array_agg(attname ORDER BY attnum = k.indkey[1]) FROM pg_attribute WHERE attrelid = t.oid AND attnum = ANY (k.indkey)))
+	AND (SELECT array_agg(attname) FROM pg_attribute WHERE attrelid = t.oid AND attnum = i.indkey[1]) IS DISTINCT FROM ARRAY['id']::name[]
+	AND (SELECT attname FROM pg_attribute WHERE attrelid = t.oid AND attnum = i.indkey[0]) = 'scope'
+UNION ALL
 SELECT 'a table with a scope has a primary key', name::text FROM tenant_table t
 WHERE EXISTS (SELECT FROM pg_attribute WHERE attrelid = t.oid AND attname = 'scope')
 	AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = t.oid AND indisprimary)
@@ -122,6 +130,8 @@ CREATE FUNCTION public.bad_volatile() RETURNS integer LANGUAGE SQL VOLATILE RETU
 CREATE FUNCTION memai.bad_symbol() RETURNS void LANGUAGE C IMMUTABLE AS '$libdir/plpgsql', 'plpgsql_call_handler';
 CREATE TABLE memai.bad_table (id uuid, tenant text, user_id text, scope bigint);
 CREATE INDEX bad_index ON memai.bad_table (id);
+CREATE TABLE memai.bad_times (tenant text, scope bigint, id uuid, at timestamptz, PRIMARY KEY (scope, id));
+CREATE INDEX bad_times_index ON memai.bad_times (scope, at);
 CREATE TABLE memai.bad_policy (tenant text, user_id text, namespace text, scope bigint, PRIMARY KEY (scope, tenant));
 ALTER TABLE memai.bad_policy ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY bad_policy ON memai.bad_policy USING (true);
@@ -135,6 +145,7 @@ ALTER EXTENSION memai ADD FUNCTION memai._bad_comment();
 ALTER EXTENSION memai ADD FUNCTION memai.bad_symbol();
 ALTER EXTENSION memai ADD FUNCTION public.bad_volatile();
 ALTER EXTENSION memai ADD TABLE memai.bad_table;
+ALTER EXTENSION memai ADD TABLE memai.bad_times;
 ALTER EXTENSION memai ADD TABLE memai.bad_policy;
 ALTER EXTENSION memai ADD VIEW memai.bad_view;
 ALTER EXTENSION memai ADD OPERATOR CLASS bad_class USING btree;
