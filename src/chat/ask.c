@@ -466,7 +466,6 @@ put_rows(const Ask *ask, Datum *values, bool *nulls)
 {
 	const ChatRows *rows = ask->rows;
 
-
 	nulls[COL_COLUMNS] = nulls[COL_ROWS] = nulls[COL_ROW_COUNT] = nulls[COL_TRUNCATED] = rows == NULL;
 	if (rows == NULL)
 		return;

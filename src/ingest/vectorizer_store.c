@@ -14,14 +14,12 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "core/errors.h"
 #include "ingest/vectorizer_batch.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 
 /* so many rows are tried before all are given up */
 #define TRIED_ROWS 10
@@ -88,53 +86,13 @@ store_sql(const MemaiVectorizer *v)
 					memai_vectorizer_match_sql(v, "s"), memai_vectorizer_hash_sql(v, "s"), names.data);
 }
 
-/* stores what was made; a row without text gets no vector */
-static void
-store_vectors(const MemaiVectorizerBatch *batch)
+/* Which of the selected rows are to be stored, as $1 and $2 of a statement; returns how many. */
+static int
+rows_to_store(const MemaiVectorizerBatch *batch, int *places, Datum *values)
 {
 	Datum	   *keys = palloc(sizeof(Datum) * batch->nselected);
 	Datum	   *hashes = palloc(sizeof(Datum) * batch->nselected);
-	Datum	   *vectors = palloc(sizeof(Datum) * batch->nselected);
-	bool	   *nulls = palloc(sizeof(bool) * batch->nselected);
-	Oid			types[3] = {TEXTARRAYOID, UUIDARRAYOID, memai_vector_array_type_oid()};
-	Datum		values[3];
 	int			n = 0;
-
-	for (int i = 0; i < batch->nselected; i++)
-	{
-		const MemaiVectorizerRow *row = &batch->rows[batch->selected[i]];
-
-		if (!row->wanted || row->refused)
-			continue;
-		keys[n] = row->key;
-		hashes[n] = row->hash;
-		nulls[n] = row->ntexts == 0;
-		vectors[n] = nulls[n] ? (Datum) 0 : PointerGetDatum(batch->vectors[row->first]);
-		n++;
-	}
-	if (n == 0)
-		return;
-	values[0] = PointerGetDatum(construct_array(keys, n, TEXTOID, -1, false, TYPALIGN_INT));
-	values[1] = PointerGetDatum(construct_array(hashes, n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
-	values[2] = PointerGetDatum(construct_md_array(vectors, nulls, 1, &n, (int[]) {1}, memai_vector_type_oid(), -1, false, TYPALIGN_INT));
-	(void) memai_vectorizer_run_by_key(store_sql(batch->vectorizer), 3, types, values);
-}
-
-/* ---- chunks ---- */
-
-/* true for the selected rows that still have the content that was sent, which stays locked */
-static bool *
-lock_unchanged(const MemaiVectorizerBatch *batch)
-{
-	const MemaiVectorizer *v = batch->vectorizer;
-	bool	   *unchanged = palloc0(sizeof(bool) * batch->nselected);
-	Datum	   *keys = palloc(sizeof(Datum) * batch->nselected);
-	Datum	   *hashes = palloc(sizeof(Datum) * batch->nselected);
-	int		   *places = palloc(sizeof(int) * batch->nselected);
-	Oid			types[2] = {TEXTARRAYOID, UUIDARRAYOID};
-	Datum		values[2];
-	int			n = 0;
-	bool		isnull;
 
 	for (int i = 0; i < batch->nselected; i++)
 	{
@@ -148,6 +106,48 @@ lock_unchanged(const MemaiVectorizerBatch *batch)
 	}
 	values[0] = PointerGetDatum(construct_array(keys, n, TEXTOID, -1, false, TYPALIGN_INT));
 	values[1] = PointerGetDatum(construct_array(hashes, n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+	return n;
+}
+
+/* stores what was made; a row without text gets no vector */
+static void
+store_vectors(const MemaiVectorizerBatch *batch)
+{
+	int		   *places = palloc(sizeof(int) * batch->nselected);
+	Datum	   *vectors = palloc(sizeof(Datum) * batch->nselected);
+	bool	   *nulls = palloc(sizeof(bool) * batch->nselected);
+	Oid			types[3] = {TEXTARRAYOID, UUIDARRAYOID, memai_vector_array_type_oid()};
+	Datum		values[3];
+	int			n = rows_to_store(batch, places, values);
+
+	if (n == 0)
+		return;
+	for (int i = 0; i < n; i++)
+	{
+		const MemaiVectorizerRow *row = &batch->rows[batch->selected[places[i]]];
+
+		nulls[i] = row->ntexts == 0;
+		vectors[i] = nulls[i] ? (Datum) 0 : PointerGetDatum(batch->vectors[row->first]);
+	}
+	values[2] = PointerGetDatum(construct_md_array(vectors, nulls, 1, &n, (int[]) {1}, memai_vector_type_oid(), -1, false, TYPALIGN_INT));
+	(void) memai_vectorizer_run_by_key(store_sql(batch->vectorizer), 3, types, values);
+}
+
+/* ---- chunks ---- */
+
+/* true for the selected rows that still have the content that was sent, which stays locked */
+static bool *
+lock_unchanged(const MemaiVectorizerBatch *batch)
+{
+	const MemaiVectorizer *v = batch->vectorizer;
+	bool	   *unchanged = palloc0(sizeof(bool) * batch->nselected);
+	int		   *places = palloc(sizeof(int) * batch->nselected);
+	Oid			types[2] = {TEXTARRAYOID, UUIDARRAYOID};
+	Datum		values[2];
+	int			n;
+	bool		isnull;
+
+	(void) rows_to_store(batch, places, values);
 	n = (int) memai_vectorizer_run_by_key(psprintf("SELECT i.position::integer FROM unnest($1, $2) WITH ORDINALITY AS i (key, hash, position) "
 								  "CROSS JOIN LATERAL (SELECT FROM %s s WHERE %s AND %s = i.hash FOR SHARE) AS s",
 								  v->source_name, memai_vectorizer_match_sql(v, "s"), memai_vectorizer_hash_sql(v, "s")), 2, types, values);
@@ -286,8 +286,9 @@ note_errors(const MemaiVectorizerBatch *batch)
 
 /* the vectors of the selected rows, which then leave the queue */
 static void
-store_selected(const MemaiVectorizerBatch *batch)
+store_selected(void *arg)
 {
+	const MemaiVectorizerBatch *batch = arg;
 	MemoryContext context = CurrentMemoryContext;
 
 	SPI_connect();
@@ -305,42 +306,12 @@ store_selected(const MemaiVectorizerBatch *batch)
 
 /* can it be that the table refuses one row and takes others? */
 static bool
-is_of_one_row(int sqlstate)
+is_of_one_row(const ErrorData *error)
 {
-	int			category = ERRCODE_TO_CATEGORY(sqlstate);
+	int			category = ERRCODE_TO_CATEGORY(error->sqlerrcode);
 
 	return category == ERRCODE_DATA_EXCEPTION || category == ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION ||
 		category == ERRCODE_TO_CATEGORY(ERRCODE_WITH_CHECK_OPTION_VIOLATION) || category == ERRCODE_TO_CATEGORY(ERRCODE_RAISE_EXCEPTION);
-}
-
-/* NULL, or the error of one of the rows, in context; any other error is raised */
-static ErrorData *
-try_to_store(const MemaiVectorizerBatch *batch, MemoryContext context)
-{
-	MemoryContext old = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(old);
-	PG_TRY();
-	{
-		store_selected(batch);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		if (!is_of_one_row(error->sqlerrcode))
-			PG_RE_THROW();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(old);
-	CurrentResourceOwner = owner;
-	return error;
 }
 
 /* each row by itself, after all of them together met an error */
@@ -357,7 +328,7 @@ store_singly(const MemaiVectorizerBatch *batch, ErrorData *error)
 
 		CHECK_FOR_INTERRUPTS();
 		single.selected = &batch->selected[i];
-		row->error = try_to_store(&single, batch->context);
+		row->error = memai_catch(store_selected, &single, is_of_one_row);
 		if (row->error == NULL)
 			nstored++;
 		else if (nstored == 0 && i + 1 == TRIED_ROWS)
@@ -365,7 +336,7 @@ store_singly(const MemaiVectorizerBatch *batch, ErrorData *error)
 		else
 		{
 			row->refused = true;
-			if (try_to_store(&single, batch->context) != NULL)
+			if (memai_catch(store_selected, &single, is_of_one_row) != NULL)
 				ReThrowError(error);
 		}
 	}
@@ -376,12 +347,15 @@ memai_vectorizer_batch_store(MemaiVectorizerBatch *batch)
 {
 	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "memai vectorizer store", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(scratch);
-	ErrorData  *error = try_to_store(batch, scratch);
+	ErrorData  *error = memai_catch(store_selected, batch, is_of_one_row);
 
 	if (error != NULL)
 		store_singly(batch, error);
 	for (int i = 0; i < batch->nselected; i++)
+	{
 		batch->rows[batch->selected[i]].settled = true;
+		batch->rows[batch->selected[i]].error = NULL;	/* was noted, and goes with scratch */
+	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(scratch);
 }
